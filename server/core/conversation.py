@@ -1,0 +1,495 @@
+"""The rules of a conversation: ``decide`` says what a command leads to, ``evolve`` what an event changes.
+
+Both are pure and total. ``decide`` returns at most one event, because one event is one insert, and one insert is atomic
+in every store. Whatever must happen in consequence is owed by that event.
+"""
+
+from datetime import datetime
+from typing import Any, assert_never
+
+from msgspec.structs import replace
+
+from server.core import commands, delivery, events, owed, routing
+from server.core.commands import AnyCommand, Command
+from server.core.errors import (
+    BadValue,
+    CannotMove,
+    ColleagueReplied,
+    ConsentNeeded,
+    FloorMoved,
+    FloorTaken,
+    MessageEmpty,
+    MessageTooLong,
+    Moved,
+    NotYourFloor,
+)
+from server.core.events import AnyEvent
+from server.core.model import (
+    ASSISTANT_FLOOR,
+    MAX_FACTS,
+    SAID_WINDOW,
+    WAITING_FLOOR,
+    Channel,
+    Fact,
+    Floor,
+    Joined,
+    Linked,
+    Role,
+    Rules,
+    Thread,
+)
+
+RULES = Rules()
+MAX_NAME = 120  # characters: longer than any name in a passport, short enough for a list
+MAX_REASON = 500  # characters: why two conversations were put together
+
+
+def decide(thread: Thread, command: AnyCommand, now: datetime, rules: Rules = RULES) -> AnyEvent | None:
+    """Return the one event ``command`` leads to, or ``None`` when it changes nothing.
+
+    Args:
+        thread: the conversation as of its last event; the new event is ``thread.seq + 1``.
+        command: what is asked. Its key is not looked at here: whoever stores the event does that first.
+        now: the moment it was asked, in UTC, by the database's clock.
+        rules: the clinic's figures as of now.
+
+    Raises:
+        Moved: the conversation goes on in another thread.
+        MessageTooLong, MessageEmpty: a text that cannot be stored or says nothing.
+        ConsentNeeded: a web visitor has not agreed to the privacy notice in force.
+        NotYourFloor: the assistant may not speak while staff have the floor.
+        FloorTaken, FloorMoved: a colleague has the floor, or somebody else than expected.
+        ColleagueReplied: a colleague replied after what this one had on the screen.
+        BadValue: a value out of its range.
+        CannotMove: two conversations cannot be put together or taken apart like this.
+    """
+    if thread.moved_to is not None and not isinstance(command, commands.Return | commands.Receive | commands.Erase):
+        raise Moved(thread.moved_to)
+    match command:
+        case commands.Post():
+            return _post(thread, command, now, rules)
+        case commands.Read():
+            return _read(thread, command, now)
+        case commands.Take():
+            return _take(thread, command, now, rules)
+        case commands.Release():
+            return _release(thread, command, now)
+        case commands.Lapse():
+            return _lapse(thread, command, now)
+        case commands.Assign(to=to):
+            return None if thread.assigned == to else events.Assigned(**_by(thread, command, now), to=to)
+        case commands.Note():
+            _check_text(command.text, rules)
+            return events.Noted(**_by(thread, command, now), text=command.text, mentions=command.mentions)
+        case commands.Snooze():
+            return _snooze(thread, command, now)
+        case commands.Close():
+            return events.Closed(**_by(thread, command, now)) if thread.open else None
+        case commands.Name():
+            return _name(thread, command, now)
+        case commands.LinkAddress():
+            return _link(thread, command, now)
+        case commands.Receive():
+            return _receive(thread, command, now)
+        case commands.Move() | commands.Return() | commands.Join() | commands.Part():
+            return _move(thread, command, now)
+        case commands.Erase():
+            return events.Erased(**_by(thread, command, now), owes=(owed.Erase(due=now),)) if thread.seq else None
+    assert_never(command)
+
+
+def _by(thread: Thread, command: Command, now: datetime) -> dict[str, Any]:
+    """Return what every event says about its cause."""
+    by = command.by
+    return {
+        "thread": thread.id,
+        "seq": thread.seq + 1,
+        "sender": by.sender,
+        "key": command.key,
+        "at": now,
+        "role": by.role,
+        "by": by.id if by.role is Role.STAFF else "",
+        "name": by.name,
+    }
+
+
+def _check_text(text: str, rules: Rules) -> None:
+    if len(text) > rules.max_text:
+        raise MessageTooLong(len(text), rules.max_text)
+    if not text or text.isspace():
+        raise MessageEmpty
+
+
+def _post(thread: Thread, command: commands.Post, now: datetime, rules: Rules) -> AnyEvent | None:
+    _check_text(command.text, rules)
+    match command.by.role:
+        case Role.PERSON:
+            _check_consent(thread, command, rules)
+        case Role.STAFF:
+            _check_floor(thread, command)
+        case Role.ASSISTANT | Role.SYSTEM:
+            if thread.floor.is_staff:
+                raise NotYourFloor
+            if command.covers is not None and command.covers <= thread.answered:
+                return None
+    return events.Posted(
+        thread=thread.id,
+        seq=thread.seq + 1,
+        sender=command.by.sender,
+        key=command.key,
+        at=now,
+        role=command.by.role,
+        by=command.by.id if command.by.role is Role.STAFF else "",
+        name=command.by.name,
+        channel=_channel(thread, command),
+        text=command.text,
+        language=command.language,
+        choice=command.choice,
+        choices=command.choices,
+        links=command.links,
+        reply_to=command.reply_to if command.reply_to and thread.is_message(command.reply_to) else None,
+        consent=command.consent,
+        about=command.about,
+        covers=command.covers,
+        handover=command.handover,
+        missed=command.missed,
+        while_closed=command.handover is not None and not rules.open_now,
+        why=command.why,
+        urgent=command.urgent,
+        owes=_owes(thread, command, now, rules),
+    )
+
+
+def _channel(thread: Thread, command: commands.Post) -> Channel:
+    """A person's post names its door; a reply goes where the person can be met."""
+    return command.channel if command.by.role is Role.PERSON else routing.reply_channel(thread)
+
+
+def _check_consent(thread: Thread, command: commands.Post, rules: Rules) -> None:
+    """A web visitor agrees before anything is stored; other channels have their own way of asking."""
+    if rules.consent is None or command.channel is not Channel.WEB:
+        return
+    if rules.consent not in (thread.consent, command.consent):
+        raise ConsentNeeded(rules.consent)
+
+
+def _check_floor(thread: Thread, command: commands.Post) -> None:
+    me = command.by.id
+    if thread.floor.staff not in (None, me):
+        raise FloorTaken(thread.floor.staff or "")
+    colleague = thread.last_staff_by not in (None, me)
+    if command.seen is not None and colleague and thread.last_staff > command.seen:
+        raise ColleagueReplied
+
+
+def _owes(thread: Thread, command: commands.Post, now: datetime, rules: Rules) -> tuple[owed.AnyOwed, ...]:
+    """Return what a post obliges us to do.
+
+    A person's post owes an answer unless staff have the floor: then a human reads it. A reply owes its delivery when
+    the person is met outside the web, where sockets follow the log by themselves.
+    """
+    if command.by.role is Role.PERSON:
+        return () if thread.floor.is_staff else (owed.Answer(due=now + rules.answer_lead),)
+    owes: list[owed.AnyOwed] = []
+    to = routing.reply_address(thread)
+    if to is not None:
+        owes.append(owed.Deliver(due=now, channel=to.channel, to=to))
+    if command.by.role is Role.STAFF:
+        owes.append(owed.Wake(due=now + rules.floor_idle, reason=owed.WakeReason.FLOOR))
+    elif command.handover is not None:
+        owes.append(owed.Wake(due=now + rules.waiting, reason=owed.WakeReason.WAITING))
+    return tuple(owes)
+
+
+def _take(thread: Thread, command: commands.Take, now: datetime, rules: Rules) -> AnyEvent | None:
+    me, holder = command.by.id, thread.floor.staff
+    if holder == me:
+        return None
+    if command.was is not None and holder != command.was:
+        raise FloorMoved
+    if command.was is None and holder is not None:
+        raise FloorTaken(holder)
+    idle = owed.Wake(due=now + rules.floor_idle, reason=owed.WakeReason.FLOOR)
+    return events.Taken(**_by(thread, command, now), was=holder, owes=(idle,))
+
+
+def _release(thread: Thread, command: commands.Release, now: datetime) -> AnyEvent | None:
+    holder = thread.floor.staff
+    if holder not in (None, command.by.id):
+        raise FloorTaken(holder or "")
+    if thread.floor.is_assistant:
+        return None
+    return events.Released(**_by(thread, command, now), owes=_unanswered(thread, now))
+
+
+def _unanswered(thread: Thread, now: datetime) -> tuple[owed.AnyOwed, ...]:
+    """With the floor, the assistant takes over what nobody has answered."""
+    return (owed.Answer(due=now),) if thread.awaits_answer else ()
+
+
+def _lapse(thread: Thread, command: commands.Lapse, now: datetime) -> AnyEvent | None:
+    """Staff may have spoken since, or the snooze been changed: then nothing has lapsed."""
+    if thread.snoozed_until is not None and thread.snoozed_until <= now:
+        return events.Woken(**_by(thread, command, now))
+    if thread.floor.is_staff and thread.floor_seq == command.of:
+        return events.Released(**_by(thread, command, now), reason="idle", owes=_unanswered(thread, now))
+    return None
+
+
+def _read(thread: Thread, command: commands.Read, now: datetime) -> AnyEvent | None:
+    """Only climbs, and only over messages: else two screens that mark each other's marks would never rest."""
+    before = thread.read_by_staff if command.by.role is Role.STAFF else thread.read_by_person
+    if command.upto <= before or command.upto > thread.last_message or not thread.is_message(command.upto):
+        return None
+    owes: tuple[owed.AnyOwed, ...] = ()
+    if command.by.role is Role.STAFF and thread.promised and command.upto >= thread.last_person:
+        owes = (owed.Wake(due=now, reason=owed.WakeReason.READ),)
+    return events.WasRead(**_by(thread, command, now), upto=command.upto, owes=owes)
+
+
+def _snooze(thread: Thread, command: commands.Snooze, now: datetime) -> AnyEvent | None:
+    if command.until <= now:
+        raise BadValue("until", "a moment in the future")
+    if thread.snoozed_until == command.until or not thread.seq:
+        return None
+    wake = owed.Wake(due=command.until, reason=owed.WakeReason.SNOOZE)
+    return events.Snoozed(**_by(thread, command, now), until=command.until, owes=(wake,))
+
+
+def _name(thread: Thread, command: commands.Name, now: datetime) -> AnyEvent | None:
+    called = " ".join(command.name.split())
+    if not 1 <= len(called) <= MAX_NAME:
+        raise BadValue("name", f"1 to {MAX_NAME} characters")
+    return None if thread.name == called else events.Named(**_by(thread, command, now), called=called)
+
+
+def _link(thread: Thread, command: commands.LinkAddress, now: datetime) -> AnyEvent | None:
+    known = next((each for each in thread.addresses if each.address == command.address), None)
+    if known is not None and known.assurance >= command.assurance:
+        return None
+    return events.AddressLinked(**_by(thread, command, now), address=command.address, assurance=command.assurance)
+
+
+def _receive(thread: Thread, command: commands.Receive, now: datetime) -> AnyEvent | None:
+    standing = delivery.find(thread.deliveries, command.receipt.of, command.receipt.part)
+    if standing is None or delivery.climb(standing, command.receipt) == standing:
+        return None
+    return events.Received(**_by(thread, command, now), receipt=command.receipt)
+
+
+def _move(
+    thread: Thread, command: commands.Move | commands.Return | commands.Join | commands.Part, now: datetime
+) -> AnyEvent | None:
+    match command:
+        case commands.Move(to=to):
+            if to == thread.id or not thread.seq:
+                raise CannotMove
+            _check_reason(command.reason)
+            point = owed.Point(due=now, to=to, upto=thread.seq + 1)
+            return events.MovedTo(**_by(thread, command, now), to=to, reason=command.reason, owes=(point,))
+        case commands.Return():
+            if thread.moved_to is None:
+                return None
+            _check_reason(command.reason)
+            point = owed.Point(due=now, to=thread.moved_to, upto=thread.seq + 1)
+            return events.Returned(
+                **_by(thread, command, now), was=thread.moved_to, reason=command.reason, owes=(point,)
+            )
+        case commands.Join(other=other, upto=upto):
+            if other == thread.id:
+                raise CannotMove
+            known = any(each.thread == other and each.upto >= upto for each in thread.joined)
+            return None if known else events.JoinedWith(**_by(thread, command, now), other=other, upto=upto)
+        case commands.Part(other=other):
+            known = any(each.thread == other for each in thread.joined)
+            return events.PartedFrom(**_by(thread, command, now), other=other) if known else None
+    assert_never(command)
+
+
+def _check_reason(reason: str) -> None:
+    if len(reason) > MAX_REASON:
+        raise BadValue("reason", f"at most {MAX_REASON} characters")
+
+
+def evolve(thread: Thread, event: AnyEvent) -> Thread:
+    """Return the conversation after ``event``, which must be number ``thread.seq + 1``.
+
+    Raises:
+        ValueError: the event is not the next one; the caller has skipped or repeated something.
+    """
+    if event.seq != thread.seq + 1 or event.thread != thread.id:
+        raise ValueError("not the next event of this thread")
+    match event:
+        case events.Posted():
+            return _posted(thread, event)
+        case events.WasRead(upto=upto):
+            return _was_read(thread, event, upto)
+        case events.Taken():
+            return _next(
+                thread,
+                event,
+                floor=Floor.of(event.by),
+                floor_seq=event.seq,
+                waiting_since=None,
+                assigned=event.by,
+                snoozed_until=None,
+                open=True,
+            )
+        case events.Released():
+            return _next(thread, event, floor=ASSISTANT_FLOOR, floor_seq=event.seq, waiting_since=None, promised=False)
+        case events.Assigned(to=to):
+            return _next(thread, event, assigned=to)
+        case events.Noted():
+            return _next(thread, event)
+        case events.Snoozed(until=until):
+            return _next(thread, event, snoozed_until=until)
+        case events.Woken():
+            return _next(thread, event, snoozed_until=None)
+        case events.Closed():
+            return _closed(thread, event)
+        case events.Named(called=called):
+            return _next(thread, event, name=called)
+        case events.AddressLinked(address=address, assurance=assurance):
+            others = tuple(each for each in thread.addresses if each.address != address)
+            return _next(thread, event, addresses=(*others, Linked(address, assurance)))
+        case events.Received(receipt=receipt):
+            return _next(thread, event, deliveries=delivery.received(thread.deliveries, receipt))
+        case events.MovedTo(to=to):
+            return _next(thread, event, moved_to=to, open=False)
+        case events.Returned():
+            return _next(thread, event, moved_to=None)
+        case events.JoinedWith(other=other, upto=upto):
+            kept = tuple(each for each in thread.joined if each.thread != other)
+            return _next(thread, event, joined=(*kept, Joined(other, upto)))
+        case events.PartedFrom(other=other):
+            return _next(thread, event, joined=tuple(each for each in thread.joined if each.thread != other))
+        case events.Erased():
+            return Thread(id=thread.id, seq=event.seq, erased=thread.erased + 1, updated_at=event.at)
+    assert_never(event)
+
+
+def replay(id: str, log: list[AnyEvent]) -> Thread:
+    """Return the conversation that these events, from the first, lead to."""
+    thread = Thread(id=id)
+    for event in log:
+        thread = evolve(thread, event)
+    return thread
+
+
+def _next(thread: Thread, event: AnyEvent, **changes: Any) -> Thread:
+    """Return the thread one event further, with these changes."""
+    return replace(
+        thread,
+        seq=event.seq,
+        said=(thread.said << 1) & _SAID_MASK,
+        updated_at=event.at,
+        created_at=thread.created_at or event.at,
+        **changes,
+    )
+
+
+_SAID_MASK = (1 << SAID_WINDOW) - 1
+
+
+def _posted(thread: Thread, event: events.Posted) -> Thread:
+    changes: dict[str, Any]
+    if event.role is Role.PERSON:
+        changes = _person_posted(thread, event)
+    elif event.role is Role.STAFF:
+        changes = _staff_posted(thread, event)
+    else:
+        changes = _assistant_posted(thread, event)
+    if any(isinstance(item, owed.Deliver) for item in event.owes) or (
+        event.role is not Role.PERSON and event.channel is not Channel.WEB
+    ):
+        changes["deliveries"] = delivery.queued(thread.deliveries, event.seq)
+    return replace(
+        thread,
+        seq=event.seq,
+        said=(thread.said << 1 | 1) & _SAID_MASK,
+        last_message=event.seq,
+        updated_at=event.at,
+        created_at=thread.created_at or event.at,
+        open=True,
+        **changes,
+    )
+
+
+def _person_posted(thread: Thread, event: events.Posted) -> dict[str, Any]:
+    return {
+        "channel": event.channel,
+        "language": event.language or thread.language,
+        "consent": event.consent or thread.consent,
+        "first_person": thread.first_person or event.seq,
+        "last_person": event.seq,
+        "last_person_at": event.at,
+        "read_by_person": max(thread.read_by_person, thread.last_reply),
+        "snoozed_until": None,
+    }
+
+
+def _staff_posted(thread: Thread, event: events.Posted) -> dict[str, Any]:
+    return {
+        "floor": Floor.of(event.by),
+        "floor_seq": event.seq,
+        "assigned": thread.assigned or event.by,
+        "waiting_since": None,
+        "promised": False,
+        "urgent": False,
+        "answered": thread.last_person,
+        "first_person": 0,
+        "last_reply": event.seq,
+        "last_staff": event.seq,
+        "last_staff_by": event.by,
+        "read_by_staff": max(thread.read_by_staff, thread.last_person),
+        "misses": 0,
+    }
+
+
+def _assistant_posted(thread: Thread, event: events.Posted) -> dict[str, Any]:
+    changes: dict[str, Any] = {"last_reply": event.seq}
+    if event.covers is not None:
+        answered = max(thread.answered, event.covers)
+        changes["answered"] = answered
+        changes["first_person"] = 0 if answered >= thread.last_person else answered + 1
+        changes["misses"] = thread.misses + 1 if event.missed else 0
+        changes["language"] = event.language or thread.language
+    if event.why is not None and event.covers is not None and not event.missed:
+        fact = Fact(event.at, event.channel, event.why.entry, event.why.title)
+        changes["entry"] = event.why.entry
+        changes["facts"] = (*(each for each in thread.facts if each.entry != fact.entry), fact)[-MAX_FACTS:]
+    if event.urgent:
+        changes["urgent"] = True
+    if event.handover is not None and not thread.floor.is_waiting:
+        changes |= {"floor": WAITING_FLOOR, "floor_seq": event.seq, "waiting_since": event.at}
+    if event.handover is not None:
+        changes["promised"] = thread.promised or event.while_closed
+    elif event.covers is None and thread.floor.is_waiting:
+        changes["told_waiting"] = thread.floor_seq
+    return changes
+
+
+def _was_read(thread: Thread, event: events.WasRead, upto: int) -> Thread:
+    if event.role is Role.STAFF:
+        still = thread.promised and upto < thread.last_person
+        return _next(thread, event, read_by_staff=max(thread.read_by_staff, upto), promised=still)
+    return _next(thread, event, read_by_person=max(thread.read_by_person, upto))
+
+
+def _closed(thread: Thread, event: events.Closed) -> Thread:
+    """Ends the episode: the floor goes back, nobody waits, and what was asked counts as dealt with."""
+    return _next(
+        thread,
+        event,
+        open=False,
+        floor=ASSISTANT_FLOOR,
+        floor_seq=event.seq,
+        waiting_since=None,
+        promised=False,
+        assigned=None,
+        snoozed_until=None,
+        urgent=False,
+        answered=thread.last_person,
+        first_person=0,
+        misses=0,
+    )

@@ -1,0 +1,149 @@
+"""What has happened. Past tense; the log is nothing but these, numbered from 1 per thread without a gap.
+
+An event is written once and never changed, except that erasing empties its words (``seq`` and ``key`` stay).
+``owes`` is what it obliges us to do; the store keeps that beside the event and gives events back without it.
+"""
+
+from datetime import datetime
+
+import msgspec
+
+from server.core.delivery import Receipt
+from server.core.model import (
+    Address,
+    Assurance,
+    Channel,
+    Choice,
+    Handover,
+    Link,
+    Role,
+    StaffId,
+    ThreadId,
+    Why,
+)
+from server.core.owed import AnyOwed
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="kind", gc=False):
+    """What every event says: where in which thread, who caused it under which key, and when."""
+
+    thread: ThreadId
+    seq: int
+    sender: str
+    key: str
+    at: datetime
+    role: Role
+    by: str = ""  # id of the staff member, empty for others
+    name: str | None = None  # the staff member's name as the person saw it then
+    owes: tuple[AnyOwed, ...] = ()
+
+
+class Posted(Event, frozen=True, kw_only=True, tag="posted"):
+    channel: Channel
+    text: str
+    language: str | None = None
+    choice: str | None = None
+    choices: tuple[Choice, ...] = ()
+    links: tuple[Link, ...] = ()
+    reply_to: int | None = None
+    consent: str | None = None
+    about: str | None = None
+    covers: int | None = None
+    handover: Handover | None = None
+    missed: bool = False
+    while_closed: bool = False  # handed over outside opening hours
+    why: Why | None = None
+    urgent: bool = False
+
+
+class Taken(Event, frozen=True, kw_only=True, tag="taken"):
+    was: StaffId | None = None
+
+
+class Released(Event, frozen=True, kw_only=True, tag="released"):
+    reason: str = "handed_back"  # or "idle": staff fell silent
+
+
+class Assigned(Event, frozen=True, kw_only=True, tag="assigned"):
+    to: StaffId | None = None
+
+
+class Noted(Event, frozen=True, kw_only=True, tag="noted"):
+    text: str
+    mentions: tuple[StaffId, ...] = ()
+
+
+class WasRead(Event, frozen=True, kw_only=True, tag="read"):
+    upto: int
+
+
+class Snoozed(Event, frozen=True, kw_only=True, tag="snoozed"):
+    until: datetime
+
+
+class Woken(Event, frozen=True, kw_only=True, tag="woken"):
+    pass
+
+
+class Closed(Event, frozen=True, kw_only=True, tag="closed"):
+    pass
+
+
+class Named(Event, frozen=True, kw_only=True, tag="named"):
+    called: str
+
+
+class AddressLinked(Event, frozen=True, kw_only=True, tag="linked"):
+    address: Address
+    assurance: Assurance
+
+
+class Received(Event, frozen=True, kw_only=True, tag="receipt"):
+    receipt: Receipt
+
+
+class MovedTo(Event, frozen=True, kw_only=True, tag="moved"):
+    to: ThreadId
+    reason: str = ""
+
+
+class Returned(Event, frozen=True, kw_only=True, tag="returned"):
+    was: ThreadId
+    reason: str = ""
+
+
+class JoinedWith(Event, frozen=True, kw_only=True, tag="joined"):
+    other: ThreadId
+    upto: int
+
+
+class PartedFrom(Event, frozen=True, kw_only=True, tag="parted"):
+    other: ThreadId
+
+
+class Erased(Event, frozen=True, kw_only=True, tag="erased"):
+    pass
+
+
+AnyEvent = (
+    Posted
+    | Taken
+    | Released
+    | Assigned
+    | Noted
+    | WasRead
+    | Snoozed
+    | Woken
+    | Closed
+    | Named
+    | AddressLinked
+    | Received
+    | MovedTo
+    | Returned
+    | JoinedWith
+    | PartedFrom
+    | Erased
+)
+
+STAFF_ONLY = (Assigned, Noted, Snoozed, Woken, Named, Received, MovedTo, Returned)
+"""Kinds that a visitor is never shown, not even as a number that is missing: their seqs become ``skip`` frames."""

@@ -1,0 +1,261 @@
+"""The values everything else speaks of: who talks, where, and what a conversation is like now.
+
+Values are frozen ``msgspec`` structs: they compare by content like frozen dataclasses, cost a fifth to make, and the
+codec that writes them to a socket or a store is the same one that defines them.
+"""
+
+from datetime import datetime, timedelta
+from enum import IntEnum, StrEnum
+
+import msgspec
+
+MAX_TEXT = 4096  # characters: the longest text body WhatsApp takes, so a post fits every channel
+MAX_DELIVERIES = 200  # unfinished deliveries kept in a thread's state; older ones live in the log alone
+MAX_FACTS = 3  # what the console shows of a person in one glance
+SAID_WINDOW = 62  # bits: how many of the newest seqs we know to be messages or not; fits a signed 64-bit integer
+
+ThreadId = str
+StaffId = str
+
+
+class Value(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """A frozen value without identity."""
+
+
+class Role(StrEnum):
+    """Who speaks: the person, the assistant that answers by itself, staff, or the system keeping house."""
+
+    PERSON = "person"
+    ASSISTANT = "assistant"
+    STAFF = "staff"
+    SYSTEM = "system"
+
+
+class Channel(StrEnum):
+    """The door a message came through."""
+
+    WEB = "web"
+    WHATSAPP = "whatsapp"
+    VOICE = "voice"
+
+
+class Assurance(IntEnum):
+    """How sure we are that an address belongs to the person, on a ladder that is only climbed by evidence."""
+
+    CLAIMED = 1  # typed by somebody; lives only in the thread, never an address record
+    CALLER_ID = 2  # the network says so; can be faked
+    PROVEN = 3  # a message came from it, a one-time code came back, or the host site signed it
+
+
+class Address(Value, frozen=True):
+    """Where a person can be met: ``value`` of this ``kind`` on ``channel``, towards ``our`` number or site."""
+
+    channel: Channel
+    our: str
+    kind: str
+    value: str
+
+    @property
+    def id(self) -> str:
+        """The address record's identity, unique over all channels."""
+        return f"{self.channel}:{self.our}:{self.kind}:{self.value}"
+
+
+class Linked(Value, frozen=True):
+    """An address as a thread knows it."""
+
+    address: Address
+    assurance: Assurance
+
+    @property
+    def tail(self) -> str:
+        """The last four digits of a number, which is what staff search by; empty for what is not a number."""
+        return tail_of(self.address)
+
+
+def tail_of(address: Address) -> str:
+    """Return the last four digits of a phone-like address, or an empty string."""
+    if address.channel is Channel.WEB:
+        return ""
+    digits = "".join(character for character in address.value if character.isdecimal())
+    return digits[-4:] if len(digits) >= 4 else ""
+
+
+class Choice(Value, frozen=True):
+    """One thing to tap in place of typing: a chip in the widget, a button in WhatsApp, a number on the phone."""
+
+    id: str
+    label: str
+
+
+class Link(Value, frozen=True):
+    """Somewhere to go; ``url`` is https, http, tel or mailto."""
+
+    url: str
+    label: str
+
+
+class Why(Value, frozen=True):
+    """Why the assistant said what it said, for staff: the entry, its score, the runner-up, the words that decided."""
+
+    entry: str
+    title: str
+    version: str = ""
+    score: float = 0.0
+    confidence: float = 0.0
+    runner_up: str | None = None
+    runner_up_title: str | None = None
+    runner_up_score: float | None = None
+    words: tuple[str, ...] = ()
+    snapshot: str = ""
+    band: str = ""
+
+
+class Handover(StrEnum):
+    """Why the assistant gave the floor to whoever of the staff comes first."""
+
+    ASKED = "asked"
+    UNKNOWN = "unknown"
+    URGENT = "urgent"
+
+
+class FloorKind(StrEnum):
+    ASSISTANT = "assistant"
+    WAITING = "waiting"
+    STAFF = "staff"
+
+
+class Floor(Value, frozen=True):
+    """Who speaks next: the assistant, nobody yet (the person waits for staff), or one of the staff."""
+
+    kind: FloorKind = FloorKind.ASSISTANT
+    staff: StaffId | None = None
+
+    @classmethod
+    def of(cls, staff: StaffId) -> "Floor":
+        """Return the floor that is held by this member of staff."""
+        return cls(FloorKind.STAFF, staff)
+
+    @property
+    def is_staff(self) -> bool:
+        """Whether one of the staff speaks."""
+        return self.kind is FloorKind.STAFF
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether the person waits for staff."""
+        return self.kind is FloorKind.WAITING
+
+    @property
+    def is_assistant(self) -> bool:
+        """Whether the assistant answers."""
+        return self.kind is FloorKind.ASSISTANT
+
+
+ASSISTANT_FLOOR = Floor()
+WAITING_FLOOR = Floor(FloorKind.WAITING)
+
+
+class DeliveryStatus(IntEnum):
+    """How far a message has come on its way to a provider and the person's device; the ladder is only climbed."""
+
+    QUEUED = 1
+    SENDING = 2
+    SENT = 3
+    FAILED = 4
+    DELIVERED = 5
+    READ = 6  # implies delivered
+
+
+class Delivery(Value, frozen=True):
+    """The state of one message (``of``: its seq) towards an outside channel, for one ``part`` of it."""
+
+    of: int
+    status: DeliveryStatus
+    part: int = 0
+    error: str | None = None
+
+
+class Joined(Value, frozen=True):
+    """An older conversation of the same person that was put together with this one, readable up to ``upto``."""
+
+    thread: ThreadId
+    upto: int
+
+
+class Fact(Value, frozen=True):
+    """Something to know at a glance: what was asked about (an entry's id and title), where and when."""
+
+    at: datetime
+    channel: Channel
+    entry: str
+    title: str
+
+
+class Rules(Value, frozen=True):
+    """The clinic's figures that rules need, as of now; the service makes one from settings and opening hours."""
+
+    consent: str | None = None  # version of the privacy notice to be agreed to before a web thread's first post
+    floor_idle: timedelta = timedelta(minutes=30)  # without a word from staff, the assistant answers again
+    waiting: timedelta = timedelta(minutes=2)  # nobody took it by then: the person is told honestly
+    answer_lead: timedelta = timedelta(seconds=3)  # head start of the process that took the post over other workers
+    open_now: bool = True
+    max_text: int = MAX_TEXT  # characters
+
+
+class Thread(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A person's conversation with the clinic as of its event ``seq``: a bounded state without any message's text."""
+
+    id: ThreadId
+    seq: int = 0
+    erased: int = 0  # how often this person was erased: a row with a lower count loses
+    open: bool = False  # an episode is going on
+    floor: Floor = ASSISTANT_FLOOR
+    floor_seq: int = 0  # the event that moved the floor, or the last word of the staff who hold it
+    waiting_since: datetime | None = None
+    told_waiting: int = 0  # the handover (its seq) after which the person was told that nobody is there yet
+    promised: bool = False  # handed over while closed: the person hears when somebody reads it
+    assigned: StaffId | None = None
+    snoozed_until: datetime | None = None
+    urgent: bool = False
+    language: str | None = None
+    name: str | None = None
+    consent: str | None = None
+    channel: Channel = Channel.WEB  # where the person last wrote
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+    first_person: int = 0  # the first of the person's posts that nobody has answered, 0 when all are
+    last_person: int = 0
+    last_person_at: datetime | None = None
+    answered: int = 0  # every post of the person up to here has been answered
+    last_reply: int = 0  # the last post of the assistant or of staff
+    last_staff: int = 0
+    last_staff_by: StaffId | None = None
+    last_message: int = 0
+    said: int = 0  # bit i: whether event ``seq - i`` is a message; the newest SAID_WINDOW
+    read_by_person: int = 0
+    read_by_staff: int = 0
+    misses: int = 0  # questions in a row that the assistant could not answer
+    entry: str | None = None  # the knowledge base entry that answered last
+    facts: tuple[Fact, ...] = ()
+    deliveries: tuple[Delivery, ...] = ()
+    addresses: tuple[Linked, ...] = ()
+    moved_to: ThreadId | None = None
+    joined: tuple[Joined, ...] = ()
+
+    def is_message(self, seq: int) -> bool:
+        """Whether event ``seq`` is a message, as far back as this state remembers; before that: yes."""
+        back = self.seq - seq
+        if back < 0 or seq < 1:
+            return False
+        return back >= SAID_WINDOW or bool(self.said >> back & 1)
+
+    @property
+    def awaits_answer(self) -> bool:
+        """Whether the person has written something that nobody has answered."""
+        return self.last_person > self.answered
+
+    @property
+    def needs_reply(self) -> bool:
+        """Whether it is staff's turn: the person waits for them, or wrote to the one who has the floor."""
+        return self.open and (self.floor.is_waiting or (self.floor.is_staff and self.awaits_answer))
