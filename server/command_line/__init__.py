@@ -1,0 +1,1 @@
+"""What a person can ask of Onethread at a terminal: one module a command, loaded when asked for."""
