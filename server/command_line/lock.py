@@ -1,0 +1,50 @@
+"""Write requirements/*.lock anew from pyproject.toml: exact versions with their checksums, for every platform at once.
+
+Versions that are locked stay as they are unless --upgrade is given.
+"""
+
+import argparse
+import subprocess
+import sys
+
+from server.command_line.environment import CHECKOUT, LOCKS
+from server.settings import Settings
+
+OPTIONS = (
+    "--universal",  # one lock for Linux and macOS, x86-64 and arm64
+    "--python-version=3.11",
+    "--generate-hashes",
+    "--no-emit-index-url",  # where packages come from is the machine's own business
+    "--no-emit-find-links",
+    "--no-annotate",
+    "--no-header",
+    "--quiet",
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """--upgrade."""
+    parser.add_argument("--upgrade", action="store_true", help="take the newest versions that pyproject.toml allows")
+
+
+def run(args: argparse.Namespace, settings: Settings) -> int:
+    """Write the core's lock, then the tests' and the benchmark's on top of it."""
+    upgrade = ["--upgrade"] if args.upgrade else []
+    core, test = (path.relative_to(CHECKOUT) for path in (LOCKS["core"], LOCKS["test"]))
+    extras = ["--extra=test", "--extra=bench", f"--constraints={core}"]
+    for path, more in ((core, upgrade), (test, upgrade + extras)):
+        print(f"Writing {path}.")
+        command = [
+            sys.executable,
+            "-m",
+            "uv",
+            "pip",
+            "compile",
+            *OPTIONS,
+            *more,
+            f"--output-file={path}",
+            "pyproject.toml",
+        ]
+        if subprocess.run(command, cwd=CHECKOUT, stdout=subprocess.DEVNULL, check=False).returncode != 0:
+            return 1
+    return 0

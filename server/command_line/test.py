@@ -1,0 +1,217 @@
+"""Everything a change must pass: format, lint, types, the widget, and all tests on real parts.
+
+What it does not know goes to pytest: python3 run.py test -k floor, python3 run.py test tests/core -x
+MongoDB, Valkey and Chromium are looked for, or fetched. These variables point elsewhere, or say `none`:
+  ONETHREAD_TEST_MONGODB_URI   a MongoDB to play on
+  ONETHREAD_TEST_MONGOD        a mongod program to start
+  ONETHREAD_TEST_REDIS_URL     a Redis or Valkey to play on
+  ONETHREAD_TEST_VALKEY        a Valkey program to start
+  ONETHREAD_TEST_CHROMIUM      a Chromium program
+  ONETHREAD_FIXTURES           a folder of payloads that others recorded
+"""
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from server.command_line import parts
+from server.command_line.environment import CHECKOUT
+from server.settings import PREFIX, READ_ELSEWHERE, Settings
+
+WIDGET = CHECKOUT / "widget"
+PYTEST_ENDS = re.compile(r"=+ (?P<said>.*\b(?:passed|failed|skipped|error|errors|deselected|no tests ran)\b.*?) =+")
+
+
+@dataclass
+class Run:
+    """One run of the checks: what is chosen, the variables its programs get, and what came of each step."""
+
+    pytest_arguments: list[str]
+    environment: dict[str, str]
+    said: str = ""  # what a step adds to its line in the summary
+    done: list[tuple[str, bool, float, str]] = field(default_factory=list)
+
+    def play(self, name: str, step: "Callable[[Run], bool]") -> None:
+        """Run one step and remember how it went and how long it took."""
+        print(f"\n== {name}", flush=True)
+        self.said, began = "", time.monotonic()
+        passed = step(self)
+        self.done.append((name, passed, time.monotonic() - began, self.said))
+
+    def program(self, *command: str | Path, folder: Path = CHECKOUT) -> bool:
+        """Whether this program, its output shown, ends well."""
+        return subprocess.run(command, cwd=folder, env=self.environment, check=False).returncode == 0
+
+    def module(self, *arguments: str) -> bool:
+        """Whether this Python module, run as a program, ends well."""
+        return self.program(sys.executable, "-m", *arguments)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """--only; the rest is pytest's."""
+    parser.add_argument("--only", metavar="STEPS", default="", help=f"some of {','.join(STEPS)}, with commas between")
+
+
+def run(args: argparse.Namespace, settings: Settings) -> int:
+    """Run the steps, all of them even when one fails, and say at the end how each went."""
+    only = [name.strip() for name in args.only.split(",") if name.strip()] or list(STEPS)
+    strange = [name for name in only if name not in STEPS]
+    if strange:
+        print(f"There is no step `{strange[0]}`; there are {', '.join(STEPS)}.", file=sys.stderr)
+        return 2
+    this = Run(args.more, environment_for_tests(os.environ))
+    for name, step in STEPS.items():
+        if name in only or (name == "parts" and "tests" in only):
+            this.play(name, step)
+    print("\n" + summary(this.done), flush=True)
+    return 0 if all(passed for _, passed, _, _ in this.done) else 1
+
+
+def environment_for_tests(environ: Mapping[str, str]) -> dict[str, str]:
+    """The variables the steps run with: the machine's, less the settings somebody serves with in the same terminal."""
+    kept = {
+        name: text for name, text in environ.items() if not name.startswith(PREFIX) or READ_ELSEWHERE.fullmatch(name)
+    }
+    return {**kept, "PATH": os.pathsep.join([str(Path(sys.executable).parent), environ.get("PATH", os.defpath)])}
+
+
+def summary(done: list[tuple[str, bool, float, str]]) -> str:
+    """One line a step."""
+    width = max(len(name) for name, *_ in done)
+    lines = [f"{name:<{width}}  {'ok' if ok else 'FAILED':<6}  {took:6.1f} s  {said}" for name, ok, took, said in done]
+    total = sum(took for _, _, took, _ in done)
+    return "\n".join([line.rstrip() for line in lines] + [f"{'in all':<{width}}  {'':6}  {total:6.1f} s"])
+
+
+def check_format(this: Run) -> bool:
+    """Whether every file is formatted."""
+    return this.module("ruff", "format", "--check", "--quiet", ".") or _advise("`.venv/bin/ruff format` mends that.")
+
+
+def check_lint(this: Run) -> bool:
+    """Whether the linter is content."""
+    return this.module("ruff", "check", ".")
+
+
+def check_types(this: Run) -> bool:
+    """Whether every type is strict and fits."""
+    return this.module("mypy")
+
+
+def provide_parts(this: Run) -> bool:
+    """Whether the real parts are there. Without one its tests are left out, which under CI is a failure."""
+    missing = []
+    for name, (variable, find) in PARTS.items():
+        began = time.monotonic()
+        try:
+            where = find()
+        except parts.CannotBeHad as why:
+            print(f"{name} cannot be had: {why}", flush=True)
+            this.environment[variable] = "none"  # the tests need not try again
+            missing.append(name)
+        else:
+            print(f"{name}: {where} ({time.monotonic() - began:.1f} s)", flush=True)
+    this.said = f"without {', '.join(missing)}" if missing else ""
+    return not missing or os.environ.get("CI") != "true"
+
+
+def _mongodb() -> str:
+    return "the one that was named" if parts.external_mongodb() else str(parts.mongod_program(_say).path)
+
+
+def _valkey() -> str:
+    return "the one that was named" if parts.chosen("ONETHREAD_TEST_REDIS_URL") else str(parts.valkey_program().path)
+
+
+def _chromium() -> str:
+    return str(parts.chromium_path(_say))
+
+
+def check_widget(this: Run) -> bool:
+    """Whether the committed widget is what its sources build, within its size, and its modules' tests pass."""
+    if not (WIDGET / "package.json").exists():
+        this.said = "there is none"
+        return True
+    if not shutil.which("npm") or not shutil.which("node"):
+        return _advise("The widget's checks need node and npm: install Node 20 or newer.")
+    tests = sorted(map(str, (CHECKOUT / "tests" / "widget").glob("**/*.test.mjs")))
+    return (
+        _node_modules(this)
+        and _is_built_afresh(this)
+        and (not tests or this.program("node", "--test", "--test-reporter=dot", *tests))
+    )
+
+
+def _node_modules(this: Run) -> bool:
+    """Whether the widget's development packages are installed as locked; only done when the lock has changed."""
+    lock, mark = WIDGET / "package-lock.json", WIDGET / "node_modules" / ".onethread-installed"
+    if not lock.exists() or (mark.exists() and mark.read_bytes() == lock.read_bytes()):
+        return True
+    _say("installing the widget's development packages")
+    if not this.program("npm", "ci", "--no-audit", "--no-fund", "--silent", folder=WIDGET):
+        return _advise("`npm ci` failed in widget/.")
+    mark.write_bytes(lock.read_bytes())
+    return True
+
+
+def _is_built_afresh(this: Run) -> bool:
+    before = _built()
+    if not this.program("npm", "run", "--silent", "build", folder=WIDGET):
+        return False
+    changed = sorted({path for path, _ in before ^ _built()})
+    return not changed or _advise(
+        f"widget/ builds something else than was committed, now in place: {', '.join(changed)}"
+    )
+
+
+def _built() -> set[tuple[str, bytes]]:
+    dist = WIDGET / "dist"
+    return {(str(path.relative_to(WIDGET)), path.read_bytes()) for path in dist.glob("**/*") if path.is_file()}
+
+
+def run_tests(this: Run) -> bool:
+    """Whether pytest is content, on all cores unless its arguments say how it shall run."""
+    arguments = this.pytest_arguments
+    alone = any(word.startswith(("-n", "--numprocesses", "--pdb", "--collect-only", "--co")) for word in arguments)
+    spread = [] if alone else [f"-n{min(os.cpu_count() or 1, 8)}", "--dist=worksteal"]
+    command = [sys.executable, "-m", "pytest", *spread, *arguments]
+    with subprocess.Popen(
+        command, cwd=CHECKOUT, env=this.environment, stdout=subprocess.PIPE, text=True, errors="replace"
+    ) as pytest:
+        assert pytest.stdout is not None  # noqa: S101  # it was asked for
+        for line in pytest.stdout:
+            print(line, end="", flush=True)
+            if found := PYTEST_ENDS.fullmatch(line.strip()):
+                this.said = found["said"]
+    return pytest.returncode == 0
+
+
+def _advise(sentence: str) -> bool:
+    print(sentence, flush=True)
+    return False
+
+
+def _say(line: str) -> None:
+    print(f"  {line}", flush=True)
+
+
+PARTS: dict[str, tuple[str, Callable[[], str]]] = {
+    "MongoDB": ("ONETHREAD_TEST_MONGOD", _mongodb),
+    "Valkey": ("ONETHREAD_TEST_VALKEY", _valkey),
+    "Chromium": ("ONETHREAD_TEST_CHROMIUM", _chromium),
+}
+STEPS: dict[str, Callable[[Run], bool]] = {
+    "format": check_format,
+    "lint": check_lint,
+    "types": check_types,
+    "widget": check_widget,
+    "parts": provide_parts,
+    "tests": run_tests,
+}
