@@ -368,6 +368,49 @@ def evolve(thread: Thread, event: AnyEvent) -> Thread:
     assert_never(event)
 
 
+def matches(event: AnyEvent, command: AnyCommand) -> bool:
+    """Whether ``event`` is what ``command`` would have led to when its key was first used: the same content.
+
+    Where nothing but the kind matters (a take, a release), the kind is compared.
+    """
+    match command, event:
+        case commands.Post(), events.Posted():
+            return (command.text, command.choice) == (event.text, event.choice)
+        case commands.Note(), events.Noted():
+            return command.text == event.text
+        case commands.Assign(), events.Assigned():
+            return command.to == event.to
+        case commands.Read(), events.WasRead():
+            return command.upto == event.upto
+        case commands.Snooze(), events.Snoozed():
+            return command.until == event.until
+        case commands.Name(), events.Named():
+            return " ".join(command.name.split()) == event.called
+        case commands.LinkAddress(), events.AddressLinked():
+            return command.address == event.address
+        case commands.Receive(), events.Received():
+            return command.receipt == event.receipt
+        case commands.Move(), events.MovedTo():
+            return command.to == event.to
+        case commands.Join(), events.JoinedWith():
+            return command.other == event.other
+        case commands.Part(), events.PartedFrom():
+            return command.other == event.other
+        case commands.Lapse(), events.Released() | events.Woken():
+            return True
+        case _:
+            return type(event) is _KIND.get(type(command))
+
+
+_KIND: dict[type, type] = {
+    commands.Take: events.Taken,
+    commands.Release: events.Released,
+    commands.Close: events.Closed,
+    commands.Return: events.Returned,
+    commands.Erase: events.Erased,
+}
+
+
 def replay(id: str, log: list[AnyEvent]) -> Thread:
     """Return the conversation that these events, from the first, lead to."""
     thread = Thread(id=id)

@@ -248,8 +248,11 @@ class Store(Protocol):
     async def find_address(self, address: str) -> ThreadId | None:
         """Return the thread of this address record, if it is known and has not ended."""
 
-    async def point_addresses(self, frm: ThreadId, to: ThreadId) -> None:
-        """Let every address of one thread lead to another."""
+    async def point_addresses(self, first: ThreadId, to: ThreadId) -> None:
+        """Let every address that was first claimed for thread ``first`` lead to ``to``.
+
+        Because a record remembers its first thread, parting is the same call backwards.
+        """
 
     async def addresses_of(self, thread: ThreadId) -> list[str]:
         """Return the ids of the address records that lead to this thread."""

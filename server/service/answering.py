@@ -1,0 +1,238 @@
+"""The assistant's part of a conversation: an answer to everything the person wrote and nobody has answered.
+
+One answer covers every unanswered post so far and says so; ``decide`` drops one that covers nothing new, and refuses to
+let the assistant speak while staff have the floor. So answering twice, in two processes or after a crash, leads to one
+answer in the log.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+from server.core.commands import ASSISTANT, Post
+from server.core.errors import Moved, NotYourFloor, Refused
+from server.core.events import AnyEvent, Posted
+from server.core.model import Channel, Choice, Handover, Link, Role, Rules, Thread, ThreadId, Value, Why
+from server.core.ports import Store
+from server.service.conversations import PAGE, Conversations
+from server.service.sentences import say
+
+PERSON_CHOICE = "person"  # the choice that stands for "a person, please", on every channel
+CALLBACK_CHOICE = "callback"
+WAIT_CHOICE = "wait"
+MISSES = 2  # questions in a row that were not understood before staff are asked
+
+
+class ReplyKind(StrEnum):
+    """What the knowledge base made of a question."""
+
+    ANSWER = "answer"
+    SUGGESTIONS = "suggestions"  # it may be one of these
+    URGENT = "urgent"
+    PERSON = "person"  # the person wants a person, or the entry is one for staff
+    NOTHING = "nothing"
+
+
+class Reply(Value, frozen=True):
+    """The knowledge base's word."""
+
+    kind: ReplyKind
+    text: str
+    language: str
+    choices: tuple[Choice, ...] = ()
+    links: tuple[Link, ...] = ()
+    why: Why | None = None
+
+
+class Question(Value, frozen=True):
+    """What is asked, and what helps to understand it."""
+
+    text: str
+    language: str | None
+    channel: Channel = Channel.WEB
+    choice: str | None = None
+    last_entry: str | None = None
+    misses: int = 0
+    open_now: bool = True
+
+
+class Knowledge(Protocol):
+    """The knowledge base, in the caller's words."""
+
+    def answer(self, question: Question) -> Reply:
+        """Return what to say; urgent wording wins over everything. Quick enough for the event loop, never raises."""
+
+
+class Opening(Protocol):
+    """When the clinic opens again."""
+
+    def opens_text(self, now: datetime, language: str) -> str:
+        """Return the next opening time as said in a sentence ("on Monday at 08:00")."""
+
+
+class Answering:
+    """Answers what is owed an answer."""
+
+    def __init__(
+        self,
+        store: Store,
+        conversations: Conversations,
+        knowledge: Knowledge,
+        opening: Opening,
+        *,
+        rules: Callable[[], Rules],
+        clock: Callable[[], datetime],
+    ) -> None:
+        """Answer from ``knowledge``, in the name of the assistant."""
+        self._store, self._conversations, self._knowledge, self._opening = store, conversations, knowledge, opening
+        self._rules, self._clock = rules, clock
+
+    async def answer(self, id: ThreadId, latest: Posted | None = None) -> int:
+        """Answer what is unanswered in this thread; return the seq up to which no answer is owed any more.
+
+        Args:
+            latest: the newest post of the person, when it is at hand; saves a read.
+
+        Raises:
+            Unavailable: not now.
+        """
+        thread = await self._conversations.thread(id)
+        if not thread.awaits_answer or thread.floor.is_staff or thread.moved_to is not None:
+            return thread.seq
+        posts = await self._unanswered(thread, latest)
+        if not posts:
+            return thread.seq
+        command = self._compose(thread, posts)
+        if command is not None:
+            try:
+                await self._conversations.handle(command)
+            except (NotYourFloor, Moved):  # staff took the floor, or it goes on elsewhere: nothing is owed
+                return posts[-1].seq
+        return posts[-1].seq
+
+    async def tell_waiting(self, id: ThreadId, handover: int) -> None:
+        """Tell a person honestly that nobody has come, once, if that is still so."""
+        thread = await self._conversations.thread(id)
+        if not thread.floor.is_waiting or thread.floor_seq != handover or thread.promised:
+            return
+        language = thread.language
+        choices = (
+            Choice(CALLBACK_CHOICE, say("callback_choice", language)),
+            Choice(WAIT_CHOICE, say("wait_choice", language)),
+        )
+        await self._say(id, f"waited:{handover}", say("waited", language), language, choices)
+
+    async def tell_read(self, id: ThreadId, read: int) -> None:
+        """Tell a person who wrote outside opening hours that somebody has read it now."""
+        thread = await self._conversations.thread(id)
+        if thread.floor.is_waiting:
+            await self._say(id, f"seen:{read}", say("read", thread.language), thread.language)
+
+    async def _say(
+        self, id: ThreadId, key: str, text: str, language: str | None, choices: tuple[Choice, ...] = ()
+    ) -> None:
+        try:
+            await self._conversations.handle(
+                Post(thread=id, key=key, by=ASSISTANT, text=text, language=language, choices=choices)
+            )
+        except Refused:  # staff took the floor in the meantime: they speak for themselves
+            return
+
+    async def _unanswered(self, thread: Thread, latest: Posted | None) -> list[Posted]:
+        if latest is not None and thread.first_person == thread.last_person == latest.seq:
+            return [latest]
+        log: list[AnyEvent] = []
+        while True:
+            page = await self._store.since(thread.id, log[-1].seq if log else thread.answered, PAGE)
+            log += page
+            if len(page) < PAGE:
+                return [e for e in log if isinstance(e, Posted) and e.role is Role.PERSON]
+
+    def _compose(self, thread: Thread, posts: Sequence[Posted]) -> Post | None:
+        """Return the assistant's post, or ``None`` when it is better silent: the person waits for staff."""
+        reply = self._reply(thread, posts)
+        if thread.floor.is_waiting and reply.kind not in (ReplyKind.URGENT, ReplyKind.ANSWER):
+            return None
+        handover = _handover(thread, reply)
+        return Post(
+            thread=thread.id,
+            key=f"answer:{posts[-1].seq}",
+            by=ASSISTANT,
+            text=self._text(reply, handover),
+            language=reply.language,
+            choices=() if handover else reply.choices,
+            links=reply.links,
+            reply_to=posts[-1].seq,
+            covers=posts[-1].seq,
+            handover=handover,
+            missed=reply.kind in (ReplyKind.SUGGESTIONS, ReplyKind.NOTHING),
+            why=reply.why,
+            urgent=reply.kind is ReplyKind.URGENT,
+        )
+
+    def _reply(self, thread: Thread, posts: Sequence[Posted]) -> Reply:
+        """Ask about each unanswered post, the newest first: urgent wins, then what can be answered."""
+        language = thread.language
+        replies = [self._ask(thread, post) for post in reversed(posts)]
+        for kind in (ReplyKind.URGENT, ReplyKind.PERSON, ReplyKind.ANSWER):
+            found = next((reply for reply in replies if reply.kind is kind), None)
+            if found is not None:
+                return found
+        if len(posts) > 1:
+            together = Posted(
+                thread=thread.id,
+                seq=posts[-1].seq,
+                sender=posts[-1].sender,
+                key=posts[-1].key,
+                at=posts[-1].at,
+                role=Role.PERSON,
+                channel=posts[-1].channel,
+                text="\n".join(post.text for post in posts),
+                language=language,
+            )
+            return self._ask(thread, together)
+        return replies[0]
+
+    def _ask(self, thread: Thread, post: Posted) -> Reply:
+        if post.choice in (CALLBACK_CHOICE, WAIT_CHOICE):
+            key = "callback" if post.choice == CALLBACK_CHOICE else "waiting_ok"
+            language = post.language or thread.language or "en"
+            return Reply(ReplyKind.ANSWER, say(key, language), language)
+        question = Question(
+            post.text,
+            post.language or thread.language,
+            post.channel,
+            post.choice,
+            thread.entry,
+            thread.misses,
+            self._rules().open_now,
+        )
+        return self._knowledge.answer(question)
+
+    def _text(self, reply: Reply, handover: Handover | None) -> str:
+        """Return what is said; with a hand-over outside opening hours, also when somebody will read it."""
+        if handover is None or reply.kind is ReplyKind.URGENT:
+            return reply.text
+        text = reply.text or say("asked" if handover is Handover.ASKED else "unknown", reply.language)
+        if self._rules().open_now:
+            return text
+        opens = self._opening.opens_text(self._clock(), reply.language)
+        if handover is Handover.ASKED:
+            return say("asked_closed", reply.language, opens=opens)
+        return f"{text} {say('closed_note', reply.language, opens=opens)}"
+
+
+def _handover(thread: Thread, reply: Reply) -> Handover | None:
+    """Return why staff are asked for, if they are."""
+    match reply.kind:
+        case ReplyKind.URGENT:
+            return Handover.URGENT
+        case ReplyKind.PERSON:
+            return Handover.ASKED
+        case ReplyKind.NOTHING:
+            return Handover.UNKNOWN
+        case ReplyKind.SUGGESTIONS:
+            return Handover.UNKNOWN if thread.misses + 1 >= MISSES else None
+        case ReplyKind.ANSWER:
+            return None

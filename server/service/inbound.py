@@ -1,0 +1,72 @@
+"""How a person's first word finds its thread.
+
+A visit writes nothing. The address record, which from then on leads this visitor to this thread, is written just before
+the first post, and slides with later ones: whoever is silent for too long is forgotten.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from server.core.commands import Post
+from server.core.errors import Moved
+from server.core.model import Address, Channel, ThreadId, Value
+from server.core.ports import Store
+from server.service.conversations import Conversations, Handled
+
+REMEMBERED = 50_000  # addresses known to be stored; a miss costs one write
+SLIDE = timedelta(hours=1)  # how often a talking visitor's record is written anew at most
+
+
+class Visitor(Value, frozen=True):
+    """Who holds a visitor's pass."""
+
+    site: str
+    hash: str  # of the visitor's secret
+    thread: ThreadId
+
+
+def visitor_address(site: str, hash: str) -> Address:
+    """Return the address of the browser that keeps this secret."""
+    return Address(Channel.WEB, site, "visitor", hash)
+
+
+class Inbound:
+    """Lets people in."""
+
+    def __init__(
+        self, store: Store, conversations: Conversations, *, clock: Callable[[], datetime], keep: timedelta
+    ) -> None:
+        """Remember visitors for ``keep`` after their last word."""
+        self._store, self._conversations, self._clock, self._keep = store, conversations, clock, keep
+        self._claimed: OrderedDict[str, datetime] = OrderedDict()
+
+    async def post(self, visitor: Visitor, command: Post) -> Handled:
+        """Let a visitor's post happen, in the thread that is theirs.
+
+        Raises:
+            Moved: their conversation goes on in another thread.
+            Refused, Unavailable: as ``Conversations.handle``.
+        """
+        address = visitor_address(visitor.site, visitor.hash).id
+        claimed = self._claimed.get(address)
+        if claimed is None or self._clock() - claimed > SLIDE:
+            await self._claim(address, visitor, command)
+        return await self._conversations.handle(command)
+
+    def forget(self, visitor: Visitor) -> None:
+        """Let the next post of this visitor look at the store again."""
+        self._claimed.pop(visitor_address(visitor.site, visitor.hash).id, None)
+
+    async def _claim(self, address: str, visitor: Visitor, command: Post) -> None:
+        """Write the record, but only for a post that will be taken: before consent nothing is stored."""
+        if (await self._conversations.thread(visitor.thread)).seq == 0:
+            await self._conversations.check(command)
+        now = self._clock()
+        thread = await self._store.claim_address(address, visitor.thread, keep=now + self._keep)
+        if thread != visitor.thread:
+            raise Moved(thread)
+        self._claimed[address] = now
+        self._claimed.move_to_end(address)
+        if len(self._claimed) > REMEMBERED:
+            self._claimed.popitem(last=False)

@@ -1,0 +1,271 @@
+"""The inbox: what staff see of all threads at once, kept up to date beside the log and never the truth.
+
+One row per thread is both: the snapshot from which a thread goes on without a replay, and its line in the list. Rows
+that changed are written together every quarter of a second; a crash in between costs nothing, because loading a thread
+reads the log after its row, and a start repairs the rows of recent threads.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+import msgspec
+
+from server.core.conversation import replay
+from server.core.errors import Unavailable
+from server.core.events import AnyEvent, Erased, Named, Noted, Posted
+from server.core.model import Channel, Fact, Linked, StaffId, Thread, ThreadId, Value
+from server.core.ports import Hit, Page, Preview, Row, Store, View
+from server.service.search import asked_words, words_of
+
+FLUSH = 0.25  # seconds between writes of changed rows
+PREVIEW = 140  # characters of the last message in a list
+KNOWN_WORDS = 50_000  # (thread, word) pairs known to be stored: most words of a chat come again
+RECENT = timedelta(hours=1)  # how far back a start checks rows against the log
+PAGE = 100  # events read at a time
+
+
+class TaskKind(StrEnum):
+    """What is open with a person, the most pressing first."""
+
+    URGENT = "urgent"
+    WAITING = "waiting"
+    REPLY = "reply"
+    SNOOZED = "snoozed"
+
+
+class Task(Value, frozen=True):
+    """The one thing that staff should do next for this person."""
+
+    kind: TaskKind
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+class RowView(msgspec.Struct, frozen=True):
+    """A row as programs and pages see it."""
+
+    thread: ThreadId
+    seq: int
+    name: str | None
+    channel: Channel
+    open: bool
+    floor: str
+    staff: StaffId | None
+    assigned: StaffId | None
+    urgent: bool
+    needs_reply: bool
+    unread: bool
+    waiting_since: datetime | None
+    snoozed_until: datetime | None
+    last_at: datetime | None
+    language: str | None
+    preview: Preview | None
+    tails: tuple[str, ...]
+    facts: tuple[Fact, ...]
+    task: Task | None
+
+
+class Panel(msgspec.Struct, frozen=True):
+    """All that is known of one person, at a glance."""
+
+    row: RowView
+    addresses: tuple[Linked, ...]
+    joined: tuple[ThreadId, ...]
+    consent: str | None
+    created_at: datetime | None
+
+
+def task_of(thread: Thread) -> Task | None:
+    """Return what is open with this person, if anything."""
+    if thread.open and thread.urgent:
+        return Task(TaskKind.URGENT, since=thread.last_person_at)
+    if thread.floor.is_waiting:
+        return Task(TaskKind.WAITING, since=thread.waiting_since)
+    if thread.needs_reply:
+        return Task(TaskKind.REPLY, since=thread.last_person_at)
+    if thread.snoozed_until is not None:
+        return Task(TaskKind.SNOOZED, until=thread.snoozed_until)
+    return None
+
+
+def view_of(row: Row) -> RowView:
+    """Return the row as the console shows it."""
+    thread = row.thread
+    return RowView(
+        thread=thread.id,
+        seq=thread.seq,
+        name=thread.name,
+        channel=thread.channel,
+        open=thread.open,
+        floor=thread.floor.kind,
+        staff=thread.floor.staff,
+        assigned=thread.assigned,
+        urgent=thread.urgent,
+        needs_reply=thread.needs_reply,
+        unread=thread.last_person > thread.read_by_staff,
+        waiting_since=thread.waiting_since,
+        snoozed_until=thread.snoozed_until,
+        last_at=thread.updated_at,
+        language=thread.language,
+        preview=row.preview,
+        tails=tuple(linked.tail for linked in thread.addresses if linked.tail),
+        facts=thread.facts,
+        task=task_of(thread),
+    )
+
+
+def preview_of(event: AnyEvent) -> Preview | None:
+    """Return the line a list shows of this event, or ``None`` when it is no message."""
+    if isinstance(event, Erased):
+        return Preview(event.seq, event.role, "")
+    if not isinstance(event, Posted):
+        return None
+    text = event.text if len(event.text) <= PREVIEW else event.text[: PREVIEW - 1] + "…"
+    return Preview(event.seq, event.role, " ".join(text.split()))
+
+
+def search_words(event: AnyEvent) -> list[str]:
+    """Return the words that ``event`` makes its thread findable by."""
+    match event:
+        case Posted(text=text) | Noted(text=text):
+            return words_of(text)
+        case Named(called=called):
+            return words_of(called)
+        case _:
+            return [linked.tail for linked in _linked(event) if linked.tail]
+
+
+def _linked(event: AnyEvent) -> list[Linked]:
+    address = getattr(event, "address", None)
+    return [Linked(address, event.assurance)] if address is not None else []  # type: ignore[union-attr]  # AddressLinked
+
+
+class Inbox:
+    """Keeps rows and search words in step with the log, and answers the console's questions about them."""
+
+    def __init__(
+        self, store: Store, *, clock: Callable[[], datetime], announce: Callable[[RowView], None] = lambda row: None
+    ) -> None:
+        """Write to ``store``; tell ``announce`` of each row that changed."""
+        self._store, self._clock, self._announce = store, clock, announce
+        self._dirty: dict[ThreadId, Row] = {}
+        self._words: list[tuple[ThreadId, str]] = []
+        self._known: OrderedDict[tuple[ThreadId, str], None] = OrderedDict()
+        self._pending = asyncio.Event()
+
+    def touch(self, thread: Thread, event: AnyEvent) -> None:
+        """Note that ``event`` led to ``thread``; written with the next flush."""
+        before = self._dirty.get(thread.id)
+        preview = preview_of(event) or (before.preview if before is not None else None)
+        self._dirty[thread.id] = Row(thread, preview)
+        for word in search_words(event):
+            self._learn((thread.id, word))
+        self._pending.set()
+
+    async def run(self) -> None:
+        """Flush whatever changed, again and again, until cancelled; a store that is away is tried again."""
+        while True:
+            await self._pending.wait()
+            await asyncio.sleep(FLUSH)
+            try:
+                await self.flush()
+            except Unavailable:
+                continue
+
+    async def flush(self) -> None:
+        """Write the changed rows and new words now.
+
+        Raises:
+            Unavailable: the store is away; nothing is forgotten.
+        """
+        self._pending.clear()
+        dirty, self._dirty = self._dirty, {}
+        words, self._words = self._words, []
+        try:
+            if dirty:
+                await self._store.save_rows(list(dirty.values()))
+            if words:
+                await self._store.save_words(words)
+        except Unavailable:
+            self._keep(dirty, words)
+            self._pending.set()
+            raise
+        for row in dirty.values():
+            self._announce(view_of(row))
+
+    def _keep(self, dirty: dict[ThreadId, Row], words: list[tuple[ThreadId, str]]) -> None:
+        """Put back what could not be written, below what has changed since."""
+        for id, row in dirty.items():
+            newer = self._dirty.setdefault(id, row)
+            if newer.preview is None:
+                self._dirty[id] = Row(newer.thread, row.preview)
+        self._words = words + self._words
+
+    # questions
+
+    async def page(self, view: View, staff: StaffId | None, after: str | None = None, limit: int = 50) -> Page:
+        """Return a page of a list."""
+        return await self._store.rows(view, staff, self._clock(), after, limit)
+
+    async def counts(self, staff: StaffId) -> dict[View, int]:
+        """Return how many threads each list has, at most 1,000 each."""
+        return await self._store.counts(staff, self._clock())
+
+    async def search(self, query: str, limit: int = 20) -> list[Hit]:
+        """Return the threads in which every word of ``query`` begins some word; nothing for an empty query."""
+        words = asked_words(query)
+        return await self._store.search(words, limit) if words else []
+
+    async def panel(self, thread: Thread) -> Panel:
+        """Return all that is known of the person behind ``thread``."""
+        row = await self._store.row(thread.id)
+        view = view_of(Row(thread, row.preview if row is not None else None))
+        return Panel(
+            view, thread.addresses, tuple(each.thread for each in thread.joined), thread.consent, thread.created_at
+        )
+
+    # repair
+
+    async def repair_recent(self) -> int:
+        """Bring the rows of recently used threads up to the log; return how many were behind."""
+        threads = await self._store.recent_threads(self._clock() - RECENT)
+        heads = await self._store.heads(threads)
+        behind = 0
+        for id, head in heads.items():
+            row = await self._store.row(id)
+            if row is None or row.thread.seq < head:
+                await self.rebuild(id)
+                behind += 1
+        return behind
+
+    async def rebuild(self, id: ThreadId) -> Thread:
+        """Make a thread's row and words anew from its log."""
+        log = await read_all(self._store, id)
+        thread = replay(id, log)
+        last = next((preview for event in reversed(log) if (preview := preview_of(event))), None)
+        await self._store.save_rows([Row(thread, last)])
+        words = list(dict.fromkeys((id, word) for event in log for word in search_words(event)))
+        if words:
+            await self._store.save_words(words)
+        return thread
+
+    def _learn(self, pair: tuple[ThreadId, str]) -> None:
+        if pair in self._known:
+            return
+        self._known[pair] = None
+        self._words.append(pair)
+        if len(self._known) > KNOWN_WORDS:
+            self._known.popitem(last=False)
+
+
+async def read_all(store: Store, id: ThreadId) -> list[AnyEvent]:
+    """Return the whole log of a thread, page by page."""
+    log: list[AnyEvent] = []
+    while True:
+        page = await store.since(id, log[-1].seq if log else 0, PAGE)
+        log += page
+        if len(page) < PAGE:
+            return log

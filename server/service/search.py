@@ -1,0 +1,45 @@
+"""Which words a message can be found by.
+
+Folded the same way when written and when asked: no case, no accents, ``ß`` as ``ss``. A number can be found by its last
+four digits, which is what a ringing phone shows and what a patient says.
+"""
+
+import re
+import unicodedata
+
+MAX_WORDS = 80  # per message: the beginning says what it is about
+MAX_WORD = 32  # characters; longer ones are found by their beginning
+MIN_WORD = 2  # characters
+_WORD = re.compile(r"\w+")
+_NUMBER = re.compile(r"\+?\d[\d\s/().-]{4,}\d")
+
+
+def fold(text: str) -> str:
+    """Return ``text`` without case and accents."""
+    if text.isascii():
+        return text.lower()
+    decomposed = unicodedata.normalize("NFKD", text.casefold())
+    return "".join(character for character in decomposed if not unicodedata.combining(character))
+
+
+def words_of(text: str) -> list[str]:
+    """Return the folded words of ``text``, each once, and the last four digits of every longer number in it."""
+    words: dict[str, None] = {}
+    for word in _WORD.findall(fold(text)):
+        if len(word) >= MIN_WORD:
+            words[word[:MAX_WORD]] = None
+        if len(words) >= MAX_WORDS:
+            break
+    if any(character.isdigit() for character in text):
+        for number in _NUMBER.findall(text):
+            words["".join(character for character in number if character.isdecimal())[-4:]] = None
+    return list(words)
+
+
+def asked_words(query: str) -> list[str]:
+    """Return what to look for: the folded words of a query; a long number counts by its last four digits alone."""
+    numbers = _NUMBER.findall(query)
+    rest = _NUMBER.sub(" ", query)
+    asked = [word[:MAX_WORD] for word in _WORD.findall(fold(rest))]
+    asked += ["".join(character for character in number if character.isdecimal())[-4:] for number in numbers]
+    return list(dict.fromkeys(asked))[:8]

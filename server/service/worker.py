@@ -1,0 +1,224 @@
+"""Does what events owe: answers, wakes, and what a move leaves to do.
+
+Work that this process has just stored is done at once; its ``due`` lies a little ahead, so that other workers leave it
+alone. Everything else (a process died, a time has come) is found by a sweep. Doing something twice is harmless: it
+happens under the same key. Only lanes that write to the outside world need their lease to be exclusive.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+
+from server.core.commands import SYSTEM, Join, Lapse, Part
+from server.core.errors import LeaseLost, Refused, Unavailable
+from server.core.events import AnyEvent, Posted
+from server.core.model import Thread, ThreadId
+from server.core.owed import Answer, AnyOwed, Point, Wake, WakeReason, kind_of
+from server.core.ports import Due, Lease, Store
+from server.service.answering import Answering
+from server.service.conversations import Conversations
+
+SWEEP = 3.0  # seconds between looks at what is due
+LEASE = 3.0  # seconds a swept lane belongs to one worker: a repeat is harmless, so it is short
+KINDS = ("answer", "wake", "point")
+BATCH = 100  # items found in one sweep
+AT_ONCE = 64  # threads answered at the same time
+SETTLE_MANY = 200  # answered threads that are marked together even while others are being answered
+PUT_OFF = timedelta(seconds=10)  # after a failure of ours
+
+log = logging.getLogger("onethread.worker")
+
+
+class Worker:
+    """One per process that does work: inside ``serve``, or on its own."""
+
+    def __init__(
+        self,
+        store: Store,
+        conversations: Conversations,
+        answering: Answering,
+        *,
+        name: str,
+        clock: Callable[[], datetime],
+        swept: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        """Work for ``store`` under a ``name`` that no other process has."""
+        self._store, self._conversations, self._answering = store, conversations, answering
+        self._name, self._clock, self._swept = name, clock, swept
+        self._fresh: dict[ThreadId, Posted | None] = {}
+        self._settled: dict[tuple[ThreadId, str], int] = {}
+        self._store_away = False  # settling failed: wait for the next sweep
+        self._bell = asyncio.Event()
+        self._running: set[asyncio.Task[None]] = set()
+        self._stopping = False
+        self.oldest_due = 0.0  # seconds: how late the latest work was, for the metrics
+
+    # hearing of work
+
+    def touch(self, thread: Thread, event: AnyEvent) -> None:
+        """Take note of what an event of this process owes, to do it at once."""
+        if not event.owes or self._stopping:
+            return
+        if any(isinstance(item, Answer) for item in event.owes):
+            known = event.thread in self._fresh
+            self._fresh[event.thread] = event if isinstance(event, Posted) and not known else None
+            self._bell.set()
+        elif any(isinstance(item, Point) or _now(item, event) for item in event.owes):
+            self._start(self._sweep_thread(event.thread))
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        sweeping = asyncio.create_task(self._sweep_for_ever())
+        try:
+            while True:
+                await self._bell.wait()
+                self._bell.clear()
+                self._start_fresh()
+        finally:
+            sweeping.cancel()
+
+    async def stop(self) -> None:
+        """Finish what is under way and begin nothing new; what is left is found by the next sweep of another worker."""
+        self._stopping = True
+        if self._running:
+            await asyncio.wait(self._running)
+        await self._flush_settled()
+
+    def _start(self, work: Awaitable[None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._running.add(task)
+        task.add_done_callback(self._finished)
+
+    def _finished(self, task: "asyncio.Future[None]") -> None:
+        self._running.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None and not isinstance(error, Unavailable):
+            log.error("work failed", extra={"error": type(error).__name__}, exc_info=error)
+        if self._fresh:
+            self._bell.set()
+        if self._settled and not self._store_away and not self._stopping:
+            if not self._running or len(self._settled) >= SETTLE_MANY:
+                self._start(self._flush_settled())
+
+    def _start_fresh(self) -> None:
+        while self._fresh and len(self._running) < AT_ONCE and not self._stopping:
+            id, post = self._fresh.popitem()
+            self._start(self._answer(id, post))
+
+    # answering
+
+    async def _answer(self, id: ThreadId, post: Posted | None) -> None:
+        upto = await self._answering.answer(id, post)
+        self._settle_upto(id, upto, "answer")
+
+    def _settle_upto(self, id: ThreadId, upto: int, kind: str) -> None:
+        self._settled[id, kind] = max(upto, self._settled.get((id, kind), 0))
+
+    async def _flush_settled(self) -> None:
+        """Mark everything done since the last time, in one write."""
+        settled, self._settled = self._settled, {}
+        if not settled:
+            return
+        try:
+            await self._store.settle_upto([(id, upto, kind) for (id, kind), upto in settled.items()])
+            self._store_away = False
+        except Unavailable:
+            self._store_away = True
+            for (id, kind), upto in settled.items():
+                self._settle_upto(id, upto, kind)
+
+    # sweeping
+
+    async def _sweep_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP)
+            try:
+                await self._flush_settled()
+                if self._swept is not None:
+                    await self._swept()
+                await self.sweep()
+            except Unavailable:
+                continue
+
+    async def sweep(self) -> int:
+        """Do everything that is due now; return how many items were found."""
+        now = self._clock()
+        found = await self._store.due(now, KINDS, BATCH)
+        self.oldest_due = max(((now - due.item.due).total_seconds() for due in found), default=0.0)
+        for id in dict.fromkeys(due.thread for due in found):
+            await self._lane(id, [due for due in found if due.thread == id])
+        return len(found)
+
+    async def _sweep_thread(self, id: ThreadId) -> None:
+        now = self._clock()
+        found = [due for kind in KINDS for due in await self._store.owed(id, kind) if due.item.due <= now]
+        await self._lane(id, found)
+
+    async def _lane(self, id: ThreadId, items: list[Due]) -> None:
+        """Do a thread's items in order, while the lane is ours."""
+        lease = await self._store.claim(f"answer:{id}", self._name, LEASE) if items else None
+        if lease is None:
+            return
+        try:
+            for due in sorted(items, key=lambda due: due.seq):
+                await self._do(due, lease)
+        except LeaseLost:  # it took too long and another worker goes on
+            return
+        finally:
+            await self._store.release(lease)
+
+    async def _do(self, due: Due, lease: Lease) -> None:
+        try:
+            await self._work(due)
+        except (Unavailable, LeaseLost):
+            raise
+        except Exception:  # our mistake, loud; the item waits, and does not hold up the others for ever
+            log.exception(
+                "an owed item failed", extra={"thread_id": due.thread, "seq": due.seq, "kind": kind_of(due.item)}
+            )
+            later = self._clock() + PUT_OFF * (2 ** min(due.attempts, 8))
+            await self._store.postpone(due.thread, due.seq, kind_of(due.item), later, lease)
+            return
+        await self._store.settle([(due.thread, due.seq, kind_of(due.item))], lease)
+
+    async def _work(self, due: Due) -> None:
+        match due.item:
+            case Answer():
+                await self._conversations.refresh(due.thread)
+                await self._answering.answer(due.thread)
+            case Wake(reason=WakeReason.WAITING):
+                await self._answering.tell_waiting(due.thread, due.seq)
+            case Wake(reason=WakeReason.READ):
+                await self._answering.tell_read(due.thread, due.seq)
+            case Wake():
+                await self._lapse(due)
+            case Point():
+                await self._point(due.thread, due.seq, due.item)
+            case _:
+                return
+
+    async def _lapse(self, due: Due) -> None:
+        try:
+            await self._conversations.handle(Lapse(thread=due.thread, key=f"lapse:{due.seq}", by=SYSTEM, of=due.seq))
+        except Refused:  # the conversation goes on in another thread
+            return
+
+    async def _point(self, id: ThreadId, seq: int, point: Point) -> None:
+        """After a move or its undoing: tell the other thread, then let the addresses lead there."""
+        thread = await self._conversations.thread(id)
+        if thread.moved_to == point.to:
+            await self._conversations.handle(
+                Join(thread=point.to, key=f"join:{id}:{seq}", by=SYSTEM, other=id, upto=point.upto)
+            )
+            target = point.to
+        elif thread.moved_to is None:
+            await self._conversations.handle(Part(thread=point.to, key=f"part:{id}:{seq}", by=SYSTEM, other=id))
+            target = id
+        else:  # moved on since: the later event owes its own
+            return
+        for first in (id, *(joined.thread for joined in thread.joined)):
+            await self._store.point_addresses(first, target)
+
+
+def _now(item: AnyOwed, event: AnyEvent) -> bool:
+    return item.due <= event.at
