@@ -96,9 +96,9 @@ class Worker:
             log.error("work failed", extra={"error": type(error).__name__}, exc_info=error)
         if self._fresh:
             self._bell.set()
-        if self._settled and not self._store_away and not self._stopping:
-            if not self._running or len(self._settled) >= SETTLE_MANY:
-                self._start(self._flush_settled())
+        enough = not self._running or len(self._settled) >= SETTLE_MANY
+        if self._settled and enough and not self._store_away and not self._stopping:
+            self._start(self._flush_settled())
 
     def _start_fresh(self) -> None:
         while self._fresh and len(self._running) < AT_ONCE and not self._stopping:
