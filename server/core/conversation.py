@@ -4,7 +4,8 @@ Both are pure and total. ``decide`` returns at most one event, because one event
 in every store. Whatever must happen in consequence is owed by that event.
 """
 
-from datetime import datetime
+import unicodedata
+from datetime import UTC, datetime, timedelta
 from typing import Any, assert_never
 
 from msgspec.structs import replace
@@ -21,14 +22,20 @@ from server.core.errors import (
     MessageEmpty,
     MessageTooLong,
     Moved,
+    NotAllowed,
     NotYourFloor,
 )
 from server.core.events import AnyEvent
 from server.core.model import (
     ASSISTANT_FLOOR,
+    MAX_ADDRESSES,
     MAX_FACTS,
+    MAX_ID,
+    MAX_JOINED,
     SAID_WINDOW,
     WAITING_FLOOR,
+    Address,
+    Assurance,
     Channel,
     Fact,
     Floor,
@@ -42,6 +49,11 @@ from server.core.model import (
 RULES = Rules()
 MAX_NAME = 120  # characters: longer than any name in a passport, short enough for a list
 MAX_REASON = 500  # characters: why two conversations were put together
+MAX_LANGUAGE = 35  # characters: the longest tag RFC 5646 asks anybody to keep
+MAX_VALUE = 256  # characters: the local and domain part of a long host-site identity
+MAX_SNOOZE = timedelta(days=366)  # further ahead nobody remembers why
+_UNSEEN = ("Cc", "Cs")  # categories: control characters and halves of surrogate pairs
+_BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")  # turn the line around
 
 
 def decide(thread: Thread, command: AnyCommand, now: datetime, rules: Rules = RULES) -> AnyEvent | None:
@@ -60,6 +72,7 @@ def decide(thread: Thread, command: AnyCommand, now: datetime, rules: Rules = RU
         NotYourFloor: the assistant may not speak while staff have the floor.
         FloorTaken, FloorMoved: a colleague has the floor, or somebody else than expected.
         ColleagueReplied: a colleague replied after what this one had on the screen.
+        NotAllowed: the command is for staff alone.
         BadValue: a value out of its range.
         CannotMove: two conversations cannot be put together or taken apart like this.
     """
@@ -76,9 +89,10 @@ def decide(thread: Thread, command: AnyCommand, now: datetime, rules: Rules = RU
             return _release(thread, command, now)
         case commands.Lapse():
             return _lapse(thread, command, now)
-        case commands.Assign(to=to):
-            return None if thread.assigned == to else events.Assigned(**_by(thread, command, now), to=to)
+        case commands.Assign():
+            return _assign(thread, command, now)
         case commands.Note():
+            _check_staff(command)
             _check_text(command.text, rules)
             return events.Noted(**_by(thread, command, now), text=command.text, mentions=command.mentions)
         case commands.Snooze():
@@ -92,7 +106,7 @@ def decide(thread: Thread, command: AnyCommand, now: datetime, rules: Rules = RU
         case commands.Receive():
             return _receive(thread, command, now)
         case commands.Move() | commands.Return() | commands.Join() | commands.Part():
-            return _move(thread, command, now)
+            return _move(thread, command, now, rules)
         case commands.Erase():
             return events.Erased(**_by(thread, command, now), owes=(owed.Erase(due=now),)) if thread.seq else None
     assert_never(command)
@@ -116,22 +130,47 @@ def _by(thread: Thread, command: Command, now: datetime) -> dict[str, Any]:
 def _check_text(text: str, rules: Rules) -> None:
     if len(text) > rules.max_text:
         raise MessageTooLong(len(text), rules.max_text)
-    if not text or text.isspace():
+    if not any(character.isprintable() and not character.isspace() for character in text):
         raise MessageEmpty
+    if "\0" in text or not _whole(text):
+        raise BadValue("text", "Unicode without NUL")
+
+
+def _whole(text: str) -> bool:
+    """Whether every store and every socket can write this down: no half of a surrogate pair."""
+    return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _check_short(field: str, value: str | None, longest: int) -> None:
+    """A thread's state is bounded: what it keeps of a command is short."""
+    if value is not None and not (1 <= len(value) <= longest and _whole(value)):
+        raise BadValue(field, f"1 to {longest} characters")
+
+
+def _check_staff(command: Command) -> None:
+    if command.by.role is not Role.STAFF:
+        raise NotAllowed
 
 
 def _post(thread: Thread, command: commands.Post, now: datetime, rules: Rules) -> AnyEvent | None:
     _check_text(command.text, rules)
+    _check_short("language", command.language, MAX_LANGUAGE)
     match command.by.role:
         case Role.PERSON:
             _check_consent(thread, command, rules)
+            said = _said_by_person(command, rules)
         case Role.STAFF:
             _check_floor(thread, command)
+            said = {"choices": command.choices, "links": command.links}
         case Role.ASSISTANT | Role.SYSTEM:
             if thread.floor.is_staff:
                 raise NotYourFloor
-            if command.covers is not None and command.covers <= thread.answered:
+            covers = None if command.covers is None else min(command.covers, thread.last_person)
+            if covers is not None and covers <= thread.answered:
                 return None
+            said = _said_by_us(command, covers, rules)
+        case never:
+            assert_never(never)
     return events.Posted(
         thread=thread.id,
         seq=thread.seq + 1,
@@ -144,20 +183,30 @@ def _post(thread: Thread, command: commands.Post, now: datetime, rules: Rules) -
         channel=_channel(thread, command),
         text=command.text,
         language=command.language,
-        choice=command.choice,
-        choices=command.choices,
-        links=command.links,
         reply_to=command.reply_to if command.reply_to and thread.is_message(command.reply_to) else None,
-        consent=command.consent,
-        about=command.about,
-        covers=command.covers,
-        handover=command.handover,
-        missed=command.missed,
-        while_closed=command.handover is not None and not rules.open_now,
-        why=command.why,
-        urgent=command.urgent,
         owes=_owes(thread, command, now, rules),
+        **said,
     )
+
+
+def _said_by_person(command: commands.Post, rules: Rules) -> dict[str, Any]:
+    """What only a person says. Agreeing counts for the version in force alone: another one was not on the screen."""
+    agreed = command.consent if command.consent == rules.consent else None
+    return {"choice": command.choice, "consent": agreed, "about": command.about}
+
+
+def _said_by_us(command: commands.Post, covers: int | None, rules: Rules) -> dict[str, Any]:
+    """What only the assistant says; nobody else can hand over, or count a question as answered."""
+    return {
+        "choices": command.choices,
+        "links": command.links,
+        "covers": covers,
+        "handover": command.handover,
+        "missed": command.missed,
+        "while_closed": command.handover is not None and not rules.open_now,
+        "why": command.why,
+        "urgent": command.urgent,
+    }
 
 
 def _channel(thread: Thread, command: commands.Post) -> Channel:
@@ -196,12 +245,13 @@ def _owes(thread: Thread, command: commands.Post, now: datetime, rules: Rules) -
         owes.append(owed.Deliver(due=now, channel=to.channel, to=to))
     if command.by.role is Role.STAFF:
         owes.append(owed.Wake(due=now + rules.floor_idle, reason=owed.WakeReason.FLOOR))
-    elif command.handover is not None:
+    elif command.handover is not None and not thread.floor.is_waiting:
         owes.append(owed.Wake(due=now + rules.waiting, reason=owed.WakeReason.WAITING))
     return tuple(owes)
 
 
 def _take(thread: Thread, command: commands.Take, now: datetime, rules: Rules) -> AnyEvent | None:
+    _check_staff(command)
     me, holder = command.by.id, thread.floor.staff
     if holder == me:
         return None
@@ -214,6 +264,7 @@ def _take(thread: Thread, command: commands.Take, now: datetime, rules: Rules) -
 
 
 def _release(thread: Thread, command: commands.Release, now: datetime) -> AnyEvent | None:
+    _check_staff(command)
     holder = thread.floor.staff
     if holder not in (None, command.by.id):
         raise FloorTaken(holder or "")
@@ -228,16 +279,26 @@ def _unanswered(thread: Thread, now: datetime) -> tuple[owed.AnyOwed, ...]:
 
 
 def _lapse(thread: Thread, command: commands.Lapse, now: datetime) -> AnyEvent | None:
-    """Staff may have spoken since, or the snooze been changed: then nothing has lapsed."""
-    if thread.snoozed_until is not None and thread.snoozed_until <= now:
-        return events.Woken(**_by(thread, command, now))
+    """Staff may have spoken since, or the snooze been changed: then nothing has lapsed.
+
+    The floor comes first: an event that moved it never snoozes, so its time is never taken for a snooze that is over.
+    """
     if thread.floor.is_staff and thread.floor_seq == command.of:
         return events.Released(**_by(thread, command, now), reason="idle", owes=_unanswered(thread, now))
+    if thread.snoozed_until is not None and thread.snoozed_until <= now:
+        return events.Woken(**_by(thread, command, now))
     return None
+
+
+def _assign(thread: Thread, command: commands.Assign, now: datetime) -> AnyEvent | None:
+    _check_short("to", command.to, MAX_ID)
+    return None if thread.assigned == command.to else events.Assigned(**_by(thread, command, now), to=command.to)
 
 
 def _read(thread: Thread, command: commands.Read, now: datetime) -> AnyEvent | None:
     """Only climbs, and only over messages: else two screens that mark each other's marks would never rest."""
+    if command.by.role not in (Role.PERSON, Role.STAFF):  # the assistant reads everything, and has no mark
+        return None
     before = thread.read_by_staff if command.by.role is Role.STAFF else thread.read_by_person
     if command.upto <= before or command.upto > thread.last_message or not thread.is_message(command.upto):
         return None
@@ -248,26 +309,51 @@ def _read(thread: Thread, command: commands.Read, now: datetime) -> AnyEvent | N
 
 
 def _snooze(thread: Thread, command: commands.Snooze, now: datetime) -> AnyEvent | None:
-    if command.until <= now:
-        raise BadValue("until", "a moment in the future")
+    if command.until.tzinfo is None or not now < command.until <= now + MAX_SNOOZE:
+        raise BadValue("until", f"a moment in the next {MAX_SNOOZE.days} days, with its time zone")
     if thread.snoozed_until == command.until or not thread.seq:
         return None
-    wake = owed.Wake(due=command.until, reason=owed.WakeReason.SNOOZE)
-    return events.Snoozed(**_by(thread, command, now), until=command.until, owes=(wake,))
+    until = command.until.astimezone(UTC)
+    wake = owed.Wake(due=until, reason=owed.WakeReason.SNOOZE)
+    return events.Snoozed(**_by(thread, command, now), until=until, owes=(wake,))
 
 
 def _name(thread: Thread, command: commands.Name, now: datetime) -> AnyEvent | None:
-    called = " ".join(command.name.split())
+    called = cleaned(command.name)
     if not 1 <= len(called) <= MAX_NAME:
         raise BadValue("name", f"1 to {MAX_NAME} characters")
     return None if thread.name == called else events.Named(**_by(thread, command, now), called=called)
 
 
+def cleaned(name: str) -> str:
+    """Return a name on one line, without control characters and without what turns the line around it."""
+    spaced = " ".join(name.split())
+    if spaced.isascii() and spaced.isprintable():
+        return spaced
+    return "".join(each for each in spaced if each not in _BIDI and unicodedata.category(each) not in _UNSEEN).strip()
+
+
 def _link(thread: Thread, command: commands.LinkAddress, now: datetime) -> AnyEvent | None:
-    known = next((each for each in thread.addresses if each.address == command.address), None)
-    if known is not None and known.assurance >= command.assurance:
+    for field, value in (
+        ("our", command.address.our),
+        ("kind", command.address.kind),
+        ("value", command.address.value),
+    ):
+        _check_short(field, value, MAX_VALUE)
+    if _linked(thread.addresses, command.address, command.assurance) == thread.addresses:
         return None
     return events.AddressLinked(**_by(thread, command, now), address=command.address, assurance=command.assurance)
+
+
+def _linked(known: tuple[Linked, ...], address: Address, assurance: Assurance) -> tuple[Linked, ...]:
+    """Return the addresses with this one, which never becomes less sure; beyond the limit the weakest, oldest goes."""
+    before = next((each for each in known if each.address == address), None)
+    if before is not None and before.assurance >= assurance:
+        return known
+    linked = [*(each for each in known if each is not before), Linked(address, assurance)]
+    while len(linked) > MAX_ADDRESSES:
+        linked.remove(min(linked, key=lambda each: each.assurance))
+    return tuple(linked)
 
 
 def _receive(thread: Thread, command: commands.Receive, now: datetime) -> AnyEvent | None:
@@ -278,11 +364,15 @@ def _receive(thread: Thread, command: commands.Receive, now: datetime) -> AnyEve
 
 
 def _move(
-    thread: Thread, command: commands.Move | commands.Return | commands.Join | commands.Part, now: datetime
+    thread: Thread,
+    command: commands.Move | commands.Return | commands.Join | commands.Part,
+    now: datetime,
+    rules: Rules,
 ) -> AnyEvent | None:
     match command:
         case commands.Move(to=to):
-            if to == thread.id or not thread.seq:
+            _check_short("to", to, MAX_ID)
+            if to == thread.id or not thread.seq or any(each.thread == to for each in thread.joined):
                 raise CannotMove
             _check_reason(command.reason)
             point = owed.Point(due=now, to=to, upto=thread.seq + 1)
@@ -293,9 +383,13 @@ def _move(
             _check_reason(command.reason)
             point = owed.Point(due=now, to=thread.moved_to, upto=thread.seq + 1)
             return events.Returned(
-                **_by(thread, command, now), was=thread.moved_to, reason=command.reason, owes=(point,)
+                **_by(thread, command, now),
+                was=thread.moved_to,
+                reason=command.reason,
+                owes=(point, *_resumed(thread, now, rules)),
             )
         case commands.Join(other=other, upto=upto):
+            _check_short("other", other, MAX_ID)
             if other == thread.id:
                 raise CannotMove
             known = any(each.thread == other and each.upto >= upto for each in thread.joined)
@@ -304,6 +398,16 @@ def _move(
             known = any(each.thread == other for each in thread.joined)
             return events.PartedFrom(**_by(thread, command, now), other=other) if known else None
     assert_never(command)
+
+
+def _resumed(thread: Thread, now: datetime, rules: Rules) -> tuple[owed.AnyOwed, ...]:
+    """What was due while a conversation went on elsewhere has been dropped there: it is owed anew."""
+    if thread.floor.is_staff:
+        return (owed.Wake(due=now + rules.floor_idle, reason=owed.WakeReason.FLOOR),)
+    answer = _unanswered(thread, now)
+    if thread.floor.is_waiting and thread.told_waiting != thread.floor_seq:
+        return (*answer, owed.Wake(due=now + rules.waiting, reason=owed.WakeReason.WAITING))
+    return answer
 
 
 def _check_reason(reason: str) -> None:
@@ -350,17 +454,16 @@ def evolve(thread: Thread, event: AnyEvent) -> Thread:
         case events.Named(called=called):
             return _next(thread, event, name=called)
         case events.AddressLinked(address=address, assurance=assurance):
-            others = tuple(each for each in thread.addresses if each.address != address)
-            return _next(thread, event, addresses=(*others, Linked(address, assurance)))
+            return _next(thread, event, addresses=_linked(thread.addresses, address, assurance))
         case events.Received(receipt=receipt):
             return _next(thread, event, deliveries=delivery.received(thread.deliveries, receipt))
         case events.MovedTo(to=to):
-            return _next(thread, event, moved_to=to, open=False)
+            return _next(thread, event, moved_to=to, open=False, open_when_moved=thread.open or thread.open_when_moved)
         case events.Returned():
-            return _next(thread, event, moved_to=None)
+            return _returned(thread, event)
         case events.JoinedWith(other=other, upto=upto):
             kept = tuple(each for each in thread.joined if each.thread != other)
-            return _next(thread, event, joined=(*kept, Joined(other, upto)))
+            return _next(thread, event, joined=(*kept, Joined(other, upto))[-MAX_JOINED:])
         case events.PartedFrom(other=other):
             return _next(thread, event, joined=tuple(each for each in thread.joined if each.thread != other))
         case events.Erased():
@@ -375,7 +478,8 @@ def matches(event: AnyEvent, command: AnyCommand) -> bool:
     """
     match command, event:
         case commands.Post(), events.Posted():
-            return (command.text, command.choice) == (event.text, event.choice)
+            same_choice = event.role is not Role.PERSON or command.choice == event.choice  # nobody else makes one
+            return command.text == event.text and same_choice
         case commands.Note(), events.Noted():
             return command.text == event.text
         case commands.Assign(), events.Assigned():
@@ -385,7 +489,7 @@ def matches(event: AnyEvent, command: AnyCommand) -> bool:
         case commands.Snooze(), events.Snoozed():
             return command.until == event.until
         case commands.Name(), events.Named():
-            return " ".join(command.name.split()) == event.called
+            return cleaned(command.name) == event.called
         case commands.LinkAddress(), events.AddressLinked():
             return command.address == event.address
         case commands.Receive(), events.Received():
@@ -442,9 +546,7 @@ def _posted(thread: Thread, event: events.Posted) -> Thread:
         changes = _staff_posted(thread, event)
     else:
         changes = _assistant_posted(thread, event)
-    if any(isinstance(item, owed.Deliver) for item in event.owes) or (
-        event.role is not Role.PERSON and event.channel is not Channel.WEB
-    ):
+    if event.role is not Role.PERSON and event.channel is not Channel.WEB:  # by what is in the log, not by what is owed
         changes["deliveries"] = delivery.queued(thread.deliveries, event.seq)
     return replace(
         thread,
@@ -453,13 +555,13 @@ def _posted(thread: Thread, event: events.Posted) -> Thread:
         last_message=event.seq,
         updated_at=event.at,
         created_at=thread.created_at or event.at,
-        open=True,
         **changes,
     )
 
 
 def _person_posted(thread: Thread, event: events.Posted) -> dict[str, Any]:
     return {
+        "open": True,
         "channel": event.channel,
         "language": event.language or thread.language,
         "consent": event.consent or thread.consent,
@@ -473,6 +575,7 @@ def _person_posted(thread: Thread, event: events.Posted) -> dict[str, Any]:
 
 def _staff_posted(thread: Thread, event: events.Posted) -> dict[str, Any]:
     return {
+        "open": True,
         "floor": Floor.of(event.by),
         "floor_seq": event.seq,
         "assigned": thread.assigned or event.by,
@@ -492,7 +595,7 @@ def _staff_posted(thread: Thread, event: events.Posted) -> dict[str, Any]:
 def _assistant_posted(thread: Thread, event: events.Posted) -> dict[str, Any]:
     changes: dict[str, Any] = {"last_reply": event.seq}
     if event.covers is not None:
-        answered = max(thread.answered, event.covers)
+        answered = min(max(thread.answered, event.covers), thread.last_person)
         changes["answered"] = answered
         changes["first_person"] = 0 if answered >= thread.last_person else answered + 1
         changes["misses"] = thread.misses + 1 if event.missed else 0
@@ -506,6 +609,7 @@ def _assistant_posted(thread: Thread, event: events.Posted) -> dict[str, Any]:
     if event.handover is not None and not thread.floor.is_waiting:
         changes |= {"floor": WAITING_FLOOR, "floor_seq": event.seq, "waiting_since": event.at}
     if event.handover is not None:
+        changes["open"] = True
         changes["promised"] = thread.promised or event.while_closed
     elif event.covers is None and thread.floor.is_waiting:
         changes["told_waiting"] = thread.floor_seq
@@ -517,6 +621,22 @@ def _was_read(thread: Thread, event: events.WasRead, upto: int) -> Thread:
         still = thread.promised and upto < thread.last_person
         return _next(thread, event, read_by_staff=max(thread.read_by_staff, upto), promised=still)
     return _next(thread, event, read_by_person=max(thread.read_by_person, upto))
+
+
+def _returned(thread: Thread, event: events.Returned) -> Thread:
+    """Goes on as it was. The floor counts from here, since what was due meanwhile was dropped; a snooze is over."""
+    floor_seq = thread.floor_seq if thread.floor.is_assistant else event.seq
+    told = thread.floor.is_waiting and thread.told_waiting == thread.floor_seq
+    return _next(
+        thread,
+        event,
+        moved_to=None,
+        open=thread.open or thread.open_when_moved,
+        open_when_moved=False,
+        floor_seq=floor_seq,
+        told_waiting=event.seq if told else thread.told_waiting,
+        snoozed_until=None,
+    )
 
 
 def _closed(thread: Thread, event: events.Closed) -> Thread:

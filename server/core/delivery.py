@@ -1,7 +1,8 @@
 """How far a message has come, and why it never goes back.
 
 Providers report late, twice and in any order. A delivery therefore only climbs: whatever arrives, the state is the
-highest rung ever reported, and any permutation and repetition of receipts gives the same delivery.
+highest rung ever reported, and any permutation and repetition of receipts gives the same delivery. Of two failures the
+one with the alphabetically later code stands, for the same reason: which came first is chance.
 """
 
 from collections.abc import Iterable
@@ -20,9 +21,9 @@ class Receipt(Value, frozen=True):
 
 def climb(now: Delivery, receipt: Receipt) -> Delivery:
     """Return where ``now`` stands after ``receipt``; the same value when it says nothing new."""
-    if receipt.status <= now.status:
-        return now
     error = receipt.error if receipt.status is DeliveryStatus.FAILED else None
+    if (receipt.status, error or "") <= (now.status, now.error or ""):
+        return now
     return Delivery(now.of, receipt.status, now.part, error)
 
 

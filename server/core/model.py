@@ -12,6 +12,9 @@ import msgspec
 MAX_TEXT = 4096  # characters: the longest text body WhatsApp takes, so a post fits every channel
 MAX_DELIVERIES = 200  # unfinished deliveries kept in a thread's state; older ones live in the log alone
 MAX_FACTS = 3  # what the console shows of a person in one glance
+MAX_ADDRESSES = 32  # of one person, over all channels and years; beyond it the weakest, then the oldest, goes
+MAX_JOINED = 100  # older conversations of one person
+MAX_ID = 64  # characters of an id in a state: ours have 26, a host site's may be longer
 SAID_WINDOW = 62  # bits: how many of the newest seqs we know to be messages or not; fits a signed 64-bit integer
 
 ThreadId = str
@@ -224,7 +227,7 @@ class Thread(msgspec.Struct, frozen=True, omit_defaults=True):
     channel: Channel = Channel.WEB  # where the person last wrote
     created_at: datetime | None = None
     updated_at: datetime | None = None
-    first_person: int = 0  # the first of the person's posts that nobody has answered, 0 when all are
+    first_person: int = 0  # no unanswered post of the person lies before this; 0 when all are answered
     last_person: int = 0
     last_person_at: datetime | None = None
     answered: int = 0  # every post of the person up to here has been answered
@@ -241,12 +244,13 @@ class Thread(msgspec.Struct, frozen=True, omit_defaults=True):
     deliveries: tuple[Delivery, ...] = ()
     addresses: tuple[Linked, ...] = ()
     moved_to: ThreadId | None = None
+    open_when_moved: bool = False  # whether an episode goes on again once the move is undone
     joined: tuple[Joined, ...] = ()
 
     def is_message(self, seq: int) -> bool:
         """Whether event ``seq`` is a message, as far back as this state remembers; before that: yes."""
         back = self.seq - seq
-        if back < 0 or seq < 1:
+        if seq < 1 or seq > self.last_message:
             return False
         return back >= SAID_WINDOW or bool(self.said >> back & 1)
 

@@ -80,6 +80,8 @@ class Panel(msgspec.Struct, frozen=True):
 
 def task_of(thread: Thread) -> Task | None:
     """Return what is open with this person, if anything."""
+    if thread.moved_to is not None:
+        return None
     if thread.open and thread.urgent:
         return Task(TaskKind.URGENT, since=thread.last_person_at)
     if thread.floor.is_waiting:
