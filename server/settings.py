@@ -11,6 +11,7 @@ import ipaddress
 import os
 import re
 import secrets
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
@@ -390,12 +391,12 @@ def _kept_secret(path: Path) -> str:
     """The secret in this file. Of several processes that start at once, one writes it and all read that one."""
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        draft = path.with_name(f"{path.name}.{os.getpid()}")
-        draft.touch(mode=0o600)
-        with draft.open("w", encoding="ascii") as file:
+        number, name = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.")  # readable by its owner alone
+        draft = Path(name)
+        with os.fdopen(number, "w", encoding="ascii") as file:
             file.write(secrets.token_urlsafe(48))
             file.flush()
-            os.fsync(file.fileno())
+            os.fsync(number)
         try:
             path.hardlink_to(draft)  # atomic, and fails where rename would replace another's
         except FileExistsError:

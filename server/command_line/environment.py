@@ -3,7 +3,7 @@
 Written for a machine that has nothing but Python, so only the standard library is used. The folder carries a mark that
 says what is installed in it: the digests of the lock files. The mark is taken away before anything changes and written
 when all is done, hence an interrupted installation is seen by the next run, which begins anew. A file lock keeps two
-runs from installing at once.
+runs from installing at once; it is handed to the programs that install, and so outlives a run that was killed.
 """
 
 import contextlib
@@ -84,9 +84,9 @@ def ensure(lock: str) -> None:
     if os.name != "posix":
         raise CannotInstall("Onethread runs on Linux and macOS; on Windows use the Windows Subsystem for Linux.")
     try:
-        with _nobody_else():
+        with _nobody_else() as turn:
             if not _holds(lock):
-                _install(lock)
+                _install(lock, turn)
     except OSError as error:
         raise CannotInstall(f"{VENV} cannot be written: {error.strerror or error}.") from error
 
@@ -107,7 +107,8 @@ def _holds(lock: str) -> bool:
 
 
 @contextlib.contextmanager
-def _nobody_else() -> Iterator[None]:
+def _nobody_else() -> Iterator[int]:
+    """Our turn to install: the open file that says so."""
     import fcntl  # not on every platform, and the others were told so
 
     with VENV.with_name(".venv.lock").open("w") as file:
@@ -116,19 +117,19 @@ def _nobody_else() -> Iterator[None]:
         except BlockingIOError:
             _say("Another run is installing; waiting for it.")
             fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+        yield file.fileno()
 
 
-def _install(lock: str) -> None:
+def _install(lock: str, turn: int) -> None:
     if UNFINISHED.exists() or (VENV.exists() and not _works()):
         _say("The environment is unfinished or damaged; making it anew.")
         shutil.rmtree(VENV)
     MARK.unlink(missing_ok=True)
     if not VENV.exists():
-        _make()
+        _make(turn)
     UNFINISHED.touch()
     digests = _digests()
-    _install_packages(LOCKS[lock])
+    _install_packages(LOCKS[lock], turn)
     kept = {"core": digests["core"], "test": digests["test"]} if lock == "test" else {"core": digests["core"]}
     MARK.write_text(json.dumps(kept))
     UNFINISHED.unlink()
@@ -143,7 +144,7 @@ def _works() -> bool:
         return False
 
 
-def _make() -> None:
+def _make(turn: int) -> None:
     if importlib.util.find_spec("venv") is None or importlib.util.find_spec("ensurepip") is None:
         package = f"python{sys.version_info.major}.{sys.version_info.minor}-venv"
         raise CannotInstall(
@@ -154,13 +155,18 @@ def _make() -> None:
     VENV.mkdir()
     UNFINISHED.touch()  # before anything is in it
     made = subprocess.run(
-        [sys.executable, "-m", "venv", VENV], env=_for_pip(), capture_output=True, text=True, check=False
+        [sys.executable, "-m", "venv", VENV],
+        env=_for_pip(),
+        capture_output=True,
+        text=True,
+        check=False,
+        pass_fds=[turn],
     )
     if made.returncode != 0:
         raise CannotInstall(f"`venv` failed: {_last_line(made.stdout + made.stderr)}")
 
 
-def _install_packages(lock: Path) -> None:
+def _install_packages(lock: Path, turn: int) -> None:
     """Have pip install exactly what is locked, and show how far it is.
 
     ``--no-deps`` because the lock is complete, and leaves out on purpose what `pyproject.toml` overrides.
@@ -176,6 +182,7 @@ def _install_packages(lock: Path) -> None:
         stderr=subprocess.STDOUT,
         text=True,
         errors="replace",
+        pass_fds=[turn],
     ) as pip:
         said = _show_progress(pip, total)
     if pip.returncode != 0:
