@@ -13,6 +13,7 @@ from server.settings import Settings
 OPTIONS = (
     "--universal",  # one lock for Linux and macOS, x86-64 and arm64
     "--python-version=3.11",
+    "--only-binary=:all:",  # nobody should need a compiler: where the newest has no wheel, an older version is locked
     "--generate-hashes",
     "--no-emit-index-url",  # where packages come from is the machine's own business
     "--no-emit-find-links",
