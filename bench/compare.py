@@ -1,0 +1,216 @@
+"""The comparison: this server beside a relay that stores nothing, the same with ``insert_one``, and python-socketio.
+
+All contestants run at once and idle on one core; short slices of load go to each in turn, so that whatever the machine
+does meanwhile happens to all of them. The generator and MongoDB share the other core. Figures are stated as ratios.
+"""
+
+import asyncio
+import os
+import platform
+import secrets
+import statistics
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+
+import uvloop
+
+from bench.answers import ask_in_turn, ask_together
+from bench.clients import Client, Faults, OnethreadClient, RelayClient, SocketIoClient
+from bench.load import lost, paced, saturate
+from bench.servers import CHECKOUT, LIFTED, LOAD_CORE, Server, pin, start_contestant, start_onethread
+from bench.size import installed_size
+from server.command_line import parts
+from server.command_line.part_processes import Mongod
+
+ROOMS = 64  # conversations at once
+RATES = (200, 1000)  # messages a second, paced
+LOGIN = "bench"
+SILENT, INSERT, SOCKETIO, OURS = (
+    "relay, stores nothing",
+    "relay + insert_one",
+    "python-socketio + insert_one",
+    "onethread",
+)
+
+
+@dataclass(slots=True)
+class Contestant:
+    """One server, the client that talks to it, and what has been measured so far."""
+
+    server: Server
+    client: Client
+    per_second: list[float] = field(default_factory=list)
+    cpu_per_message: list[float] = field(default_factory=list)
+    latencies: dict[int, list[float]] = field(default_factory=dict)
+
+    @property
+    def faults(self) -> Faults:
+        """What must be zero."""
+        return self.client.faults
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How long everything takes."""
+
+    rounds: int
+    saturated: float  # seconds per slice
+    paced: float  # seconds per slice
+    idle: int  # connections
+
+
+SHORT = Plan(rounds=2, saturated=1.0, paced=1.0, idle=200)
+USUAL = Plan(rounds=5, saturated=3.0, paced=3.0, idle=2000)
+
+
+def main(short: bool = False) -> int:
+    """Run everything and print the tables; 0 when nothing was lost, doubled or out of order."""
+    plan = SHORT if short else USUAL
+    pin(0, LOAD_CORE)
+    program = parts.mongod_program(lambda line: print(line, file=sys.stderr))
+    with tempfile.TemporaryDirectory(prefix="onethread-bench-") as folder, Mongod(program, Path(folder) / "db") as db:
+        return uvloop.run(_run(plan, db.uri, Path(folder)))
+
+
+async def _run(plan: Plan, uri: str, folder: Path) -> int:
+    print(_machine(plan))
+    contestants = _start(uri, folder)
+    try:
+        for contestant in contestants.values():
+            await contestant.client.open(ROOMS)
+        await _rounds(plan, list(contestants.values()))
+        answers = await _answers(plan, contestants[OURS])
+        idle = {name: await _idle(plan, each) for name, each in contestants.items()}
+    finally:
+        for contestant in contestants.values():
+            await contestant.client.close()
+            contestant.server.stop()
+    print(_table(contestants, idle))
+    print(answers)
+    print(f"start-up of onethread: {contestants[OURS].server.started_in:.2f} s until it answers HTTP")
+    print(f"installed size of the core: {installed_size() / 1e6:.0f} MB")
+    return 1 if any(_wrong(each) for each in contestants.values()) else 0
+
+
+def _start(uri: str, folder: Path) -> dict[str, Contestant]:
+    data = folder / "data"
+    ours = {
+        "ONETHREAD_MONGODB_URI": uri,
+        "ONETHREAD_SECRET": secrets.token_hex(32),
+        "ONETHREAD_DATA": str(data),
+        "ONETHREAD_LOG_LEVEL": "warning",
+    }
+    password = secrets.token_urlsafe(16)
+    _add_staff(ours, password)
+    onethread = start_onethread(ours, folder / "onethread.log")
+    silent = start_contestant(SILENT, "relay", "", folder / "relay.log")
+    insert = start_contestant(INSERT, "relay", uri, folder / "insert.log")
+    socketio = start_contestant(SOCKETIO, "socketio_chat", uri, folder / "socketio.log")
+    return {
+        SILENT: Contestant(silent, RelayClient(silent.port)),
+        INSERT: Contestant(insert, RelayClient(insert.port)),
+        SOCKETIO: Contestant(socketio, SocketIoClient(socketio.port)),
+        OURS: Contestant(onethread, OnethreadClient(onethread.port, LOGIN, password)),
+    }
+
+
+def _add_staff(environment: dict[str, str], password: str) -> None:
+    command = [sys.executable, str(CHECKOUT / "run.py"), "staff", "add", LOGIN, "--name", "Bench", "--role", "admin"]
+    subprocess.run(
+        [*command, "--password-stdin"],
+        input=f"{password}\n",
+        text=True,
+        check=True,
+        env={**os.environ, **environment},
+        stdout=subprocess.DEVNULL,
+    )
+
+
+async def _rounds(plan: Plan, contestants: list[Contestant]) -> None:
+    for _ in range(plan.rounds):
+        for contestant in contestants:
+            before = contestant.server.cpu
+            result = await saturate(contestant.client, plan.saturated)
+            used = contestant.server.cpu - before
+            contestant.per_second.append(result.per_second)
+            contestant.cpu_per_message.append(used / max(1, result.seen))
+        for rate in RATES:
+            for contestant in contestants:
+                measured = await paced(contestant.client, rate, plan.paced)
+                contestant.latencies.setdefault(rate, []).append(measured.percentile(50))
+
+
+async def _answers(plan: Plan, ours: Contestant) -> str:
+    """Ask questions of which the knowledge base knows the answer, one after the other, then many at once."""
+    client = ours.client
+    if not isinstance(client, OnethreadClient):
+        raise TypeError
+    single = await ask_in_turn(client, 40)
+    before = ours.server.cpu
+    answered, seconds = await ask_together(client, 64, plan.saturated)
+    cpu = (ours.server.cpu - before) / max(1, answered)
+    post = statistics.median(ours.cpu_per_message)
+    return (
+        f"answers: first answer after {single * 1000:.1f} ms at the median; saturated {answered / seconds:.0f} answered"
+        f" questions/s, {cpu * 1e6:.0f} µs CPU each ({cpu / post:.2f} posts)"
+    )
+
+
+async def _idle(plan: Plan, contestant: Contestant) -> float:
+    """Return the bytes one idle connection costs."""
+    before = contestant.server.memory
+    wires = await contestant.client.idle(plan.idle)
+    await asyncio.sleep(1.0)
+    after = contestant.server.memory
+    for wire in wires:
+        wire.close()
+    return (after - before) / plan.idle
+
+
+def _wrong(contestant: Contestant) -> int:
+    faults = contestant.faults
+    return lost(contestant.client) + faults.doubled + faults.out_of_order + faults.altered
+
+
+def _table(contestants: dict[str, Contestant], idle: dict[str, float]) -> str:
+    base = contestants[SILENT]
+    columns = ("", "messages/s", "of the relay", "CPU/message", "of the relay", "p50 at 200/s", "p50 at 1,000/s")
+    columns += ("lost", "doubled", "out of order", "KiB/idle connection")
+    lines = ["", f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
+    for name, each in contestants.items():
+        speed, cpu = statistics.median(each.per_second), statistics.median(each.cpu_per_message)
+        base_speed, base_cpu = statistics.median(base.per_second), statistics.median(base.cpu_per_message)
+        p50 = [statistics.median(each.latencies[rate]) * 1000 for rate in RATES]
+        cells = [
+            name,
+            f"{speed:.0f}",
+            f"{speed / base_speed:.2f}",
+            f"{cpu * 1e6:.0f} µs",
+            f"{cpu / base_cpu:.2f}",
+            f"{p50[0]:.2f} ms",
+            f"{p50[1]:.2f} ms",
+            str(lost(each.client)),
+            str(each.faults.doubled),
+            str(each.faults.out_of_order + each.faults.altered),
+            f"{idle[name] / 1024:.1f}",
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
+    ours, insert = contestants[OURS], contestants[INSERT]
+    ratio = statistics.median(ours.per_second) / statistics.median(insert.per_second)
+    lines += ["", f"onethread to the insert_one relay: {ratio:.1f}x"]
+    return "\n".join(lines)
+
+
+def _machine(plan: Plan) -> str:
+    packages = ("uvicorn", "starlette", "websockets", "pymongo", "python-socketio", "msgspec", "uvloop")
+    versions = ", ".join(f"{name} {metadata.version(name)}" for name in packages)
+    lifted = ", ".join(name.removeprefix("ONETHREAD_").lower() for name in LIFTED)
+    return (
+        f"{platform.platform()}, Python {platform.python_version()}; {versions}\n"
+        f"{ROOMS} conversations, {plan.rounds} rounds of {plan.saturated:g} s slices; server on core 0, generator and"
+        f" MongoDB on core 1\nlimits lifted: {lifted}"
+    )
