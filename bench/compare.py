@@ -179,8 +179,8 @@ def _wrong(contestant: Contestant) -> int:
 def _table(contestants: dict[str, Contestant], idle: dict[str, float]) -> str:
     base = contestants[SILENT]
     columns = ("", "messages/s", "of the relay", "CPU/message", "of the relay", "p50 at 200/s", "p50 at 1,000/s")
-    columns += ("lost", "doubled", "out of order", "KiB/idle connection")
-    lines = ["", f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
+    more = ("lost", "doubled", "out of order", "KiB/idle connection")
+    lines = ["", f"| {' | '.join(columns + more)} |", "|---" * len(columns + more) + "|"]
     for name, each in contestants.items():
         speed, cpu = statistics.median(each.per_second), statistics.median(each.cpu_per_message)
         base_speed, base_cpu = statistics.median(base.per_second), statistics.median(base.cpu_per_message)
