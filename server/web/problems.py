@@ -1,0 +1,187 @@
+"""What goes wrong, said as RFC 9457 has it: one shape for our own errors and for those of both frameworks.
+
+`code` is for programs, `detail` for people; neither repeats what was sent. A browser that asked for a page gets one.
+"""
+
+import logging
+import math
+import re
+import traceback
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+from litestar import Request as LitestarRequest
+from litestar import Response as LitestarResponse
+from litestar.exceptions import HTTPException as LitestarError
+from litestar.exceptions import ValidationException
+from starlette.exceptions import HTTPException as StarletteError
+from starlette.requests import Request
+from starlette.responses import Response
+
+from server.core import errors
+from server.core.errors import OnethreadError, RateLimited, Unavailable
+from server.web.passes import PassExpired, PassInvalid
+from server.web.security import TooLarge
+
+MEDIA_TYPE = "application/problem+json"
+STATUS: dict[type[Exception], int] = {
+    errors.Refused: 400,
+    errors.KeyConflict: 409,
+    errors.FloorTaken: 409,
+    errors.FloorMoved: 409,
+    errors.ColleagueReplied: 409,
+    errors.LoginTaken: 409,
+    errors.Moved: 409,
+    errors.CannotMove: 409,
+    errors.NotAllowed: 403,
+    errors.ConsentNeeded: 403,
+    errors.NotFound: 404,
+    PassExpired: 401,
+    PassInvalid: 401,
+    Unavailable: 503,
+    RateLimited: 429,
+    TooLarge: 413,
+}
+"""Statuses by error; a class not named has that of the nearest one above it."""
+
+CODES = {
+    400: "bad_request",
+    401: "not_signed_in",
+    403: "not_allowed",
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "too_large",
+    415: "unsupported_media_type",
+    429: "rate_limited",
+    431: "too_large",
+    500: "internal",
+    503: "unavailable",
+}
+SENTENCES = {
+    400: "This request cannot be read.",
+    401: "Please sign in first.",
+    403: "This is not allowed for you.",
+    404: "There is no such thing, or it is not yours to see.",
+    405: "This cannot be asked for like that.",
+    413: "This is too large.",
+    415: "This content type is not understood here.",
+    500: "Something went wrong on our side.",
+    503: "We cannot do this at the moment.",
+}
+_FIELD = re.compile(r"^[A-Za-z_][A-Za-z0-9_.\[\]]{0,60}$")
+_VALUES = re.compile(r"(Invalid enum value|Invalid value|Object contains unknown field)\b.*", re.DOTALL)
+
+log = logging.getLogger("onethread.web")
+
+
+class Mistake(msgspec.Struct, omit_defaults=True, frozen=True):
+    """One thing that is wrong with a request."""
+
+    message: str
+    field: str = ""
+
+
+class Problem(msgspec.Struct, omit_defaults=True, frozen=True):
+    """The body of every error, as RFC 9457 has it."""
+
+    type: str
+    title: str
+    status: int
+    code: str
+    detail: str = ""
+    retry_ms: int = 0
+    errors: tuple[Mistake, ...] = ()
+
+
+def problem_of(error: Exception) -> Problem:
+    """Return what is said of ``error``."""
+    match error:
+        case OnethreadError():
+            status = status_of(error)
+            retry = error.retry_ms if isinstance(error, Unavailable) else 0
+            return _problem(status, error.code, str(error), retry_ms=retry)
+        case ValidationException():
+            return _problem(400, "bad_request", SENTENCES[400], mistakes=_mistakes(error.extra))
+        case LitestarError() | StarletteError():
+            return _problem(error.status_code)
+        case TooLarge():
+            return _problem(413)
+        case _:
+            return _problem(500)
+
+
+def status_of(error: Exception) -> int:
+    """Return the HTTP status that stands for ``error``."""
+    return next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
+
+
+def headers_of(error: Exception, said: Problem) -> dict[str, str]:
+    """Return the headers that belong to it."""
+    headers = dict(getattr(error, "headers", None) or {})
+    if said.retry_ms:
+        headers["retry-after"] = str(math.ceil(said.retry_ms / 1000))
+    if said.status == 401 and isinstance(error, PassExpired | PassInvalid):
+        headers["www-authenticate"] = 'Bearer error="invalid_token"'
+    return {name: value for name, value in headers.items() if name.lower() not in ("content-type", "content-length")}
+
+
+def encode(said: Problem) -> bytes:
+    """Return the body."""
+    return msgspec.json.encode(said)
+
+
+def _problem(
+    status: int, code: str = "", detail: str = "", retry_ms: int = 0, mistakes: tuple[Mistake, ...] = ()
+) -> Problem:
+    code = code or CODES.get(status, "error")
+    try:
+        title = HTTPStatus(status).phrase
+    except ValueError:
+        title = "Error"
+    detail = detail or SENTENCES.get(status, "")
+    return Problem(f"urn:onethread:problem:{code}", title, status, code, detail, retry_ms, mistakes)
+
+
+def _mistakes(extra: Any) -> tuple[Mistake, ...]:
+    """Return what a validation found, without the values that were sent."""
+    found = extra if isinstance(extra, list) else []
+    return tuple(_mistake(each) for each in found[:20] if isinstance(each, dict))
+
+
+def _mistake(each: dict[str, Any]) -> Mistake:
+    field = str(each.get("key", ""))
+    message = _VALUES.sub(r"\1", str(each.get("message", ""))).partition(" - at ")[0]
+    return Mistake(message[:200], field if _FIELD.match(field) else "")
+
+
+# for the frameworks ---------------------------------------------------------------------------------------------------
+
+
+def litestar_problem(request: LitestarRequest[Any, Any, Any], error: Exception) -> LitestarResponse[bytes]:
+    """Answer for Litestar."""
+    said = problem_of(error)
+    if said.status == 500:
+        log_failure(error, request.method)
+    return LitestarResponse(
+        encode(said), status_code=said.status, headers=headers_of(error, said), media_type=MEDIA_TYPE
+    )
+
+
+async def starlette_problem(request: Request, error: Exception) -> Response:
+    """Answer for Starlette."""
+    said = problem_of(error)
+    return response_of(error, said)
+
+
+def response_of(error: Exception, said: Problem | None = None) -> Response:
+    """Return the answer for ``error`` as a Starlette response."""
+    said = said or problem_of(error)
+    return Response(encode(said), said.status, headers_of(error, said), MEDIA_TYPE)
+
+
+def log_failure(error: BaseException, method: str) -> None:
+    """Note a mistake of ours: where it happened, and never what it was about."""
+    frames = traceback.extract_tb(error.__traceback__)[-12:]
+    where = [f"{frame.filename.rpartition('/')[2]}:{frame.lineno}:{frame.name}" for frame in frames]
+    log.error("request failed", extra={"error": type(error).__name__, "method": method, "where": where})

@@ -1,0 +1,192 @@
+"""What every answer of ours carries, whose pages may talk to us, and who is asking.
+
+The client's address decides how much somebody may ask for, so it is believed only when it comes from the connection
+itself or from the one proxy that was configured. Nothing here looks at `Host`: what we are called is a setting.
+"""
+
+import ipaddress
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from server.settings import Address
+
+UNKNOWN = "unknown"  # everybody whose address cannot be told is one client: limited together, never unlimited
+MAX_BODY = 64 * 1024  # bytes of a JSON or form body; the longest message takes 48 KB when every character is escaped
+DISCARD = (
+    64 * 1024 * 1024
+)  # bytes of a body that is too long which are still taken in, unread, so that its sender hears
+
+NOTHING = "default-src 'none'; frame-ancestors 'none'"
+ALWAYS = {
+    "content-security-policy": NOTHING,
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()",
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "cache-control": "no-store",
+}
+"""Sent with everything that does not say otherwise itself."""
+
+HSTS = "max-age=31536000; includeSubDomains"
+
+
+def page_policy(origin: str, *, trusted_types: bool = False, extra: Mapping[str, str] | None = None) -> str:
+    """Return the content policy of a page of ours: everything from here, nothing inline.
+
+    Args:
+        origin: ours, as browsers see it. Its socket is named beside `'self'`, which older Safaris do not count it to.
+        trusted_types: also refuse to make HTML out of text, for pages whose every script can live with that.
+        extra: further directives, or other values for the ones below.
+    """
+    directives = {
+        "default-src": "'none'",
+        "script-src": "'self'",
+        "style-src": "'self'",
+        "img-src": "'self' data:",
+        "font-src": "'self'",
+        "media-src": "'self'",
+        "connect-src": f"'self' {socket_origin(origin)}",
+        "manifest-src": "'self'",
+        "form-action": "'self'",
+        "base-uri": "'none'",
+        "frame-ancestors": "'none'",
+    }
+    if trusted_types:
+        directives |= {"require-trusted-types-for": "'script'", "trusted-types": "'none'"}
+    directives |= extra or {}
+    return "; ".join(f"{name} {value}" for name, value in directives.items())
+
+
+def socket_origin(origin: str) -> str:
+    """Return ``origin`` as its sockets are called: `ws://…` or `wss://…`."""
+    return "ws" + origin.removeprefix("http")
+
+
+def client_address(scope: Mapping[str, Any], proxy: Address | None) -> str:
+    """Return the address of whoever asks, as text; ``UNKNOWN`` when it cannot be told.
+
+    Args:
+        proxy: the one proxy in front of us. Only on its connections is `X-Forwarded-For` looked at, and there only the
+            last address, which is the one it saw itself: those before it were claimed by the client.
+    """
+    peer = _address((scope.get("client") or ("",))[0])
+    if peer is None:
+        return UNKNOWN
+    if proxy is not None and peer == proxy:
+        said = [value for name, value in scope["headers"] if name == b"x-forwarded-for"]
+        seen = _address(said[-1].decode("latin-1").rpartition(",")[2].strip()) if said else None
+        return str(seen) if seen is not None else UNKNOWN
+    return str(peer)
+
+
+def network(address: str) -> str:
+    """Return what one customer of a provider has: the address itself, of IPv6 its /64."""
+    known = _address(address)
+    if isinstance(known, ipaddress.IPv6Address):
+        return str(ipaddress.ip_network((known, 64), strict=False))
+    return address
+
+
+def is_this_machine(address: str) -> bool:
+    """Whether ``address`` is a loopback address."""
+    known = _address(address)
+    return known is not None and known.is_loopback
+
+
+def _address(text: str) -> Address | None:
+    if "%" in text:  # a zone is any text at all
+        return None
+    try:
+        known = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    return getattr(known, "ipv4_mapped", None) or known
+
+
+def cors(origin: str | None, allowed: Iterable[str]) -> dict[str, str]:
+    """Return the headers that let a page of ``origin`` read an answer; nothing but `Vary` when it may not."""
+    if origin is None or origin not in allowed:
+        return {"vary": "Origin"}
+    return {"access-control-allow-origin": origin, "vary": "Origin", "cross-origin-resource-policy": "cross-origin"}
+
+
+def preflight(origin: str | None, allowed: Iterable[str], methods: str) -> dict[str, str]:
+    """Return the headers that answer a browser's question whether it may send a request."""
+    said = cors(origin, allowed)
+    if "access-control-allow-origin" in said:
+        said |= {
+            "access-control-allow-methods": methods,
+            "access-control-allow-headers": "Authorization, Content-Type",
+            "access-control-max-age": "7200",  # seconds: the longest that Chromium keeps it
+        }
+    return said
+
+
+class TooLarge(Exception):
+    """A body is longer than any of ours can be."""
+
+
+class Guarded:
+    """Around all of HTTP: headers on every answer, bodies of bounded length, the widget's origins on what it reads."""
+
+    def __init__(self, app: ASGIApp, *, https: bool, max_body: int = MAX_BODY, free: Sequence[str] = ()) -> None:
+        """Guard ``app``.
+
+        Args:
+            https: whether browsers reach us by https alone.
+            free: path prefixes that bound their bodies themselves.
+        """
+        self._app, self._max_body, self._free = app, max_body, tuple(free)
+        self._headers = {**ALWAYS, **({"strict-transport-security": HSTS} if https else {})}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, and the answer back."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def guarded_send(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in self._headers.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        bounded = scope["path"].startswith(self._free) if self._free else False
+        await self._app(scope, receive if bounded else self._bounded(scope, receive), guarded_send)
+
+    def _bounded(self, scope: Scope, receive: Receive) -> Receive:
+        announced = Headers(scope=scope).get("content-length", "")
+        too_large = announced.isdecimal() and int(announced[:20]) > self._max_body
+        seen = 0
+
+        async def bounded_receive() -> Message:
+            nonlocal seen
+            if too_large:
+                await _discard(receive)
+                raise TooLarge
+            message = await receive()
+            if message["type"] == "http.request":
+                seen += len(message.get("body", b""))
+                if seen > self._max_body:
+                    if message.get("more_body"):
+                        await _discard(receive)
+                    raise TooLarge
+            return message
+
+        return bounded_receive
+
+
+async def _discard(receive: Receive) -> None:
+    """Take in what is still sent: a connection closed in the middle of a body loses the answer with it."""
+    seen = 0
+    while seen < DISCARD:
+        message = await receive()
+        seen += len(message.get("body", b""))
+        if message["type"] != "http.request" or not message.get("more_body"):
+            return

@@ -1,0 +1,274 @@
+"""Who is signed in to the console, and how that ends.
+
+A session lives in the store; the browser holds a random value of which the store knows only the hash. Ending sessions
+reaches every process: each request asks the store, and open sockets are told through the bus as well, since nobody
+should read on for hours on a line that was opened in the morning.
+"""
+
+import hashlib
+import secrets
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from http.cookies import CookieError, SimpleCookie
+
+import msgspec
+
+from server.core.errors import RateLimited, Refused
+from server.core.identity import Staff, StaffRole, keyed_hash
+from server.core.model import StaffId, Value
+from server.core.ports import Account, Bus, Session, Store
+from server.web.accounts import folded_login, is_password
+from server.web.passes import LINK_SECONDS, Passes, PassInvalid
+from server.web.security import network
+
+TOPIC = "session"  # on the bus: sessions that have ended
+LOGIN_TRIES = (30, 900.0)  # wrong or right, of one login, in so many seconds
+PAIR_TRIES = (10, 300.0)  # of one login from one address: a colleague who forgot, not a machine that guesses
+ADDRESS_TRIES = (60, 900.0)  # from one address: a whole clinic in the morning fits
+
+
+class SignInRefused(Refused):
+    """The same for a wrong password, an unknown login and a disabled account."""
+
+    code = "sign_in_refused"
+
+    def __init__(self) -> None:
+        super().__init__("This login and password do not go together.")
+
+
+class NotSignedIn(Refused):
+    code = "not_signed_in"
+
+    def __init__(self) -> None:
+        super().__init__("Please sign in first.")
+
+
+class ForgedRequest(Refused):
+    """It came from another page than ours, or from one of ours that has been open for too long."""
+
+    code = "csrf"
+
+    def __init__(self) -> None:
+        super().__init__("Please reload the page and try again.")
+
+
+class Ended(Value, frozen=True):
+    """Sessions that are over: one, or all of a colleague's before ``generation``."""
+
+    staff: StaffId = ""
+    generation: int = 0
+    session: str = ""
+
+    def covers(self, session: Session) -> bool:
+        """Whether ``session`` is among them."""
+        return session.id == self.session or (session.staff == self.staff and session.generation < self.generation)
+
+
+class SignedIn(Value, frozen=True):
+    """A colleague on the console: who, in which session, and the account as it is now."""
+
+    staff: Staff
+    session: Session
+    account: Account
+
+
+class Sessions:
+    """The console's sessions, as this process sees them."""
+
+    def __init__(
+        self,
+        store: Store,
+        passes: Passes,
+        bus: Bus,
+        *,
+        secret: bytes,
+        clock: Callable[[], datetime],
+        hours: int,
+        secure: bool,
+    ) -> None:
+        """Keep sessions of ``hours`` in ``store``.
+
+        Args:
+            secret: under which logins and addresses are counted.
+            secure: whether browsers reach us by https; only then may they hold the cookie to it.
+        """
+        self._store, self._passes, self._bus = store, passes, bus
+        self._secret, self._clock = secret, clock
+        self._life = timedelta(hours=hours)
+        self._secure = secure
+        self.cookie = "__Host-onethread" if secure else "onethread"
+        self.ended: list[Callable[[Ended], None]] = []
+
+    # signing in and out
+
+    async def sign_in(self, login: str, password: str, address: str) -> tuple[str, SignedIn]:
+        """Return a new session and the cookie's value for it.
+
+        Raises:
+            SignInRefused: these do not go together, whatever the reason.
+            RateLimited: too many tries of this login or from this address.
+        """
+        login = folded_login(login[:200])
+        await self._count(login, network(address))
+        account = await self._store.account_by_login(login)
+        if not await is_password(account, password) or account is None:
+            raise SignInRefused
+        return await self._begin(account)
+
+    async def follow_link(self, token: str) -> tuple[str, SignedIn]:
+        """Return a new session for a one-time link, and the cookie's value for it.
+
+        Raises:
+            PassExpired, PassInvalid: the link is too old, was used, or is none of ours.
+        """
+        link = self._passes.read_sign_in_link(token, self._clock())
+        if not await self._store.once(f"link:{link.id}", link.expires_at):
+            raise PassInvalid
+        account = await self._store.account(link.staff)
+        if account is None or account.disabled:
+            raise PassInvalid
+        return await self._begin(account)
+
+    def link(self, staff: StaffId) -> str:
+        """Return a token that signs this colleague in once, within ``LINK_SECONDS``."""
+        return self._passes.sign_in_link(staff, self._clock())
+
+    async def sign_out(self, session: Session) -> None:
+        """End this session, also on its open sockets."""
+        await self._store.drop_session(session.id)
+        self.announce(Ended(session=session.id))
+
+    async def sign_out_everywhere(self, id: StaffId) -> None:
+        """End every session of this colleague, also on open sockets of other processes."""
+        account = await self._store.account(id)
+        if account is not None:
+            raised = msgspec.structs.replace(account, generation=account.generation + 1)
+            await self._store.save_account(raised)
+            self.announce(Ended(staff=id, generation=raised.generation))
+
+    def announce(self, ended: Ended) -> None:
+        """Tell everybody, here and in other processes, that these sessions are over."""
+        self._tell(ended)
+        self._bus.say(TOPIC, msgspec.json.encode(ended))
+
+    def heard(self, payload: bytes) -> None:
+        """Take note of what another process announced."""
+        self._tell(msgspec.json.decode(payload, type=Ended))
+
+    def _tell(self, ended: Ended) -> None:
+        for listener in self.ended:
+            listener(ended)
+
+    async def _begin(self, account: Account) -> tuple[str, SignedIn]:
+        value, now = secrets.token_urlsafe(32), self._clock()
+        session = Session(
+            id=_id_of(value),
+            staff=account.id,
+            csrf=secrets.token_urlsafe(24),
+            generation=account.generation,
+            created_at=now,
+            expires_at=now + self._life,
+        )
+        await self._store.save_session(session)
+        return value, SignedIn(staff_of(account), session, account)
+
+    async def _count(self, login: str, address: str) -> None:
+        """Count a try before looking, so that guessing many logins or passwords from anywhere soon has to wait."""
+        for what, (limit, seconds) in (
+            (f"address {address}", ADDRESS_TRIES),
+            (f"pair {login} {address}", PAIR_TRIES),
+            (f"login {login}", LOGIN_TRIES),
+        ):
+            wait = await self._bus.allow(f"sign-in:{keyed_hash(self._secret, 'sign-in', what)}", limit, seconds)
+            if wait:
+                raise RateLimited("Too many tries; please wait.", retry_ms=int(wait * 1000) + 1)
+
+    # being signed in
+
+    async def of_cookies(self, header: str) -> SignedIn:
+        """Return who is signed in, given the request's `Cookie` header.
+
+        Raises:
+            NotSignedIn: nobody.
+        """
+        try:
+            morsel = SimpleCookie(header[:8192]).get(self.cookie)
+        except CookieError:
+            morsel = None
+        found = await self.find(_id_of(morsel.value)) if morsel is not None and morsel.value else None
+        if found is None:
+            raise NotSignedIn
+        return found
+
+    async def find(self, session_id: str) -> SignedIn | None:
+        """Return who has this session, or ``None`` when it is over."""
+        session = await self._store.session(session_id)
+        if session is None or session.expires_at <= self._clock():
+            return None
+        account = await self._store.account(session.staff)
+        if account is None or account.disabled or account.generation != session.generation:
+            return None
+        return SignedIn(staff_of(account), session, account)
+
+    async def alive(self, session_id: str) -> Staff | None:
+        """Return the colleague whose session this is, or ``None`` when it is over; for lines that stay open."""
+        found = await self.find(session_id)
+        return found.staff if found is not None else None
+
+    def check_csrf(self, session: Session, token: str | None) -> None:
+        """Return when ``token`` is the session's own.
+
+        Raises:
+            ForgedRequest: it is not.
+        """
+        if token is None or not secrets.compare_digest(token.encode(), session.csrf.encode()):
+            raise ForgedRequest
+
+    # tickets for sockets
+
+    def ticket(self, session: Session) -> str:
+        """Return a ticket that opens one socket within a minute."""
+        return self._passes.ticket(session.id, self._clock())
+
+    async def redeem(self, ticket: str) -> tuple[Staff, Session]:
+        """Return who shows this ticket; the line they get lives as long as the session.
+
+        Raises:
+            PassExpired: the ticket is too old.
+            PassInvalid: it was used before, or is none of ours.
+            NotSignedIn: the session has ended since.
+        """
+        shown = self._passes.read_ticket(ticket, self._clock())
+        if not await self._store.once(f"ticket:{shown.id}", shown.expires_at):
+            raise PassInvalid
+        found = await self.find(shown.session)
+        if found is None:
+            raise NotSignedIn
+        return found.staff, found.session
+
+    # the cookie
+
+    def set_cookie(self, value: str) -> str:
+        """Return the `Set-Cookie` header that gives a browser its session."""
+        return self._cookie(value, int(self._life.total_seconds()))
+
+    def clear_cookie(self) -> str:
+        """Return the `Set-Cookie` header that takes it away."""
+        return self._cookie("", 0)
+
+    def _cookie(self, value: str, seconds: int) -> str:
+        secure = "; Secure" if self._secure else ""
+        return f"{self.cookie}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}"
+
+
+def staff_of(account: Account) -> Staff:
+    """Return an account as the doors know it."""
+    return Staff(account.id, account.name, StaffRole(account.role))
+
+
+def _id_of(cookie: str) -> str:
+    """Return under which id a session is stored: whoever reads the store cannot sign in with it."""
+    return hashlib.sha256(cookie.encode()).hexdigest()
+
+
+__all__ = ["LINK_SECONDS", "TOPIC", "Ended", "ForgedRequest", "NotSignedIn", "Sessions", "SignInRefused", "SignedIn"]
