@@ -1,0 +1,136 @@
+"""An entry: what people ask, in full sentences, and what the clinic answers, in its own words, for every language.
+
+One YAML file per topic, each a list of entries. What is wrong in a way that would give a wrong answer is a
+`ContentError`; what is only unwise is for the lint.
+"""
+
+from datetime import date
+from hashlib import sha256
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta, Struct, field
+
+from knowledge_base.clinic import Clinic, Language, fill
+from knowledge_base.outcome import Link
+from knowledge_base.source import Source
+
+MAX_TITLE = 20  # characters: what a WhatsApp button can show
+MAX_WHATSAPP = 1024  # characters: the body of a WhatsApp message with buttons
+MAX_VOICE = 30  # words: what a caller can keep in mind
+MAX_BUTTONS = 3
+_SCHEMES = ("https://", "tel:", "mailto:")
+
+Id = Annotated[str, Meta(pattern="^[a-z0-9]+(-[a-z0-9]+)*$", max_length=40)]
+Sentence = Annotated[str, Meta(min_length=1, max_length=400)]
+
+
+class Button(Struct, frozen=True, forbid_unknown_fields=True):
+    """What may come next. Without a label, the entry's own title."""
+
+    entry: Id
+    label: Annotated[str, Meta(min_length=1, max_length=MAX_TITLE)] | None = None
+
+
+class Said(Struct, frozen=True, forbid_unknown_fields=True):
+    """An answer in one language. Where a channel has no wording of its own, ``text`` is used."""
+
+    text: Annotated[str, Meta(min_length=1, max_length=4096)]
+    voice: str = ""
+    whatsapp: str = ""
+    links: tuple[Link, ...] = ()
+    buttons: Annotated[tuple[Button, ...], Meta(max_length=MAX_BUTTONS)] = ()
+
+    def on(self, channel: str) -> str:
+        """Return the wording for a channel."""
+        match channel:
+            case "voice":
+                return self.voice or self.text
+            case "whatsapp":
+                return self.whatsapp or self.text
+            case _:
+                return self.text
+
+
+class Entry(Struct, frozen=True, forbid_unknown_fields=True):
+    """One thing people want to know.
+
+    Args:
+        risk: ``admin``: anybody may know it; ``medical-info``: approved by a clinician; ``never-auto``: its words only
+            say that a person will answer.
+        action: ``answer``, ``handover``, or ``flow:<name>`` for something that takes several turns.
+        questions: full sentences; retrieval compares with these. Single words harm it and belong into ``phrases``.
+        phrases: whole messages, often one word, that mean this entry and nothing else.
+        negatives: sentences that look like this entry and are not.
+    """
+
+    id: Id
+    status: Literal["draft", "live", "retired"]
+    owner: Annotated[str, Meta(min_length=1)]
+    reviewed_at: date
+    risk: Literal["admin", "medical-info", "never-auto"]
+    title: dict[Language, Annotated[str, Meta(min_length=1, max_length=MAX_TITLE)]]
+    answers: dict[Language, Said]
+    questions: dict[Language, tuple[Sentence, ...]]
+    action: Annotated[str, Meta(pattern="^(answer|handover|flow:[a-z]+(-[a-z]+)*)$")] = "answer"
+    tags: tuple[str, ...] = ()
+    site: str | None = None
+    valid_from: date | None = None
+    valid_until: date | None = None
+    phrases: dict[Language, tuple[Sentence, ...]] = field(default_factory=dict)
+    negatives: dict[Language, tuple[Sentence, ...]] = field(default_factory=dict)
+    related: tuple[Id, ...] = ()
+
+    def valid_on(self, today: date) -> bool:
+        """Whether the entry is live and today lies within its dates."""
+        started = self.valid_from is None or self.valid_from <= today
+        ended = self.valid_until is not None and self.valid_until < today
+        return self.status == "live" and started and not ended
+
+    def version(self) -> str:
+        """Return a short hash that changes with every word of the entry."""
+        return sha256(msgspec.json.encode(self, order="deterministic")).hexdigest()[:8]
+
+
+class Placed(Struct, frozen=True):
+    """An entry, and where somebody edits it."""
+
+    entry: Entry
+    source: Source
+    path: str
+
+
+def read_entries(source: Source, clinic: Clinic, numbers: dict[str, str]) -> list[Placed]:
+    """Return the entries of one file, their placeholders filled.
+
+    Args:
+        numbers: the emergency numbers of the clinic's country, which answers may name like any other fact.
+
+    Raises:
+        ContentError: a field is missing, unknown or wrong, a link leads nowhere safe, a placeholder is unknown.
+    """
+    placed = []
+    values = {language: clinic.values(language) | numbers for language in clinic.languages}
+    for number, entry in enumerate(source.read(list[Entry])):
+        path = f"[{number}]"
+        answers = {
+            language: _filled(said, values.get(language, numbers), source, f"{path}.answers.{language}")
+            for language, said in entry.answers.items()
+        }
+        placed.append(Placed(msgspec.structs.replace(entry, answers=answers), source, path))
+    return placed
+
+
+def _filled(said: Said, values: dict[str, str], source: Source, path: str) -> Said:
+    links = []
+    for number, link in enumerate(said.links):
+        place = f"{path}.links[{number}].url"
+        url = fill(link.url, values, source, place)
+        if not url.startswith(_SCHEMES) or any(character.isspace() for character in url):
+            raise source.error(place, f"expected an address that starts with {', '.join(_SCHEMES)}")
+        links.append(Link(fill(link.label, values, source, place), url))
+    text, voice, whatsapp = (
+        fill(getattr(said, name), values, source, f"{path}.{name}").strip()
+        for name in ("text", "voice", "whatsapp")
+    )
+    return Said(text, voice, whatsapp, tuple(links), said.buttons)

@@ -1,0 +1,119 @@
+"""Which language a message is in.
+
+A short message says little about its language ("termin", "ok"), and a conversation that changes language by mistake is
+worse than one that changes late. So the thread's language stands unless detection is sure and has enough to go by.
+The model is py3langid's, offline; it takes half a second and some memory to load, so one copy is loaded once, in the
+background, and cut down to the languages a clinic is likely to meet.
+"""
+
+import math
+import threading
+from collections.abc import Sequence
+from functools import cache
+from typing import Protocol
+
+from msgspec import Struct
+
+SURE = 0.90  # probability among the clinic's languages from which a detection may change the thread's language
+ENOUGH = 12  # letters a message needs for that; below, .9 is reached by chance
+LIKELY = 0.60  # probability from which a message decides where the thread has no language yet, or the entries agree
+FOREIGN = 0.80  # probability, over all languages met, of one the clinic has no answers in
+MAX_LOOKED_AT = 300  # characters: more does not change the verdict
+
+MET = (
+    "ar", "bg", "cs", "da", "de", "el", "en", "es", "et", "fa", "fi", "fr", "he", "hi", "hr", "hu", "it", "ja", "ko", "lt", "lv",
+    "nl", "no", "pl", "ps", "pt", "ro", "ru", "sk", "sl", "so", "sq", "sr", "sv", "th", "ti", "tr", "uk", "ur", "vi", "zh",
+)  # fmt: skip
+
+# Too close to tell apart in a short message: somebody who writes the one is not "foreign" to the other.
+KIN = {"sv": {"da", "no"}, "de": {"nl"}, "en": {"nl"}}
+
+
+class Spoken(Struct, frozen=True):
+    """What a message's language seems to be.
+
+    Args:
+        language: the language to answer in, one of the clinic's.
+        second: another of the clinic's languages worth a try when the first finds nothing.
+        foreign: a language the clinic has no answers in, where detection is sure of it.
+    """
+
+    language: str
+    second: str | None = None
+    foreign: str | None = None
+
+
+class _Model(Protocol):
+    def rank(self, text: str) -> list[tuple[str, float]]: ...
+
+
+@cache
+def _load() -> _Model:
+    from py3langid.langid import MODEL_FILE, LanguageIdentifier  # noqa: PLC0415  costs time only when first needed
+
+    full = LanguageIdentifier.from_model_file(MODEL_FILE)
+    full.set_languages(sorted(set(MET) & set(full.labels)))
+    model: _Model = LanguageIdentifier(
+        full.nb_ptc.copy(), full.nb_pc.copy(), full.nb_classes, full.tk_nextmove, full.tk_output,
+        norm_probs=True, tk_row=full.tk_row,
+    )  # fmt: skip
+    return model
+
+
+_loading = threading.Lock()
+
+
+def _model() -> _Model:
+    with _loading:
+        return _load()
+
+
+def warm_up() -> None:
+    """Load the model in the background, so that the first visitor does not wait for it."""
+    threading.Thread(target=_model, name="language-model", daemon=True).start()
+
+
+def probabilities(text: str) -> dict[str, float]:
+    """Return how likely each language met is, given a cleaned text; they add up to 1."""
+    return dict(_model().rank(text[:MAX_LOOKED_AT].lower()))
+
+
+def supported(language: str | None, languages: Sequence[str]) -> str | None:
+    """Return the clinic's language that a tag such as ``de-AT`` means, if it has one."""
+    plain = (language or "").replace("_", "-").split("-")[0].lower()
+    return plain if plain in languages else None
+
+
+def spoken(text: str, thread_language: str | None, languages: Sequence[str]) -> Spoken:
+    """Return the language to answer a cleaned message in.
+
+    Args:
+        thread_language: the language of the conversation so far, ``None`` at its beginning.
+        languages: those the clinic has answers in; the first is used when nothing else is known.
+    """
+    stands = supported(thread_language, languages)
+    letters = sum(character.isalpha() for character in text[:MAX_LOOKED_AT])
+    if not letters:
+        return Spoken(stands or languages[0])
+    among_all = probabilities(text)
+    ours = sum(among_all.get(each, 0.0) for each in languages)
+    likeliest = max(languages, key=lambda each: among_all.get(each, 0.0))
+    sureness = among_all.get(likeliest, 0.0) / ours if ours > math.ulp(0.0) else 0.0
+    foreign = _foreign(among_all, languages) if letters >= ENOUGH else None
+    if stands is None:
+        chosen = likeliest if sureness >= LIKELY and not foreign else languages[0]
+    else:
+        chosen = likeliest if sureness >= SURE and letters >= ENOUGH and not foreign else stands
+    if chosen != likeliest:
+        second = likeliest
+    else:
+        second = stands if stands != chosen else None
+    return Spoken(chosen, second, foreign)
+
+
+def _foreign(among_all: dict[str, float], languages: Sequence[str]) -> str | None:
+    likeliest = max(among_all, key=among_all.__getitem__)
+    kin = {near for each in languages for near in KIN.get(each, ())}
+    if likeliest in languages or likeliest in kin or among_all[likeliest] < FOREIGN:
+        return None
+    return likeliest

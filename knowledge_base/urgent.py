@@ -1,0 +1,413 @@
+"""Emergencies come first: a lexicon that finds them in every language at once, and fixed words to answer with.
+
+A rule is a few groups of word beginnings that must all occur within eight words of each other, in any order:
+`brust|herzgegend + schmerz|druck|stech`. One typo is forgiven in words of five letters and more, umlauts do not
+matter, and "no chest pain" is not chest pain. A list of words can never be complete: this is not triage, it only sees
+to it that what it does find never gets an everyday answer.
+
+How rules are written in `content/urgent.yaml`:
+  `schmerz`    the word begins like this, one typo forgiven      `=arm`   exactly this word
+  `infarkt ?`  (at the end of a rule) a name that is also used in calm: not while the message speaks of the past
+               or in general, unless it also says now
+A rule's first group is the rarest: only messages that have a word of it are looked at further.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import count
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from knowledge_base import text as t
+from knowledge_base.clinic import Language, fill
+from knowledge_base.source import Source
+
+WINDOW = 8  # words: how far apart the parts of a rule may stand
+NEGATION_REACH = 3  # words: how far before a finding a "no" still belongs to it
+TYPO_LENGTH = 5  # letters: from here one typo is forgiven; shorter words are too near to each other
+LONE_TYPO_LENGTH = 8  # letters: the same for a word that decides all by itself ("choking" is near to "cooking")
+MAX_TYPO_WORDS = 150  # unknown words per message that are checked for typos: beyond it, only what is spelt right
+ELSEWHERE = "other"  # the entry of `countries` for every country that has none of its own
+
+_TOKEN = re.compile(r"[^\W_]+|[.!?;:,…()\n–—]")
+_GROUPS = re.compile(r"\s*\+\s*")
+
+
+class Numbers(Struct, frozen=True, forbid_unknown_fields=True):
+    """Whom to call in a country. ``medical`` and ``crisis`` may be unknown: then no text mentions them."""
+
+    emergency: str
+    poison: str
+    medical: str = ""
+    crisis: str = ""
+
+    def values(self) -> dict[str, str]:
+        """Return the numbers that are known, by the placeholder that stands for them."""
+        found = {
+            "emergency_number": self.emergency,
+            "poison_line": self.poison,
+            "medical_line": self.medical,
+            "crisis_line": self.crisis,
+        }
+        return {name: number for name, number in found.items() if number}
+
+
+class Category(Struct, frozen=True, forbid_unknown_fields=True):
+    """One kind of emergency: what it is called, and what is said first. The common sentences follow."""
+
+    title: dict[Language, str]
+    text: dict[Language, str]
+
+
+class Common(Struct, frozen=True, forbid_unknown_fields=True):
+    """Sentences shared by categories.
+
+    Args:
+        closing: follows every category but the gentle ones.
+        medical: follows where the country has a line for what is not life-threatening.
+        crisis: follows a gentle category where the country has a crisis line.
+        gentle: closes a gentle category.
+        safety: goes with a message that only might be an emergency.
+    """
+
+    closing: dict[Language, str]
+    medical: dict[Language, str]
+    crisis: dict[Language, str]
+    gentle: dict[Language, str]
+    safety: dict[Language, str]
+
+
+class Words(Struct, frozen=True, forbid_unknown_fields=True):
+    """One language's lexicon, as it stands in the file.
+
+    Args:
+        negations: "no", "without": what follows is denied.
+        uncertain: beside a negation they take it back: "not sure", "not only".
+        breaks: words at which a denial ends.
+        no_more: after a finding, together with a negation: "not any more".
+        known: words that are near to a dangerous one and right as they are.
+        calm: word beginnings that speak of the past or in general; only rules that end in ``?`` heed them.
+        now: word beginnings that outweigh the calm ones.
+        examples: whole messages for the softer, learned score; they are compared like questions.
+    """
+
+    negations: tuple[str, ...]
+    uncertain: tuple[str, ...]
+    breaks: tuple[str, ...]
+    no_more: tuple[str, ...]
+    known: tuple[str, ...]
+    calm: tuple[str, ...]
+    now: tuple[str, ...]
+    rules: dict[str, tuple[Annotated[str, Meta(min_length=2)], ...]]
+    examples: tuple[str, ...]
+
+
+class UrgentFile(Struct, frozen=True, forbid_unknown_fields=True):
+    """`content/urgent.yaml`. Categories stand in the order in which they win."""
+
+    countries: dict[str, Numbers]
+    gentle: tuple[str, ...]
+    common: Common
+    categories: dict[str, Category]
+    lexicon: dict[Language, Words]
+
+
+class Finding(Struct, frozen=True):
+    """What the lexicon found: a category, the language it is put in, and the words that decided."""
+
+    category: str
+    language: str
+    words: tuple[str, ...]
+
+
+class _Rule(Struct, frozen=True):
+    language: str
+    category: str
+    groups: tuple[frozenset[int], ...]
+    calmable: bool
+
+
+class _Reading(Struct, frozen=True):
+    """A message as the lexicon sees it: its words, the clause each stands in, and where each stem occurs."""
+
+    words: list[str]
+    clauses: list[int]
+    places: dict[int, list[int]]
+
+
+class Stems:
+    """Word beginnings, found in a word exactly or with one typo, in time that does not grow with their number."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[tuple[str, bool], int] = {}
+        self._begins: dict[str, list[int]] = {}
+        self._exact: dict[str, int] = {}
+        self._near: dict[str, list[str]] = {}
+        self._lengths: list[int] = []
+        self._near_lengths: list[int] = []
+
+    def number(self, stem: str, typos_from: int = TYPO_LENGTH) -> int:
+        """Return the number of a stem as a rule writes it.
+
+        Args:
+            typos_from: how long it must be for a typo to be forgiven.
+        """
+        folded = t.fold(stem)
+        exact, forgiving = folded.startswith("="), len(folded) >= typos_from
+        if (folded, forgiving) in self._numbers:
+            return self._numbers[folded, forgiving]
+        number = self._numbers[folded, forgiving] = len(self._numbers)
+        if exact:
+            self._exact[folded[1:]] = number
+            return number
+        self._begins.setdefault(folded, []).append(number)
+        if forgiving:
+            for shorter in (folded, *_without_one(folded)):
+                self._near.setdefault(shorter, []).append(folded)
+        return number
+
+    def finish(self) -> None:
+        """Note which lengths are worth looking at, once every stem is known."""
+        self._lengths = sorted({len(stem) for stem in self._begins})
+        lengths = {len(stem) for stem, forgiving in self._numbers if forgiving and stem[0] != "="}
+        self._near_lengths = sorted({n for length in lengths for n in (length - 1, length, length + 1)})
+
+    def exactly(self, word: str) -> list[int]:
+        """Return the stems that ``word`` is or begins with."""
+        found = [number for n in self._lengths if n <= len(word) for number in self._begins.get(word[:n], ())]
+        if word in self._exact:
+            found.append(self._exact[word])
+        return found
+
+    def nearly(self, word: str) -> set[int]:
+        """Return the stems that ``word`` begins with when one letter is missing, extra, wrong or swapped."""
+        found: set[int] = set()
+        for n in self._near_lengths:
+            if n > len(word):
+                break
+            start = word[:n]
+            for shorter in (start, *_without_one(start)):
+                for stem in self._near.get(shorter, ()):
+                    if stem[0] == word[0] and one_typo(start, stem):
+                        found.add(self._numbers[stem, True])
+        return found
+
+
+def _without_one(word: str) -> Iterator[str]:
+    return (word[:n] + word[n + 1 :] for n in range(len(word)))
+
+
+def one_typo(a: str, b: str) -> bool:
+    """Whether one missing, extra or wrong letter, or two swapped neighbours, at most, is between two words."""
+    if a == b:
+        return True
+    if len(a) > len(b):
+        a, b = b, a
+    if len(b) - len(a) > 1:
+        return False
+    start = next((n for n in range(len(a)) if a[n] != b[n]), len(a))
+    if len(a) < len(b):
+        return a[start:] == b[start + 1 :]
+    swapped = a[start : start + 2] == b[start : start + 2][::-1] and a[start + 2 :] == b[start + 2 :]
+    return swapped or a[start + 1 :] == b[start + 1 :]
+
+
+class Lexicon:
+    """Every language's rules, ready to be asked. Immutable once built."""
+
+    def __init__(self, lexicon: Mapping[str, Words], categories: Sequence[str], known: frozenset[str]) -> None:
+        """Build it.
+
+        Args:
+            categories: their names, in the order in which they win.
+            known: words that are right as they are and therefore no typo of anything, folded.
+        """
+        self._stems = Stems()
+        self._order = {category: number for number, category in enumerate(categories)}
+        self._known = known.union(*(_folded(words.known) for words in lexicon.values()))
+        self._negations = {language: _folded(words.negations) for language, words in lexicon.items()}
+        self._uncertain = {language: _folded(words.uncertain) for language, words in lexicon.items()}
+        self._no_more = {language: _folded(words.no_more) for language, words in lexicon.items()}
+        self._breaks = frozenset().union(*(_folded(words.breaks) for words in lexicon.values()))
+        self._calm = self._numbers(stem for words in lexicon.values() for stem in words.calm)
+        self._now = self._numbers(stem for words in lexicon.values() for stem in words.now)
+        self._by_first: dict[int, list[_Rule]] = {}
+        for language, words in lexicon.items():
+            for category, rules in words.rules.items():
+                for line in rules:
+                    rule = self._rule(language, category, line)
+                    for stem in rule.groups[0]:
+                        self._by_first.setdefault(stem, []).append(rule)
+        self._stems.finish()
+
+    def find(self, cleaned: str, language: str | None) -> Finding | None:
+        """Return the emergency a cleaned message speaks of.
+
+        Args:
+            language: the thread's; preferred when the same emergency is found in several languages.
+        """
+        reading = self._read(cleaned)
+        found: list[tuple[int, bool, _Rule, tuple[int, ...]]] = []
+        for stem in reading.places:
+            for rule in self._by_first.get(stem, ()):
+                if any(reading.places.keys().isdisjoint(group) for group in rule.groups):
+                    continue
+                places = self._where(reading, rule)
+                if places and not self._is_calm(reading, rule):
+                    found.append((self._order[rule.category], rule.language != language, rule, places))
+        if not found:
+            return None
+        _, _, rule, places = min(found, key=lambda each: each[:2])
+        return Finding(rule.category, rule.language, tuple(reading.words[place] for place in sorted(set(places))))
+
+    def _numbers(self, stems: Iterable[str], typos_from: int = TYPO_LENGTH) -> frozenset[int]:
+        return frozenset(self._stems.number(stem, typos_from) for stem in stems)
+
+    def _rule(self, language: str, category: str, line: str) -> _Rule:
+        calmable = line.endswith("?")
+        parts = _GROUPS.split(line.rstrip("? "))
+        typos_from = TYPO_LENGTH if len(parts) > 1 else LONE_TYPO_LENGTH
+        groups = [self._numbers(part.strip().split("|"), typos_from) for part in parts]
+        return _Rule(language, category, tuple(groups), calmable)
+
+    def _read(self, cleaned: str) -> _Reading:
+        words: list[str] = []
+        clauses: list[int] = []
+        clause = 0
+        for token in _TOKEN.findall(t.fold(cleaned)):
+            if not token[0].isalnum():
+                clause += 1
+                continue
+            if token in self._breaks:
+                clause += 1
+            words.append(token)
+            clauses.append(clause)
+        places: dict[int, list[int]] = {}
+        unknown = 0
+        for place, word in enumerate(words):
+            stems: Iterable[int] = self._stems.exactly(word)
+            if len(word) >= TYPO_LENGTH - 1 and word not in self._known and unknown < MAX_TYPO_WORDS:
+                unknown += 1
+                stems = {*stems, *self._stems.nearly(word)}
+            for stem in stems:
+                places.setdefault(stem, []).append(place)
+        return _Reading(words, clauses, places)
+
+    def _where(self, reading: _Reading, rule: _Rule) -> tuple[int, ...] | None:
+        """Return one place for each group, all within the window and none of them denied."""
+        by_group = [sorted({p for stem in group for p in reading.places.get(stem, ())}) for group in rule.groups]
+        for first in by_group[0]:
+            places = [first]
+            for others in by_group[1:]:
+                near = [p for p in others if p not in places and max(*places, p) - min(*places, p) <= WINDOW]
+                if not near:
+                    break
+                places.append(min(near, key=lambda p: abs(p - first)))
+            else:
+                if not self._is_denied(reading, rule.language, places):
+                    return tuple(places)
+        return None
+
+    def _is_denied(self, reading: _Reading, language: str, places: list[int]) -> bool:
+        first, last = min(places), max(places)
+        clause = reading.clauses[first]
+        for place in range(max(0, first - NEGATION_REACH), last):
+            word = reading.words[place]
+            if word not in self._negations[language] or place in places or reading.clauses[place] != clause:
+                continue
+            beside = reading.words[max(0, place - 1) : place + 2]
+            if not any(each in self._uncertain[language] for each in beside):
+                return True
+        after = range(last + 1, min(last + 4, len(reading.words)))
+        return any(reading.words[place] in self._no_more[language] for place in after) and any(
+            reading.words[place] in self._negations[language]
+            for place in range(max(0, first - NEGATION_REACH), min(last + 3, len(reading.words)))
+            if place not in places
+        )
+
+    def _is_calm(self, reading: _Reading, rule: _Rule) -> bool:
+        if not rule.calmable:
+            return False
+        present = reading.places.keys()
+        return not self._calm.isdisjoint(present) and self._now.isdisjoint(present)
+
+
+def _folded(words: Iterable[str]) -> frozenset[str]:
+    return frozenset(t.fold(word) for word in words)
+
+
+class UrgentTexts:
+    """What is said, by country, category and language. Fixed: nothing a person wrote goes into it."""
+
+    def __init__(self, file: UrgentFile, source: Source, languages: Sequence[str], home: str) -> None:
+        """Fill in every text once, so that a missing one is found at start and not in an emergency.
+
+        Raises:
+            ContentError: a text is missing in a language, or names a number nobody has given.
+        """
+        self._home = home if home in file.countries else ELSEWHERE
+        self._texts: dict[tuple[str, str, str], str] = {}
+        self._safety: dict[tuple[str, str], str] = {}
+        self.titles = {name: category.title for name, category in file.categories.items()}
+        if ELSEWHERE not in file.countries:
+            raise source.error(".countries", f"expected `{ELSEWHERE}`, for people in any other country")
+        for country, numbers in file.countries.items():
+            for language in languages:
+                values = numbers.values()
+                for name, category in file.categories.items():
+                    path = f".categories.{name}.text"
+                    if language not in category.text or language not in category.title:
+                        raise source.error(path, f"expected a text and a title in `{language}`")
+                    gentle = name in file.gentle
+                    common = _common(file.common, numbers, language, gentle=gentle, source=source)
+                    text = fill(" ".join([category.text[language], *common]), values, source, path)
+                    self._texts[country, name, language] = text
+                line = file.common.safety.get(language)
+                if line is None:
+                    raise source.error(".common.safety", f"expected the sentence in `{language}`")
+                self._safety[country, language] = fill(line, values, source, ".common.safety")
+
+    def text(self, country: str, category: str, language: str) -> str:
+        """Return the text for a category; an unknown country gets the clinic's own numbers."""
+        found = self._texts.get((country, category, language))
+        return found if found is not None else self._texts[self._home, category, language]
+
+    def safety_line(self, country: str, language: str) -> str:
+        """Return the one sentence that goes with everything that might be an emergency."""
+        found = self._safety.get((country, language))
+        return found if found is not None else self._safety[self._home, language]
+
+
+def _common(common: Common, numbers: Numbers, language: str, *, gentle: bool, source: Source) -> list[str]:
+    parts = [common.gentle if gentle else common.closing]
+    if gentle and numbers.crisis:
+        parts.insert(0, common.crisis)
+    if not gentle and numbers.medical:
+        parts.append(common.medical)
+    for part in parts:
+        if language not in part:
+            raise source.error(".common", f"expected every sentence in `{language}`")
+    return [part[language] for part in parts]
+
+
+def read_urgent(source: Source) -> UrgentFile:
+    """Return the file's contents.
+
+    Raises:
+        ContentError: a rule belongs to a category nobody described, or has an empty group.
+    """
+    file = source.read(UrgentFile)
+    for language, words in file.lexicon.items():
+        for category, rules in words.rules.items():
+            if category not in file.categories:
+                raise source.error(f".lexicon.{language}.rules.{category}", "expected a category described above")
+            for number, rule in zip(count(), rules, strict=False):
+                groups = [g.strip().split("|") for g in _GROUPS.split(rule.rstrip("? "))]
+                stems = [stem for group in groups for stem in group]
+                if any(len(stem) < 2 or not t.words(t.fold(stem)) for stem in stems):
+                    raise source.error(
+                        f".lexicon.{language}.rules.{category}[{number}]",
+                        "expected word beginnings of two letters and more, joined by | and +",
+                    )
+    return file
