@@ -89,8 +89,8 @@ def test_a_download_that_went_wrong_is_never_taken_for_the_program(
 def test_a_mongodb_that_was_killed_comes_back_with_what_it_had_acknowledged(own_mongod: Mongod) -> None:
     from pymongo import MongoClient
 
-    client: MongoClient[dict[str, Any]]
-    with MongoClient(own_mongod.uri, w="majority", journal=True) as client:
+    client: MongoClient[dict[str, Any]] = MongoClient(own_mongod.uri, w="majority", journal=True)
+    with client:
         client["house"]["guests"].insert_one({"_id": 1})
         own_mongod.kill()
         own_mongod.start()
