@@ -47,7 +47,8 @@ def _matches(hashed: str, password: str) -> bool:
     from argon2.exceptions import InvalidHashError, VerificationError
 
     try:
-        return _hasher().verify(hashed or _nobodys_hash(), password) and bool(hashed)
+        _hasher().verify(hashed or _nobodys_hash(), password)
+        return bool(hashed)
     except (VerificationError, InvalidHashError):
         return False
 

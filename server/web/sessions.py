@@ -221,7 +221,7 @@ class Sessions:
         Raises:
             ForgedRequest: it is not.
         """
-        if token is None or not secrets.compare_digest(token.encode(), session.csrf.encode()):
+        if token is None or not secrets.compare_digest(token.encode(errors="replace"), session.csrf.encode()):
             raise ForgedRequest
 
     # tickets for sockets
