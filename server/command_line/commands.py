@@ -109,6 +109,7 @@ def start(command: Command, arguments: list[str]) -> int:
         prog=f"run.py {command.name}",
         description=(sys.modules[command.module].__doc__ or command.summary).strip(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,  # what a command hands on must not be taken for the start of its own
     )
     module.add_arguments(parser)
     args, more = parser.parse_known_args(arguments)

@@ -142,11 +142,7 @@ def check_widget(this: Run) -> bool:
     if not shutil.which("npm") or not shutil.which("node"):
         return _advise("The widget's checks need node and npm: install Node 20 or newer.")
     tests = sorted(map(str, (CHECKOUT / "tests" / "widget").glob("**/*.test.mjs")))
-    return (
-        _node_modules(this)
-        and _is_built_afresh(this)
-        and (not tests or this.program("node", "--test", "--test-reporter=dot", *tests))
-    )
+    return _node_modules(this) and _is_built_afresh(this) and (not tests or this.program("node", "--test", *tests))
 
 
 def _node_modules(this: Run) -> bool:
