@@ -157,21 +157,6 @@ def _node_modules(this: Run) -> bool:
     return True
 
 
-def _is_built_afresh(this: Run) -> bool:
-    before = _built()
-    if not this.program("npm", "run", "--silent", "build", folder=WIDGET):
-        return False
-    changed = sorted({path for path, _ in before ^ _built()})
-    return not changed or _advise(
-        f"widget/ builds something else than was committed, now in place: {', '.join(changed)}"
-    )
-
-
-def _built() -> set[tuple[str, bytes]]:
-    dist = WIDGET / "dist"
-    return {(str(path.relative_to(WIDGET)), path.read_bytes()) for path in dist.glob("**/*") if path.is_file()}
-
-
 def run_tests(this: Run) -> bool:
     """Whether pytest is content, on all cores unless its arguments say how it shall run."""
     arguments = this.pytest_arguments
