@@ -1,6 +1,5 @@
 """The lock files: complete, in agreement with pyproject.toml, and silent about where packages come from."""
 
-import importlib.metadata
 import re
 import tomllib
 from pathlib import Path
@@ -9,6 +8,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from bench.size import installed_size
 from server.command_line.environment import LOCKS
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -63,11 +63,4 @@ def test_tests_play_on_the_versions_that_are_served() -> None:
 
 
 def test_the_core_is_small_when_installed() -> None:
-    size = 0
-    for name, requirements in locked("core").items():
-        if any(requirement.marker is None or requirement.marker.evaluate() for requirement in requirements):
-            for path in importlib.metadata.files(name) or []:
-                file = Path(str(path.locate()))
-                size += file.stat().st_size if file.exists() else 0
-
-    assert 50_000_000 < size <= CORE_MEGABYTES * 1_000_000
+    assert 50_000_000 < installed_size() <= CORE_MEGABYTES * 1_000_000
