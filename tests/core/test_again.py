@@ -1,0 +1,104 @@
+"""Whether a key that is used again means the same thing: what a client resends is compared with what happened."""
+
+from datetime import timedelta, timezone
+from typing import get_args
+
+import pytest
+from msgspec.structs import replace
+
+from server.core import commands
+from server.core.commands import SYSTEM, AnyCommand
+from server.core.conversation import matches
+from server.core.delivery import Receipt
+from server.core.model import Assurance, Channel, DeliveryStatus, Thread
+from tests.core.given import (
+    ANNA,
+    BEN,
+    LANDLINE,
+    MINUTE,
+    NOON,
+    after,
+    answer,
+    ask,
+    assign,
+    close,
+    decided,
+    lapse,
+    link,
+    note,
+    read,
+    release,
+    reply,
+    snooze,
+    take,
+)
+
+NAME = commands.Name(thread="t1", key="k", by=ANNA, name="Mia Moll")
+MOVE = commands.Move(thread="t1", key="k", by=ANNA, to="t0")
+RETURN = commands.Return(thread="t1", key="k", by=ANNA)
+JOIN = commands.Join(thread="t1", key="k", by=SYSTEM, other="t2", upto=3)
+PART = commands.Part(thread="t1", key="k", by=SYSTEM, other="t2")
+ERASE = commands.Erase(thread="t1", key="k", by=ANNA)
+SENT = commands.Receive(thread="t1", key="k", by=SYSTEM, receipt=Receipt(3, DeliveryStatus.SENT))
+ASKED = after(ask())
+ON_ITS_WAY = after(link(), ask(channel=Channel.WHATSAPP), reply())
+
+SCENES: list[tuple[Thread, AnyCommand, list[AnyCommand]]] = [  # before, what was asked, and other content under its key
+    (ASKED, ask("One"), [ask("Two"), ask("One", choice="1"), note("One")]),
+    (ASKED, reply(text="One"), [reply(text="Two"), note("One")]),
+    (ASKED, answer(1), [answer(1, text="Something else")]),
+    (ASKED, note("One"), [note("Two"), reply(text="One")]),
+    (ASKED, take(), [release(), close(), note()]),
+    (after(ask(), take()), release(), [take(), close()]),
+    (after(ask(), take()), lapse(of=2), [close()]),
+    (after(ask(), snooze(NOON + MINUTE)), lapse(of=2), [take()]),
+    (ASKED, assign("ben"), [assign("cleo"), assign(None)]),
+    (ASKED, read(1), [read(2)]),
+    (ASKED, snooze(NOON + MINUTE), [snooze(NOON + 2 * MINUTE)]),
+    (ASKED, close(), [take(), ERASE]),
+    (ASKED, NAME, [replace(NAME, name="Mio Moll")]),
+    (ASKED, link(), [link(LANDLINE)]),
+    (ON_ITS_WAY, SENT, [replace(SENT, receipt=Receipt(3, DeliveryStatus.READ))]),
+    (ASKED, MOVE, [replace(MOVE, to="t9"), RETURN]),
+    (after(ask(), MOVE), RETURN, [MOVE]),
+    (ASKED, JOIN, [replace(JOIN, other="t9"), PART]),
+    (after(ask(), JOIN), PART, [replace(PART, other="t9"), JOIN]),
+    (ASKED, ERASE, [close()]),
+]
+
+
+def test_every_command_has_its_scene() -> None:
+    assert {type(command) for _, command, _ in SCENES} == set(get_args(AnyCommand))
+
+
+@pytest.mark.parametrize(("before", "asked", "others"), SCENES, ids=[type(each).__name__ for _, each, _ in SCENES])
+def test_the_same_again_matches_and_anything_else_does_not(
+    before: Thread, asked: AnyCommand, others: list[AnyCommand]
+) -> None:
+    happened = decided(before, asked, NOON + MINUTE if isinstance(asked, commands.Lapse) else NOON)
+
+    assert matches(happened, asked)
+    assert [other for other in others if matches(happened, other)] == []
+
+
+def test_a_name_typed_with_other_spaces_is_the_same() -> None:
+    assert matches(decided(ASKED, NAME), replace(NAME, name=" Mia  Moll\u202e"))
+
+
+def test_a_moment_in_another_zone_is_the_same() -> None:
+    in_berlin = (NOON + MINUTE).astimezone(timezone(timedelta(hours=1)))
+
+    assert matches(decided(ASKED, snooze(in_berlin)), snooze(NOON + MINUTE))
+    assert not matches(decided(ASKED, snooze(NOON + MINUTE)), snooze((NOON + MINUTE).replace(tzinfo=None)))
+
+
+def test_what_was_dropped_from_a_reply_does_not_make_it_another() -> None:
+    assert matches(decided(ASKED, reply(choice="x")), reply(choice="x"))
+
+
+def test_the_same_words_by_somebody_else_have_another_sender() -> None:
+    assert decided(ASKED, reply(ANNA)).sender != decided(ASKED, reply(BEN)).sender
+
+
+def test_an_address_linked_again_with_more_evidence_is_the_same_address() -> None:
+    assert matches(decided(ASKED, link(assurance=Assurance.CLAIMED)), link(assurance=Assurance.PROVEN))

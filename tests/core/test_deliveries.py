@@ -1,0 +1,140 @@
+"""How far a message has come: a ladder that is only climbed."""
+
+from itertools import permutations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as some
+
+from server.core.commands import SYSTEM, Receive
+from server.core.conversation import decide
+from server.core.delivery import Receipt, climb, find, queued, received
+from server.core.events import Received
+from server.core.model import MAX_DELIVERIES, Channel, Delivery, DeliveryStatus, Role, Thread
+from tests.core.given import NOON, after, ask, decided, link, reply
+
+QUEUED, SENDING, SENT, FAILED, DELIVERED, READ = DeliveryStatus
+ON_ITS_WAY = after(link(), ask(channel=Channel.WHATSAPP), reply())
+
+
+def receipt(status: DeliveryStatus, of: int = 3, part: int = 0, error: str | None = None) -> Receive:
+    return Receive(thread="t1", key="r", by=SYSTEM, receipt=Receipt(of, status, part, error))
+
+
+def hear(thread: Thread, *receipts: Receive) -> Thread:
+    for each in receipts:
+        if decide(thread, each, NOON) is not None:
+            thread = after(each, thread=thread)
+    return thread
+
+
+def test_the_ladder_is_queued_sending_sent_failed_delivered_read() -> None:
+    assert QUEUED < SENDING < SENT < FAILED < DELIVERED < READ
+
+
+def test_a_receipt_is_an_event() -> None:
+    assert decide(ON_ITS_WAY, receipt(SENT), NOON) == Received(
+        thread="t1", seq=4, sender="system", key="r", at=NOON, role=Role.SYSTEM, receipt=Receipt(3, SENT)
+    )
+    assert after(receipt(SENT), thread=ON_ITS_WAY).deliveries == (Delivery(3, SENT),)
+
+
+def test_a_receipt_that_says_nothing_new_changes_nothing() -> None:
+    delivered = after(receipt(DELIVERED), thread=ON_ITS_WAY)
+
+    for status in (QUEUED, SENDING, SENT, FAILED, DELIVERED):
+        assert decide(delivered, receipt(status), NOON) is None
+
+
+def test_a_message_that_was_read_is_waited_for_no_longer() -> None:
+    was_read = after(receipt(READ), thread=ON_ITS_WAY)
+
+    assert was_read.deliveries == ()
+    for status in DeliveryStatus:
+        assert decide(was_read, receipt(status), NOON) is None
+
+
+def test_a_receipt_for_what_nobody_sent_changes_nothing() -> None:
+    for of, part in ((1, 0), (2, 0), (99, 0), (-1, 0), (3, 1)):
+        assert decide(ON_ITS_WAY, receipt(READ, of, part), NOON) is None
+
+
+def test_a_failure_says_why_and_a_later_success_takes_it_back() -> None:
+    failed = after(receipt(FAILED, error="no_whatsapp"), thread=ON_ITS_WAY)
+
+    assert failed.deliveries == (Delivery(3, FAILED, error="no_whatsapp"),)
+    assert after(receipt(DELIVERED), thread=failed).deliveries == (Delivery(3, DELIVERED),)
+
+
+def test_an_error_belongs_to_a_failure_alone() -> None:
+    assert climb(Delivery(3, QUEUED), Receipt(3, SENT, error="nonsense")) == Delivery(3, SENT)
+
+
+def test_of_two_failures_the_same_one_stands_whichever_came_first() -> None:
+    one, other = receipt(FAILED, error="a"), receipt(FAILED, error="b")
+
+    assert hear(ON_ITS_WAY, one, other).deliveries == hear(ON_ITS_WAY, other, one).deliveries
+
+
+@pytest.mark.parametrize("order", list(permutations([SENDING, SENT, FAILED, DELIVERED])))
+def test_receipts_in_any_order_lead_to_the_same_delivery(order: tuple[DeliveryStatus, ...]) -> None:
+    assert hear(ON_ITS_WAY, *(receipt(status) for status in order)).deliveries == (Delivery(3, DELIVERED),)
+
+
+RECEIPTS = some.lists(
+    some.builds(
+        Receipt,
+        of=some.integers(1, 3),
+        status=some.sampled_from(DeliveryStatus),
+        part=some.integers(0, 1),
+        error=some.sampled_from([None, "", "a", "b"]),
+    ),
+    max_size=8,
+)
+STANDING = tuple(Delivery(of, QUEUED, part) for of in (1, 2, 3) for part in (0, 1))
+
+
+@given(receipts=RECEIPTS, data=some.data())
+def test_any_permutation_and_repetition_of_receipts_gives_the_same_deliveries(
+    receipts: list[Receipt], data: some.DataObject
+) -> None:
+    repeated = data.draw(some.lists(some.sampled_from(receipts), max_size=8)) if receipts else []
+    shuffled = data.draw(some.permutations(receipts + repeated))
+
+    def all_of(order: list[Receipt]) -> tuple[Delivery, ...]:
+        deliveries = STANDING
+        for each in order:
+            deliveries = received(deliveries, each)
+        return deliveries
+
+    assert all_of(receipts) == all_of(shuffled)
+
+
+@given(receipts=RECEIPTS)
+def test_no_receipt_lowers_a_delivery(receipts: list[Receipt]) -> None:
+    deliveries = STANDING
+    for each in receipts:
+        after_it = received(deliveries, each)
+        for before in deliveries:
+            now = find(after_it, before.of, before.part)
+            assert now is None or now.status >= before.status
+        deliveries = after_it
+
+
+def test_the_newest_two_hundred_are_kept() -> None:
+    deliveries: tuple[Delivery, ...] = ()
+    for of in range(1, 502):
+        deliveries = queued(deliveries, of)
+
+    assert [each.of for each in deliveries] == list(range(502 - MAX_DELIVERIES, 502))
+
+
+def test_a_reply_on_the_web_is_delivered_by_being_in_the_log() -> None:
+    assert after(ask(), reply()).deliveries == ()
+
+
+def test_each_message_has_a_delivery_of_its_own() -> None:
+    thread = after(reply(), receipt(SENT, of=3), thread=ON_ITS_WAY)
+
+    assert thread.deliveries == (Delivery(3, SENT), Delivery(4, QUEUED))
+    assert decided(thread, receipt(SENT, of=4)).seq == 6
