@@ -21,7 +21,6 @@ from server.service.sentences import say
 PERSON_CHOICE = "person"  # the choice that stands for "a person, please", on every channel
 CALLBACK_CHOICE = "callback"
 WAIT_CHOICE = "wait"
-MISSES = 2  # questions in a row that were not understood before staff are asked
 
 
 class ReplyKind(StrEnum):
@@ -29,6 +28,7 @@ class ReplyKind(StrEnum):
 
     ANSWER = "answer"
     SUGGESTIONS = "suggestions"  # it may be one of these
+    UNCLEAR = "unclear"  # there was no word in it: the person is asked to write one
     URGENT = "urgent"
     PERSON = "person"  # the person wants a person, or the entry is one for staff
     NOTHING = "nothing"
@@ -154,7 +154,7 @@ class Answering:
         reply = self._reply(thread, posts)
         if thread.floor.is_waiting and reply.kind not in (ReplyKind.URGENT, ReplyKind.ANSWER):
             return None
-        handover = _handover(thread, reply)
+        handover = _handover(reply)
         return Post(
             thread=thread.id,
             key=f"answer:{posts[-1].seq}",
@@ -166,7 +166,7 @@ class Answering:
             reply_to=posts[-1].seq,
             covers=posts[-1].seq,
             handover=handover,
-            missed=reply.kind in (ReplyKind.SUGGESTIONS, ReplyKind.NOTHING),
+            missed=reply.kind in (ReplyKind.SUGGESTIONS, ReplyKind.UNCLEAR, ReplyKind.NOTHING),
             why=reply.why,
             urgent=reply.kind is ReplyKind.URGENT,
         )
@@ -223,7 +223,7 @@ class Answering:
         return f"{text} {say('closed_note', reply.language, opens=opens)}"
 
 
-def _handover(thread: Thread, reply: Reply) -> Handover | None:
+def _handover(reply: Reply) -> Handover | None:
     """Return why staff are asked for, if they are."""
     match reply.kind:
         case ReplyKind.URGENT:
@@ -232,7 +232,5 @@ def _handover(thread: Thread, reply: Reply) -> Handover | None:
             return Handover.ASKED
         case ReplyKind.NOTHING:
             return Handover.UNKNOWN
-        case ReplyKind.SUGGESTIONS:
-            return Handover.UNKNOWN if thread.misses + 1 >= MISSES else None
-        case ReplyKind.ANSWER:
+        case ReplyKind.SUGGESTIONS | ReplyKind.UNCLEAR | ReplyKind.ANSWER:
             return None
