@@ -1,0 +1,709 @@
+"""The embedded store: one SQLite file, the standard library alone, the same promises as on MongoDB.
+
+An event is one row whose primary key is its place in the log; a second unique index remembers every key. What an event
+owes stands in its own row, so that one statement stores both. Rows of the inbox and search words are projections.
+
+Many rows travel as one JSON value, in and out: ``sqlite_file`` says why.
+"""
+
+import asyncio
+import contextlib
+import json
+import secrets
+import sqlite3
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from server.core.errors import LeaseLost, LoginTaken, Unavailable
+from server.core.events import AnyEvent
+from server.core.model import StaffId, ThreadId
+from server.core.ports import (
+    Account,
+    Conflict,
+    Due,
+    Duplicate,
+    Hit,
+    Lease,
+    Outcome,
+    Page,
+    Rejected,
+    Row,
+    Session,
+    Stored,
+    Unknown,
+    View,
+)
+from server.store import documents
+from server.store.documents import Columns, micros, moment
+from server.store.searching import RARE, WALK, asked_words, span
+from server.store.sqlite_file import SqliteFile
+
+T = TypeVar("T")
+
+SCHEMA_VERSION = 1
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS events (
+    thread TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    sender TEXT NOT NULL,
+    key TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    v INTEGER NOT NULL,
+    body TEXT NOT NULL,
+    owes TEXT,
+    due INTEGER,
+    PRIMARY KEY (thread, seq)
+) WITHOUT ROWID;
+CREATE UNIQUE INDEX IF NOT EXISTS events_keys ON events (thread, sender, key);
+CREATE INDEX IF NOT EXISTS events_at ON events (at);
+CREATE INDEX IF NOT EXISTS events_due ON events (due) WHERE due IS NOT NULL;
+CREATE INDEX IF NOT EXISTS events_owing ON events (thread, seq) WHERE due IS NOT NULL;
+CREATE INDEX IF NOT EXISTS events_threads ON events (thread) WHERE seq = 1;
+CREATE TABLE IF NOT EXISTS lanes (
+    lane TEXT PRIMARY KEY,
+    holder TEXT NOT NULL,
+    fence INTEGER NOT NULL,
+    until INTEGER NOT NULL,
+    next_at INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS raw (
+    id TEXT PRIMARY KEY, source TEXT NOT NULL, body BLOB NOT NULL, due INTEGER, ends INTEGER
+);
+CREATE INDEX IF NOT EXISTS raw_due ON raw (due) WHERE due IS NOT NULL;
+CREATE TABLE IF NOT EXISTS addresses (
+    id TEXT PRIMARY KEY, thread TEXT NOT NULL, first TEXT NOT NULL, ends INTEGER
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS addresses_thread ON addresses (thread);
+CREATE INDEX IF NOT EXISTS addresses_first ON addresses (first);
+CREATE INDEX IF NOT EXISTS addresses_ends ON addresses (ends) WHERE ends IS NOT NULL;
+CREATE TABLE IF NOT EXISTS rows (
+    thread TEXT PRIMARY KEY,
+    erased INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    snapshot TEXT NOT NULL,
+    preview TEXT,
+    lists TEXT NOT NULL,
+    urgent INTEGER NOT NULL,
+    updated INTEGER NOT NULL,
+    snoozed INTEGER
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS rows_updated ON rows (updated DESC);
+CREATE TABLE IF NOT EXISTS lists (
+    list TEXT NOT NULL,
+    urgent INTEGER NOT NULL,
+    updated INTEGER NOT NULL,
+    thread TEXT NOT NULL,
+    snoozed INTEGER,
+    PRIMARY KEY (list, urgent DESC, updated DESC, thread DESC)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS lists_thread ON lists (thread);
+CREATE TABLE IF NOT EXISTS words (word TEXT NOT NULL, thread TEXT NOT NULL, PRIMARY KEY (word, thread)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS words_thread ON words (thread, word);
+CREATE TABLE IF NOT EXISTS accounts (
+    id TEXT PRIMARY KEY, login TEXT NOT NULL UNIQUE, body TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS sessions (id TEXT PRIMARY KEY, body TEXT NOT NULL, ends INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS tokens (id TEXT PRIMARY KEY, ends INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS things (
+    collection TEXT NOT NULL, id TEXT NOT NULL, value BLOB NOT NULL, PRIMARY KEY (collection, id)
+) WITHOUT ROWID;
+"""
+
+CHUNKS = (64, 16, 4, 1)  # rows a statement inserts: few sizes, so that each is prepared once
+HOUSEKEEPING = 600.0  # seconds between two looks for records that have ended
+FORGOTTEN = 86_400_000_000  # microseconds, a day: a lane that nobody holds or waits for is forgotten after this
+
+_COLUMNS = "thread, seq, sender, key, at, v, body, owes, due"
+_ONE = "(?, ?, ?, ?, ?, ?, CAST(? AS TEXT), ?, ?)"
+_INSERT = {
+    n: f"INSERT INTO events ({_COLUMNS}) VALUES {', '.join([_ONE] * n)} ON CONFLICT DO NOTHING"  # noqa: S608  # ours
+    for n in CHUNKS
+}
+_BODIES = "CAST('[' || group_concat(body) || ']' AS BLOB), min(v)"
+_ROWS = """CAST('[' || group_concat(
+    '{"thread":' || snapshot || ',"preview":' || coalesce(preview, 'null') || '}') || ']' AS BLOB)"""
+_SPAN = "word >= ? AND word < ?"
+
+
+class _NotAll(Exception):
+    """Some event of a group was refused; which one is found out the careful way."""
+
+
+class SqliteStore:
+    """The port ``Store`` on one SQLite file."""
+
+    def __init__(self, path: Path | str, *, exclusive: bool = True) -> None:
+        """Name the file; ``open`` creates it.
+
+        Args:
+            path: of the database file. Beside it lie its log and its lock.
+            exclusive: whether nobody else may serve from this file meanwhile. Commands that only look or change
+                something small say no, and may work beside a server.
+        """
+        self._file = SqliteFile(Path(path), _create, SCHEMA_VERSION, exclusive)
+        self._housekeeping: asyncio.Task[None] | None = None
+        self._keeps_house = exclusive
+
+    async def open(self) -> None:
+        """Lock the file, connect, create what is missing.
+
+        Raises:
+            StoreInUse: another process serves from this file.
+            StoreTooNew, StoreTooOld: the file, or SQLite itself, is of the wrong version.
+            Unavailable: another process is in the way, or the disk is full.
+        """
+        await self._file.open()
+        if self._keeps_house and self._housekeeping is None:
+            self._housekeeping = asyncio.create_task(self._keep_house())
+
+    async def close(self) -> None:
+        """Finish what is queued and let go of the file."""
+        task, self._housekeeping = self._housekeeping, None
+        if task is not None:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        await self._file.close()
+
+    async def epoch(self) -> str:
+        """Return the random value that changes when the store is restored."""
+        value: bytes = await self._value("SELECT value FROM things WHERE collection = 'store' AND id = 'epoch'")
+        return value.decode()
+
+    async def now(self) -> datetime:
+        """Return this machine's clock: the database has no other."""
+        return datetime.now(UTC)
+
+    # the log
+
+    def check(self, event: AnyEvent) -> object:
+        """Encode ``event`` for ``append``.
+
+        Raises:
+            ValueError: it cannot be encoded.
+        """
+        return documents.event_columns(event)
+
+    async def append(self, group: Sequence[AnyEvent], encoded: Sequence[object]) -> list[Outcome]:
+        """Store these events, each by itself, durably; say what became of each, in order."""
+        columns: Sequence[Columns] = encoded  # type: ignore[assignment]  # what ``check`` made
+        try:
+            return await self._file.write(
+                lambda connection: _insert_all(connection, columns),
+                lambda connection: [_insert_one(connection, each) for each in columns],
+            )
+        except Unavailable:
+            return [Unknown() for _ in group]
+
+    async def since(self, thread: ThreadId, after: int, limit: int = 100) -> list[AnyEvent]:
+        """Return the events after seq ``after``, in order, at most ``limit``."""
+        return await self._events("seq > ? ORDER BY seq", thread, after, limit)
+
+    async def before(self, thread: ThreadId, before: int, limit: int = 50) -> list[AnyEvent]:
+        """Return the newest events with a seq below ``before``, in ascending order, at most ``limit``."""
+        return await self._events("seq < ? ORDER BY seq DESC", thread, before, limit)
+
+    async def newest(self, thread: ThreadId, limit: int = 50) -> list[AnyEvent]:
+        """Return the last events, in ascending order, at most ``limit``."""
+        return await self._events("seq <= ? ORDER BY seq DESC", thread, documents.MAX_SEQ, limit)
+
+    async def _events(self, where: str, thread: ThreadId, seq: int, limit: int) -> list[AnyEvent]:
+        inner = f"SELECT body, v FROM events WHERE thread = ? AND {where} LIMIT ?"  # noqa: S608  # one of three above
+        seq = max(-1, min(seq, documents.MAX_SEQ))
+        return await self._file.read(lambda connection: _events(connection, inner, (thread, seq, limit)))
+
+    async def find(self, thread: ThreadId, sender: str, key: str) -> AnyEvent | None:
+        """Return the event that this sender's key led to, if any."""
+        return await self._file.read(lambda connection: _by_key(connection, thread, sender, key))
+
+    async def heads(self, threads: Sequence[ThreadId]) -> dict[ThreadId, int]:
+        """Return the last seq of each of these threads, by the log; unknown ones are left out."""
+        sql = """SELECT json_group_object(thread, head) FROM (
+            SELECT value AS thread, (SELECT max(seq) FROM events WHERE thread = value) AS head FROM json_each(?))
+            WHERE head IS NOT NULL"""
+        return await self._json(dict[ThreadId, int], sql, json.dumps(list(set(threads))))
+
+    # owed work
+
+    async def due(self, now: datetime, kinds: Sequence[str], limit: int = 100) -> list[Due]:
+        """Return work of these kinds that is due by ``now``, oldest first."""
+        sql = """SELECT CAST(json_group_array(json_array(thread, seq, json(item))) AS BLOB) FROM (
+            SELECT thread, seq, kept.value AS item FROM (
+                SELECT thread, seq, owes FROM events
+                WHERE due <= ?1 AND EXISTS (SELECT 1 FROM json_each(owes) WHERE key IN (SELECT value FROM json_each(?2))
+                    AND json_extract(value, '$.due') <= ?1)
+                ORDER BY due LIMIT ?3
+            ), json_each(owes) AS kept
+            WHERE kept.key IN (SELECT value FROM json_each(?2)) AND json_extract(kept.value, '$.due') <= ?1
+            ORDER BY json_extract(kept.value, '$.due') LIMIT ?3)"""
+        return documents.kept_dues(await self._value(sql, micros(now), json.dumps(list(kinds)), limit))
+
+    async def owed(self, thread: ThreadId, kind: str, upto: int | None = None) -> list[Due]:
+        """Return what a thread owes of one kind, due or not, in order of seq."""
+        sql = """SELECT CAST(json_group_array(json_array(thread, seq, json(item))) AS BLOB) FROM (
+            SELECT thread, seq, json_extract(owes, '$.' || ?2) AS item FROM events
+            WHERE thread = ?1 AND seq <= ?3 AND due IS NOT NULL) WHERE item IS NOT NULL"""
+        found = await self._value(sql, thread, kind, documents.MAX_SEQ if upto is None else upto)
+        return sorted(documents.kept_dues(found), key=lambda due: due.seq)
+
+    async def settle(self, done: Sequence[tuple[ThreadId, int, str]], fence: Lease | None = None) -> None:
+        """Take away these items, given as (thread, seq, kind): they are done. Missing ones are fine.
+
+        Raises:
+            LeaseLost: ``fence`` is not the newest of its lane.
+        """
+        which = "(thread, seq) IN (SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(?2))"
+        await self._settle(which, done, fence)
+
+    async def settle_upto(self, upto: Sequence[tuple[ThreadId, int, str]]) -> None:
+        """Take away all items of a kind up to and including a seq, for each (thread, seq, kind), in one write."""
+        which = """(thread, seq) IN (SELECT e.thread, e.seq FROM json_each(?2) AS d CROSS JOIN events AS e
+            WHERE e.thread = json_extract(d.value, '$[0]') AND e.seq <= json_extract(d.value, '$[1]')
+            AND e.due IS NOT NULL)"""
+        await self._settle(which, upto, None)
+
+    async def _settle(self, which: str, done: Sequence[tuple[ThreadId, int, str]], fence: Lease | None) -> None:
+        by_kind: dict[str, list[tuple[ThreadId, int]]] = {}
+        for thread, seq, kind in done:
+            by_kind.setdefault(kind, []).append((thread, seq))
+        sql = f"""UPDATE events SET
+            due = (SELECT min(json_extract(value, '$.due')) FROM json_each(json_remove(owes, '$.' || ?1))),
+            owes = nullif(json_remove(owes, '$.' || ?1), '{{}}')
+            WHERE due IS NOT NULL AND {which}"""  # noqa: S608  # one of the two above
+
+        def settle(connection: sqlite3.Connection) -> None:
+            _check_fence(connection, fence)
+            for kind, places in by_kind.items():
+                connection.execute(sql, (kind, json.dumps(places)))
+
+        await self._file.write(settle)
+
+    async def postpone(self, thread: ThreadId, seq: int, kind: str, due: datetime, fence: Lease | None = None) -> None:
+        """Let the item be due later and count an attempt.
+
+        Raises:
+            LeaseLost: ``fence`` is not the newest of its lane.
+        """
+        item = f"$.{kind}"
+        attempts = "coalesce(json_extract(owes, ?1 || '.attempts'), 0) + 1"
+        later = f"json_set(owes, ?1 || '.due', ?2, ?1 || '.attempts', {attempts})"
+        sql = f"""UPDATE events SET
+            due = (SELECT min(json_extract(value, '$.due')) FROM json_each({later})), owes = {later}
+            WHERE thread = ?3 AND seq = ?4 AND json_type(owes, ?1) IS NOT NULL"""  # noqa: S608  # ours
+
+        def postpone(connection: sqlite3.Connection) -> None:
+            _check_fence(connection, fence)
+            connection.execute(sql, (item, micros(due), thread, seq))
+
+        await self._file.write(postpone)
+
+    async def claim(self, lane: str, holder: str, seconds: float) -> Lease | None:
+        """Return the lease of this lane, or ``None`` while somebody else holds it or its ``next_at`` is ahead."""
+
+        def claim(connection: sqlite3.Connection) -> Lease | None:
+            now = _now()
+            until = now + round(seconds * 1_000_000)
+            sql = "SELECT holder, fence, until, next_at FROM lanes WHERE lane = ?"
+            had, fence, ends, next_at = connection.execute(sql, (lane,)).fetchone() or ("", 0, 0, 0)
+            if had == holder:
+                until = max(until, ends)
+            elif (had and ends > now) or next_at > now:
+                return None
+            else:
+                fence = max(fence + 1, now)  # by the clock: a lane that was forgotten never repeats a fence
+            connection.execute("INSERT OR REPLACE INTO lanes VALUES (?, ?, ?, ?, 0)", (lane, holder, fence, until))
+            return Lease(lane, holder, fence, moment(until))
+
+        return await self._file.write(claim)
+
+    async def release(self, lease: Lease, next_at: datetime | None = None) -> None:
+        """Give the lane back; nobody gets it before ``next_at``. A lease that is not the newest changes nothing."""
+        await self._write(
+            "UPDATE lanes SET holder = '', next_at = ? WHERE lane = ? AND holder = ? AND fence = ?",
+            micros(next_at) if next_at is not None else 0,
+            lease.lane,
+            lease.holder,
+            lease.fence,
+        )
+
+    # raw webhook bodies
+
+    async def keep_raw(self, id: str, source: str, body: bytes, due: datetime) -> bool:
+        """Store a webhook's body durably until it is worked; ``False`` when this id is known already."""
+        sql = "INSERT INTO raw (id, source, body, due) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"
+        return await self._write(sql, id, source, body, micros(due)) == 1
+
+    async def raw_due(self, now: datetime, limit: int = 100) -> list[tuple[str, str, bytes]]:
+        """Return (id, source, body) of bodies to be worked."""
+        return await self._all(
+            "SELECT id, source, body FROM raw WHERE due <= ? ORDER BY due LIMIT ?", micros(now), limit
+        )
+
+    async def drop_raw(self, id: str) -> None:
+        """Delete a body that has been worked."""
+        await self._write("DELETE FROM raw WHERE id = ?", id)
+
+    async def postpone_raw(self, id: str, due: datetime, unreadable: bool = False) -> None:
+        """Try this body again later, or keep it as ``unreadable`` until ``due``."""
+        column, other = ("ends", "due") if unreadable else ("due", "ends")
+        await self._write(f"UPDATE raw SET {column} = ?, {other} = NULL WHERE id = ?", micros(due), id)  # noqa: S608  # ours
+
+    # people
+
+    async def claim_address(self, address: str, thread: ThreadId, keep: datetime | None = None) -> ThreadId:
+        """Return the thread of this address record; of two racing first contacts, both get the winner's."""
+        sql = """INSERT INTO addresses (id, thread, first, ends) VALUES (?1, ?2, ?2, ?3) ON CONFLICT (id) DO UPDATE SET
+            thread = iif(ends <= ?4, excluded.thread, thread),
+            first = iif(ends <= ?4, excluded.first, first),
+            ends = iif(ends <= ?4, excluded.ends, max(ends, excluded.ends))
+            RETURNING thread"""  # max() of anything and NULL is NULL: what lasts for ever goes on doing so
+        ends = micros(keep) if keep is not None else None
+
+        def claim(connection: sqlite3.Connection) -> ThreadId:
+            found = connection.execute(sql, (address, thread, ends, _now())).fetchall()
+            return str(found[0][0])
+
+        return await self._file.write(claim)
+
+    async def find_address(self, address: str) -> ThreadId | None:
+        """Return the thread of this address record, if it is known and has not ended."""
+        sql = "SELECT thread FROM addresses WHERE id = ? AND (ends IS NULL OR ends > ?)"
+        found: ThreadId | None = await self._value(sql, address, _now())
+        return found
+
+    async def point_addresses(self, first: ThreadId, to: ThreadId) -> None:
+        """Let every address that was first claimed for thread ``first`` lead to ``to``."""
+        await self._write("UPDATE addresses SET thread = ? WHERE first = ?", to, first)
+
+    async def addresses_of(self, thread: ThreadId) -> list[str]:
+        """Return the ids of the address records that lead to this thread."""
+        sql = "SELECT id FROM addresses WHERE thread = ? AND (ends IS NULL OR ends > ?) ORDER BY id"
+        return [id for (id,) in await self._all(sql, thread, _now())]
+
+    async def drop_address(self, address: str) -> None:
+        """Forget an address record."""
+        await self._write("DELETE FROM addresses WHERE id = ?", address)
+
+    # rows and search
+
+    async def save_rows(self, rows: Sequence[Row]) -> None:
+        """Write snapshots and inbox rows; one with a lower erasure count, or a lower seq, loses."""
+        values = documents.rows_json(rows)
+        fields = ", ".join(f"json_extract(value, '$[{n}]')" for n in range(9))
+        save = f"""INSERT INTO rows (thread, erased, seq, snapshot, preview, lists, urgent, updated, snoozed)
+            SELECT {fields} FROM json_each(?) WHERE true
+            ON CONFLICT (thread) DO UPDATE SET
+            erased = excluded.erased, seq = excluded.seq, snapshot = excluded.snapshot,
+            preview = iif(excluded.erased > erased, excluded.preview, coalesce(excluded.preview, preview)),
+            lists = excluded.lists, urgent = excluded.urgent, updated = excluded.updated, snoozed = excluded.snoozed
+            WHERE (excluded.erased, excluded.seq) >= (erased, seq)"""  # noqa: S608  # ours
+        ids = "SELECT json_extract(value, '$[0]') FROM json_each(?)"
+        leave = f"DELETE FROM lists WHERE thread IN ({ids})"  # noqa: S608  # ours
+        enter = f"""INSERT INTO lists SELECT list.value, urgent, updated, thread, snoozed
+            FROM rows, json_each(rows.lists) AS list WHERE thread IN ({ids})"""  # noqa: S608  # ours
+
+        def write(connection: sqlite3.Connection) -> None:
+            for statement in (save, leave, enter):
+                connection.execute(statement, (values,))
+
+        await self._file.write(write)
+
+    async def row(self, thread: ThreadId) -> Row | None:
+        """Return the row of this thread."""
+        found = await self._found_rows("SELECT snapshot, preview FROM rows WHERE thread = ?", thread)
+        return found[0] if found else None
+
+    async def rows(
+        self, view: View, staff: StaffId | None, now: datetime, after: str | None = None, limit: int = 50
+    ) -> Page:
+        """Return a page of a list: urgent first, then newest first. ``after`` is the ``next`` of the page before.
+
+        Raises:
+            BadValue: ``after`` is no page's ``next``.
+        """
+        where, values = _in_view(view, staff, now)
+        if after is not None:
+            place = documents.read_cursor(after)
+            where += " AND (l.urgent, l.updated, l.thread) < (?, ?, ?)"
+            values += [int(place.urgent), place.updated, place.thread]
+        sql = f"""SELECT snapshot, preview FROM lists AS l JOIN rows USING (thread) WHERE {where}
+            ORDER BY l.urgent DESC, l.updated DESC, l.thread DESC LIMIT ?"""  # noqa: S608  # ours
+        found = await self._found_rows(sql, *values, limit + 1)
+        found.sort(key=_order, reverse=True)
+        more = documents.cursor(documents.place_of(found[limit - 1].thread)) if len(found) > limit else None
+        return Page(tuple(found[:limit]), more)
+
+    async def counts(self, staff: StaffId, now: datetime) -> dict[View, int]:
+        """Return how many threads each view has, counting at most 1,000 each."""
+        columns, values = [], []
+        for view in View:
+            where, these = _in_view(view, staff, now)
+            columns.append(f"(SELECT count(*) FROM (SELECT 1 FROM lists AS l WHERE {where} LIMIT 1000))")  # noqa: S608  # ours
+            values += these
+        found = await self._all(f"SELECT {', '.join(columns)}", *values)
+        return dict(zip(View, found[0], strict=True))
+
+    async def save_words(self, words: Sequence[tuple[ThreadId, str]]) -> None:
+        """Remember that these folded words occur in these threads; known pairs are fine."""
+        sql = """INSERT INTO words (thread, word) SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]')
+            FROM json_each(?) WHERE true ON CONFLICT DO NOTHING"""
+        await self._write(sql, json.dumps(words))
+
+    async def search(self, words: Sequence[str], limit: int = 20) -> list[Hit]:
+        """Return the threads in which every one of these folded words begins some word, newest first."""
+        asked = asked_words(words)
+        if not asked:
+            return []
+        found = await self._file.read(lambda connection: _search(connection, asked, limit))
+        found.sort(key=lambda row: (documents.place_of(row.thread).updated, row.thread.id), reverse=True)
+        return [Hit(row, asked) for row in found]
+
+    async def recent_threads(self, since: datetime, limit: int = 10_000) -> list[ThreadId]:
+        """Return threads with events since then, by the log, newest first."""
+        sql = """SELECT json_group_array(thread) FROM (
+            SELECT thread FROM events WHERE at >= ? GROUP BY thread ORDER BY max(at) DESC LIMIT ?)"""
+        return await self._json(list[ThreadId], sql, micros(since), limit)
+
+    async def each_thread(self, after: ThreadId = "", limit: int = 1000) -> list[ThreadId]:
+        """Return thread ids in ascending order after this one."""
+        sql = """SELECT json_group_array(thread) FROM (
+            SELECT thread FROM events WHERE seq = 1 AND thread > ? ORDER BY thread LIMIT ?)"""
+        return sorted(await self._json(list[ThreadId], sql, after, limit))
+
+    # staff
+
+    async def save_account(self, account: Account) -> None:
+        """Insert or replace an account.
+
+        Raises:
+            LoginTaken: somebody else signs in under this name.
+        """
+        body = documents.to_json(account).decode()
+
+        def save(connection: sqlite3.Connection) -> None:
+            taken = "SELECT 1 FROM accounts WHERE login = ? AND id <> ?"
+            if connection.execute(taken, (account.login, account.id)).fetchone():
+                raise LoginTaken
+            connection.execute("INSERT OR REPLACE INTO accounts VALUES (?, ?, ?)", (account.id, account.login, body))
+
+        await self._file.write(save)
+
+    async def account(self, id: StaffId) -> Account | None:
+        """Return this account."""
+        found = await self._value("SELECT body FROM accounts WHERE id = ?", id)
+        return documents.account_of_json(found) if found is not None else None
+
+    async def account_by_login(self, login: str) -> Account | None:
+        """Return the account that signs in under this name."""
+        found = await self._value("SELECT body FROM accounts WHERE login = ?", login)
+        return documents.account_of_json(found) if found is not None else None
+
+    async def accounts(self) -> list[Account]:
+        """Return all accounts, by login."""
+        found = await self._all("SELECT body FROM accounts ORDER BY login")
+        return [documents.account_of_json(body) for (body,) in found]
+
+    async def save_session(self, session: Session) -> None:
+        """Insert or replace a session."""
+        body = documents.to_json(session).decode()
+        sql = "INSERT OR REPLACE INTO sessions VALUES (?, ?, ?)"
+        await self._write(sql, session.id, body, micros(session.expires_at))
+
+    async def session(self, id: str) -> Session | None:
+        """Return a session that has not expired."""
+        found = await self._value("SELECT body FROM sessions WHERE id = ? AND ends > ?", id, _now())
+        return documents.session_of_json(found) if found is not None else None
+
+    async def drop_session(self, id: str) -> None:
+        """Forget a session."""
+        await self._write("DELETE FROM sessions WHERE id = ?", id)
+
+    async def once(self, token: str, until: datetime) -> bool:
+        """Return ``True`` for the first who shows this one-time token before ``until``, in any process."""
+        sql = "INSERT INTO tokens (id, ends) SELECT ?1, ?2 WHERE ?2 > ?3 ON CONFLICT DO NOTHING"
+
+        def spend(connection: sqlite3.Connection) -> bool:
+            return connection.execute(sql, (token, micros(until), _now())).rowcount == 1
+
+        return await self._file.write(spend)
+
+    # small things by name
+
+    async def put(self, collection: str, id: str, value: bytes) -> None:
+        """Insert or replace a value."""
+        await self._write("INSERT OR REPLACE INTO things VALUES (?, ?, ?)", collection, id, value)
+
+    async def get(self, collection: str, id: str) -> bytes | None:
+        """Return a value."""
+        found: bytes | None = await self._value(
+            "SELECT value FROM things WHERE collection = ? AND id = ?", collection, id
+        )
+        return found
+
+    async def listing(self, collection: str) -> dict[str, bytes]:
+        """Return all values of a collection, by id."""
+        return dict(await self._all("SELECT id, value FROM things WHERE collection = ? ORDER BY id", collection))
+
+    async def drop(self, collection: str, id: str) -> None:
+        """Forget a value."""
+        await self._write("DELETE FROM things WHERE collection = ? AND id = ?", collection, id)
+
+    # statements
+
+    async def _write(self, sql: str, *values: object) -> int:
+        """Execute one statement and return how many rows it changed."""
+        return await self._file.write(lambda connection: connection.execute(sql, values).rowcount)
+
+    async def _all(self, sql: str, *values: object) -> list[Any]:
+        return await self._file.read(lambda connection: connection.execute(sql, values).fetchall())
+
+    async def _value(self, sql: str, *values: object) -> Any:
+        """Return the only value of the only row, or ``None``."""
+        found = await self._all(sql, *values)
+        return found[0][0] if found else None
+
+    async def _json(self, shape: type[T], sql: str, *values: object) -> T:
+        return msgspec.json.decode(await self._value(sql, *values), type=shape)
+
+    async def _found_rows(self, sql: str, *values: object) -> list[Row]:
+        return documents.rows_of(await self._value(f"SELECT {_ROWS} FROM ({sql})", *values))  # noqa: S608  # ours
+
+    # housekeeping
+
+    async def _keep_house(self) -> None:
+        """Delete what has ended, as MongoDB does by itself."""
+        while True:
+            with contextlib.suppress(Unavailable):  # next time, then
+                await self._file.write(_delete_ended)
+            await asyncio.sleep(HOUSEKEEPING)
+
+
+def _now() -> int:
+    return micros(datetime.now(UTC))
+
+
+def _create(connection: sqlite3.Connection) -> None:
+    """Create what is missing, within the transaction that is open."""
+    for statement in SCHEMA.split(";\n"):
+        if statement.strip():
+            connection.execute(statement)
+    epoch = "INSERT INTO things VALUES ('store', 'epoch', ?) ON CONFLICT DO NOTHING"
+    connection.execute(epoch, (secrets.token_hex(16).encode(),))
+
+
+def _delete_ended(connection: sqlite3.Connection) -> None:
+    now = _now()
+    for table in ("addresses", "raw", "sessions", "tokens"):
+        connection.execute(f"DELETE FROM {table} WHERE ends <= ?", (now,))  # noqa: S608  # one of these four
+    connection.execute("DELETE FROM lanes WHERE max(until, next_at) <= ?", (now - FORGOTTEN,))
+
+
+# appending -----------------------------------------------------------------------------------------------------------
+
+
+def _insert_all(connection: sqlite3.Connection, group: Sequence[Columns]) -> list[Outcome]:
+    """Insert a group in as few statements as possible.
+
+    Raises:
+        _NotAll: one of them was refused.
+    """
+    if any(len(columns[6]) > documents.MAX_EVENT for columns in group):
+        raise _NotAll
+    start = 0
+    for size in CHUNKS:
+        while len(group) - start >= size:
+            chunk = group[start : start + size]
+            values = [value for columns in chunk for value in columns]
+            if connection.execute(_INSERT[size], values).rowcount != size:
+                raise _NotAll
+            start += size
+    return [_STORED] * len(group)
+
+
+_STORED = Stored()
+
+
+def _insert_one(connection: sqlite3.Connection, columns: Columns) -> Outcome:
+    """Insert one event, and find out what stands when it is refused."""
+    thread, _, sender, key, _, _, body, _, _ = columns
+    if len(body) > documents.MAX_EVENT:
+        return Rejected("TooLarge")
+    try:
+        if connection.execute(_INSERT[1], columns).rowcount == 1:
+            return _STORED
+    except (sqlite3.DataError, sqlite3.IntegrityError, sqlite3.InterfaceError, OverflowError) as error:
+        return Rejected(type(error).__name__)
+    first = _by_key(connection, thread, sender, key)
+    return Duplicate(first) if first is not None else Conflict()
+
+
+def _by_key(connection: sqlite3.Connection, thread: ThreadId, sender: str, key: str) -> AnyEvent | None:
+    sql = "SELECT body, v FROM events WHERE thread = ? AND sender = ? AND key = ?"
+    found = _events(connection, sql, (thread, sender, key))
+    return found[0] if found else None
+
+
+def _events(connection: sqlite3.Connection, sql: str, values: Sequence[object]) -> list[AnyEvent]:
+    """Return the events of one thread that a SELECT of body and v finds, in order of seq."""
+    bodies, oldest = connection.execute(f"SELECT {_BODIES} FROM ({sql})", values).fetchone()  # noqa: S608  # ours
+    if oldest is not None and oldest < documents.VERSION:
+        found = [documents.upgraded_body(v, body.encode()) for body, v in connection.execute(sql, values)]
+        bodies = b"[" + b",".join(found) + b"]"
+    return documents.events_of(bodies)
+
+
+def _check_fence(connection: sqlite3.Connection, fence: Lease | None) -> None:
+    """Return when nobody has got the lane since.
+
+    Raises:
+        LeaseLost: somebody has, or it was given back.
+    """
+    if fence is None:
+        return
+    sql = "SELECT 1 FROM lanes WHERE lane = ? AND holder = ? AND fence = ?"
+    if connection.execute(sql, (fence.lane, fence.holder, fence.fence)).fetchone() is None:
+        raise LeaseLost
+
+
+# the inbox -----------------------------------------------------------------------------------------------------------
+
+
+def _in_view(view: View, staff: StaffId | None, now: datetime) -> tuple[str, list[Any]]:
+    """Return the condition on ``lists AS l`` under which a thread stands in this view, and its values."""
+    values: list[Any] = [documents.list_name(view, staff)]
+    match documents.put_off(view):
+        case None:
+            return "l.list = ?", values
+        case True:
+            return "l.list = ? AND l.snoozed > ?", [*values, micros(now)]
+        case False:
+            return "l.list = ? AND (l.snoozed IS NULL OR l.snoozed <= ?)", [*values, micros(now)]
+
+
+def _order(row: Row) -> tuple[bool, int, ThreadId]:
+    place = documents.place_of(row.thread)
+    return place.urgent, place.updated, place.thread
+
+
+def _search(connection: sqlite3.Connection, words: Sequence[str], limit: int) -> list[Row]:
+    """Return the newest threads that have every word, starting from the rarest; see ``searching``."""
+    spans = [span(word) for word in words]
+    count = f"SELECT count(*) FROM (SELECT 1 FROM words WHERE {_SPAN} LIMIT {RARE})"  # noqa: S608  # ours
+    counted = sorted((connection.execute(count, each).fetchone()[0], each) for each in spans)
+    (rarest, first), others = counted[0], [each for _, each in counted[1:]]
+    if rarest < RARE:
+        source = f"(SELECT DISTINCT thread FROM words WHERE {_SPAN}) CROSS JOIN rows AS r USING (thread)"  # noqa: S608  # ours
+        values = list(first)
+    else:
+        source = f"(SELECT * FROM rows ORDER BY updated DESC LIMIT {WALK}) AS r"  # noqa: S608  # ours
+        values, others = [], [first, *others]
+    has = f"EXISTS (SELECT 1 FROM words WHERE words.thread = r.thread AND {_SPAN})"  # noqa: S608  # ours
+    where = " AND ".join([has] * len(others)) or "true"
+    sql = f"SELECT snapshot, preview FROM {source} WHERE {where} ORDER BY r.updated DESC LIMIT ?"  # noqa: S608  # ours
+    values += [end for each in others for end in each]
+    found = connection.execute(f"SELECT {_ROWS} FROM ({sql})", [*values, limit]).fetchone()  # noqa: S608  # ours
+    return documents.rows_of(found[0])
