@@ -5,16 +5,18 @@ itself or from the one proxy that was configured. Nothing here looks at `Host`: 
 """
 
 import ipaddress
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from server.settings import Address
 
 UNKNOWN = "unknown"  # everybody whose address cannot be told is one client: limited together, never unlimited
-MAX_BODY = 64 * 1024  # bytes of a JSON or form body; the longest message takes 48 KB when every character is escaped
+MAX_BODY = 2 * 1024 * 1024  # bytes taken in at most; what is read of them is bounded in `strict.py`
 DISCARD = (
     64 * 1024 * 1024
 )  # bytes of a body that is too long which are still taken in, unread, so that its sender hears
@@ -25,7 +27,7 @@ ALWAYS = {
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
     "permissions-policy": "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()",
-    "referrer-policy": "no-referrer",
+    "referrer-policy": "same-origin",
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
     "cache-control": "no-store",
@@ -108,25 +110,6 @@ def _address(text: str) -> Address | None:
     return getattr(known, "ipv4_mapped", None) or known
 
 
-def cors(origin: str | None, allowed: Iterable[str]) -> dict[str, str]:
-    """Return the headers that let a page of ``origin`` read an answer; nothing but `Vary` when it may not."""
-    if origin is None or origin not in allowed:
-        return {"vary": "Origin"}
-    return {"access-control-allow-origin": origin, "vary": "Origin", "cross-origin-resource-policy": "cross-origin"}
-
-
-def preflight(origin: str | None, allowed: Iterable[str], methods: str) -> dict[str, str]:
-    """Return the headers that answer a browser's question whether it may send a request."""
-    said = cors(origin, allowed)
-    if "access-control-allow-origin" in said:
-        said |= {
-            "access-control-allow-methods": methods,
-            "access-control-allow-headers": "Authorization, Content-Type",
-            "access-control-max-age": "7200",  # seconds: the longest that Chromium keeps it
-        }
-    return said
-
-
 class TooLarge(Exception):
     """A body is longer than any of ours can be."""
 
@@ -190,3 +173,56 @@ async def _discard(receive: Receive) -> None:
         seen += len(message.get("body", b""))
         if message["type"] != "http.request" or not message.get("more_body"):
             return
+
+
+class WidgetOrigins:
+    """Lets pages of the sites' own origins read what the widget asks for, errors included.
+
+    Which site a page belongs to is the routes' business; a browser's question beforehand names none. Credentials are
+    never allowed: a pass is shown on purpose, a cookie would be sent by itself.
+    """
+
+    def __init__(self, app: ASGIApp, *, origins: frozenset[str], paths: str, methods: str) -> None:
+        """Answer pages of ``origins`` on paths that match the pattern ``paths``."""
+        self._app, self._origins = app, origins
+        self._paths, self._methods = re.compile(paths), methods
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, or answer the browser's question before it."""
+        if scope["type"] != "http" or not self._paths.fullmatch(scope["path"]):
+            await self._app(scope, receive, send)
+            return
+        asked = Headers(scope=scope)
+        origin = asked.get("origin")
+        said = self._said(origin)
+        if scope["method"] == "OPTIONS" and "access-control-request-method" in asked:
+            await Response(status_code=204, headers=said | self._preflight(said))(scope, receive, send)
+            return
+
+        async def open_send(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in said.items():
+                    headers[name] = value
+            await send(message)
+
+        await self._app(scope, receive, open_send)
+
+    def _said(self, origin: str | None) -> dict[str, str]:
+        if origin is None or origin not in self._origins:
+            return {"vary": "Origin"}
+        return {
+            "access-control-allow-origin": origin,
+            "access-control-expose-headers": "Retry-After",
+            "cross-origin-resource-policy": "cross-origin",
+            "vary": "Origin",
+        }
+
+    def _preflight(self, said: Mapping[str, str]) -> dict[str, str]:
+        if "access-control-allow-origin" not in said:
+            return {}
+        return {
+            "access-control-allow-methods": self._methods,
+            "access-control-allow-headers": "Authorization, Content-Type",
+            "access-control-max-age": "7200",  # seconds: the longest that Chromium keeps it
+        }

@@ -1,0 +1,70 @@
+"""What the doors share: one value that `app.py` puts together and hands to each of them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from server.core.ports import Bus, Store
+from server.service.clinic import Clinic
+from server.service.conversations import Conversations
+from server.service.inbound import Inbound
+from server.service.inbox import Inbox
+from server.settings import Settings
+from server.web.accounts import Accounts
+from server.web.metrics import Metrics
+from server.web.passes import Passes
+from server.web.sessions import Sessions
+
+
+@dataclass(slots=True)
+class Readiness:
+    """Which parts can do their work; the process is ready when none is missing."""
+
+    starting: bool = True
+    draining: bool = False
+    missing: dict[str, Callable[[], bool]] = field(default_factory=dict)
+
+    def not_ready(self) -> list[str]:
+        """Return the names of what is not ready."""
+        said = ["starting"] if self.starting else []
+        said += ["draining"] if self.draining else []
+        return said + [name for name, is_missing in self.missing.items() if is_missing()]
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """Everything a door may need."""
+
+    settings: Settings
+    clinic: Clinic
+    store: Store
+    bus: Bus
+    conversations: Conversations
+    inbound: Inbound
+    inbox: Inbox
+    passes: Passes
+    sessions: Sessions
+    accounts: Accounts
+    metrics: Metrics
+    readiness: Readiness
+    clock: Callable[[], datetime]
+    secret: bytes  # under which visitors and addresses are hashed
+    origin: str  # ours, as browsers see it
+    own_origins: frozenset[str]  # likewise, with every name this machine has for itself when nobody else can reach it
+
+    @property
+    def keep(self) -> timedelta:
+        """How long a visitor is known after their last word."""
+        return timedelta(days=self.settings.visitor_days)
+
+    def absolute(self, url: str) -> str:
+        """Return an address of ours as another origin can follow it."""
+        return self.origin + url if url.startswith("/") else url
+
+    async def epoch(self) -> str:
+        """Return the store's epoch.
+
+        Raises:
+            Unavailable: the store cannot be read.
+        """
+        return await self.store.epoch()

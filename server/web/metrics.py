@@ -1,0 +1,117 @@
+"""What an operator watches: figures about this process for Prometheus, none of them about a person."""
+
+import asyncio
+import functools
+import ipaddress
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, cast
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from starlette.requests import Request
+from starlette.responses import Response
+
+from server.core.errors import Unavailable
+from server.core.events import AnyEvent, Posted
+from server.core.model import Thread
+from server.core.ports import Store
+from server.web.security import client_address
+
+QUICK = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)  # seconds
+
+
+class Metrics:
+    """The figures of one process, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        kept = self.registry
+        self.sockets = Gauge("onethread_sockets", "Open sockets.", ["door"], registry=kept)
+        self.posts = Counter("onethread_posts", "Messages stored by this process.", ["role", "channel"], registry=kept)
+        self.events = Counter("onethread_events", "Events stored by this process.", ["kind"], registry=kept)
+        self.acknowledged = Histogram(
+            "onethread_acknowledgement_seconds", "From a visitor's frame to its event.", buckets=QUICK, registry=kept
+        )
+        self.refused = Counter("onethread_refused", "Frames and requests refused.", ["code"], registry=kept)
+        self.dropped = Counter("onethread_dropped_sockets", "Sockets we closed on a client.", ["reason"], registry=kept)
+        self.requests = Counter("onethread_http_requests", "Answered requests.", ["method", "status"], registry=kept)
+        self.request_seconds = Histogram(
+            "onethread_http_request_seconds", "How long a request took.", buckets=QUICK, registry=kept
+        )
+        self.store_seconds = Histogram(
+            "onethread_store_seconds", "How long the store took.", ["operation"], buckets=QUICK, registry=kept
+        )
+        self.store_failures = Counter(
+            "onethread_store_unavailable", "Calls the store did not answer.", ["operation"], registry=kept
+        )
+        self.owed = Gauge("onethread_owed_seconds", "How late the oldest work of the last sweep was.", registry=kept)
+        self.ready = Gauge("onethread_ready", "Whether this process takes visitors.", registry=kept)
+        ProcessCollector(namespace="onethread", registry=self.registry)
+
+    def stored(self, thread: Thread, event: AnyEvent) -> None:
+        """Count an event that was stored."""
+        self.events.labels(event.__struct_config__.tag).inc()
+        if isinstance(event, Posted):
+            self.posts.labels(event.role.value, event.channel.value).inc()
+
+    def show(self) -> bytes:
+        """Return all figures as Prometheus reads them."""
+        return generate_latest(self.registry)
+
+
+class TimedStore:
+    """A store that says how long each of its operations took; everything else it leaves to the one inside."""
+
+    def __init__(self, store: Store, metrics: Metrics) -> None:
+        self._store, self._metrics = store, metrics
+
+    def __getattr__(self, name: str) -> Any:
+        inner = getattr(self._store, name)
+        if not asyncio.iscoroutinefunction(inner):
+            return inner
+        timed = self._timed(name, inner)
+        self.__dict__[name] = timed  # the next call finds it without asking
+        return timed
+
+    def _timed(self, name: str, inner: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        took = self._metrics.store_seconds.labels(name)
+        failed = self._metrics.store_failures.labels(name)
+
+        @functools.wraps(inner)
+        async def timed(*args: Any, **kwargs: Any) -> Any:
+            start = time.perf_counter()
+            try:
+                return await inner(*args, **kwargs)
+            except Unavailable:
+                failed.inc()
+                raise
+            finally:
+                took.observe(time.perf_counter() - start)
+
+        return timed
+
+
+def timed_store(store: Store, metrics: Metrics) -> Store:
+    """Return ``store`` with a clock on it."""
+    return cast("Store", TimedStore(store, metrics))
+
+
+def metrics_door(metrics: Metrics, refresh: Callable[[], None], proxy: Any) -> Callable[[Request], Awaitable[Response]]:
+    """Return the route that shows the figures to machines of our own network, and to nobody who came by the proxy."""
+
+    async def show(request: Request) -> Response:
+        peer = client_address(request.scope, None)
+        if not _inside(peer) or (proxy is not None and peer == str(proxy)):
+            return Response(status_code=404)
+        refresh()
+        return Response(metrics.show(), media_type=CONTENT_TYPE_LATEST)
+
+    return show
+
+
+def _inside(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).is_private
+    except ValueError:
+        return False

@@ -1,0 +1,81 @@
+"""Reading JSON from strangers: one meaning or none.
+
+A text that two parsers read differently is a way around a check. So a body must be plain JSON of modest depth and
+length, names occur once, integers are those every language has, and no text holds NUL or half a character.
+"""
+
+import json
+from typing import Any
+
+import msgspec
+from litestar import Request
+from litestar.exceptions import ClientException
+
+from server.web.security import TooLarge
+
+MAX_JSON = 64 * 1024  # bytes: the longest message takes 48 KB when every character of it is escaped
+MAX_DEPTH = 16
+MAX_INTEGER = 2**53  # what JavaScript holds exactly
+
+_skim = msgspec.json.Decoder(msgspec.Raw)
+
+
+class NotOurJson(ClientException):
+    """This is no JSON, or none that has just one meaning."""
+
+
+def read_json(body: bytes) -> Any:
+    """Return what ``body`` says.
+
+    Raises:
+        NotOurJson: it does not say one thing.
+        TooLarge: it is longer than any request of ours.
+    """
+    try:
+        _skim.decode(body)
+        if len(body) > MAX_JSON:
+            raise TooLarge
+        msgspec.json.decode(body)  # refuses what `json` lets through: half characters, NaN
+        said = json.loads(body, object_pairs_hook=_once)
+    except (msgspec.MsgspecError, ValueError, RecursionError):  # ValueError: also a number of 5,000 digits
+        raise NotOurJson from None
+    _check(said, MAX_DEPTH)
+    return said
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise NotOurJson
+    return found
+
+
+def _check(value: Any, deeper: int) -> None:
+    match value:
+        case dict() | list() if deeper == 0:
+            raise NotOurJson
+        case dict():
+            for name, each in value.items():
+                _check(name, deeper - 1)
+                _check(each, deeper - 1)
+        case list():
+            for each in value:
+                _check(each, deeper - 1)
+        case str() if "\0" in value:
+            raise NotOurJson
+        case int() if abs(value) > MAX_INTEGER:
+            raise NotOurJson
+        case _:
+            return
+
+
+class StrictRequest(Request[Any, Any, Any]):
+    """A request whose JSON is read strictly."""
+
+    _strict: Any = None
+
+    async def json(self) -> Any:
+        """Return what the body says; asked twice, it is read once."""
+        if self._strict is None:
+            self._strict = (read_json(await self.body()),)
+        return self._strict[0]

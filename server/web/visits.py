@@ -1,0 +1,247 @@
+"""How a visitor gets in: a secret that the browser keeps, and a pass made from it.
+
+A visit writes nothing. The secret says by itself that we made it (its tail is a keyed hash of the rest), so that a
+stranger's guess costs no look into the store, and a returning visitor is not counted as a new one. Which thread it
+leads to is a keyed hash until the first post, and after that the address record's word.
+"""
+
+import hmac
+import secrets
+from typing import Annotated
+
+import msgspec
+from litestar import Request, delete, post
+from msgspec import Meta
+
+from server.core.errors import RateLimited, Refused
+from server.core.identity import first_thread, keyed_hash, visitor_hash
+from server.core.model import ThreadId
+from server.service.clinic import Hours, Site, Words
+from server.service.inbound import Visitor, visitor_address
+from server.web.house import House
+from server.web.passes import Pass, PassInvalid
+from server.web.security import client_address, network
+
+RANDOM = 32  # characters of a secret that are random: 192 bits
+TAIL = 16  # characters that say it is ours: 80 bits
+MINUTE, HOUR = 60.0, 3600.0  # seconds
+FORGET = "forget"  # on the bus: a visitor whose secret no longer opens anything
+
+AnyRequest = Request[object, object, object]  # type: ignore[type-var]  # Litestar bounds its state; we use none
+
+
+class OriginNotAllowed(Refused):
+    code = "origin_not_allowed"
+
+    def __init__(self) -> None:
+        super().__init__("This site's chat may not be used from that page.")
+
+
+class UnknownSite(Refused):
+    code = "unknown_site"
+
+    def __init__(self) -> None:
+        super().__init__("There is no such site.")
+
+
+class VisitAsked(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """A visit. ``visitor``: the secret of an earlier one; ``language``: a wish (BCP 47)."""
+
+    site: Annotated[str, Meta(min_length=1, max_length=64)]
+    visitor: Annotated[str, Meta(max_length=128)] | None = None
+    language: Annotated[str, Meta(max_length=35)] | None = None
+
+
+class ConsentShown(msgspec.Struct, frozen=True):
+    """What a visitor agrees to with the first message."""
+
+    version: str
+    text: str
+    privacy_url: str
+
+
+class ClinicShown(msgspec.Struct, frozen=True):
+    """What the widget shows of the clinic before anything is said; every text in the visit's language."""
+
+    name: str
+    assistant: str
+    languages: tuple[str, ...]
+    open: bool
+    opens_at: str | None
+    hours: tuple[Hours, ...]
+    timezone: str
+    greeting: str
+    disclosure: str
+    emergency: str
+    consent: ConsentShown | None
+
+
+class VisitGranted(msgspec.Struct, frozen=True):
+    """A way in: the pass for `hello`, and the secret to keep for the next time."""
+
+    a_pass: str = msgspec.field(name="pass")
+    expires_in: int
+    thread: str
+    visitor: str
+    language: str
+    clinic: ClinicShown
+
+
+class Visits:
+    """Lets visitors in, and out for good."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+
+    async def begin(self, asked: VisitAsked, origin: str | None, address: str) -> VisitGranted:
+        """Return a way in for a page of ``origin``.
+
+        Raises:
+            UnknownSite, OriginNotAllowed: the widget does not belong there.
+            RateLimited: too many from this address, or of this visitor.
+            Unavailable: the store cannot be read.
+        """
+        house = self._house
+        site = house.clinic.sites.get(asked.site)
+        if site is None:
+            raise UnknownSite
+        if origin not in site.origins:
+            raise OriginNotAllowed
+        secret, thread = await self._known(site, asked.visitor) or await self._new(address)
+        language = house.clinic.language(asked.language)
+        hashed = visitor_hash(house.secret, secret)
+        a_pass, seconds = house.passes.issue(thread, site.key, hashed, language, house.clock())
+        return VisitGranted(a_pass, seconds, thread, secret, language, self._shown(house.clinic.texts(language)))
+
+    async def forget(self, a_pass: Pass) -> None:
+        """Let the visitor's secret lead nowhere from now on.
+
+        The record is pointed at a thread that does not exist instead of being dropped, so that another tab, on
+        another process, that still holds a pass cannot bring the old way back with its next message.
+        """
+        house = self._house
+        visitor = Visitor(a_pass.site, a_pass.visitor, a_pass.thread)
+        address = visitor_address(visitor.site, visitor.hash).id
+        if await house.store.find_address(address) is not None:
+            await house.store.drop_address(address)
+            await house.store.claim_address(address, _nowhere(), keep=house.clock() + house.keep)
+        house.inbound.forget(visitor)
+        house.bus.say(FORGET, msgspec.json.encode(visitor))
+
+    async def may_read(self, a_pass: Pass, thread: ThreadId) -> int | None:
+        """Return up to which seq the holder of this pass may read ``thread``: 0 nothing, ``None`` everything.
+
+        The address record is asked each time: what was forgotten, or silent for too long, opens nothing even to a pass
+        that is still good. An older conversation that was joined with the visitor's own is theirs up to the joining.
+        """
+        house = self._house
+        own = await house.conversations.thread(a_pass.thread)
+        leads_to = await house.store.find_address(visitor_address(a_pass.site, a_pass.visitor).id)
+        if leads_to not in (a_pass.thread, own.moved_to) or (leads_to is None and own.seq):
+            return 0
+        if thread == a_pass.thread:
+            return None
+        return next((joined.upto for joined in own.joined if joined.thread == thread), 0)
+
+    async def _known(self, site: Site, secret: str | None) -> tuple[str, ThreadId] | None:
+        """Return the secret and its thread when it is one of ours that still leads somewhere."""
+        if secret is None or not self._is_ours(secret):
+            return None
+        house = self._house
+        hashed = visitor_hash(house.secret, secret)
+        await self._count(f"visitor {hashed}", house.settings.visits_known_per_minute, MINUTE)
+        thread = await house.store.find_address(visitor_address(site.key, hashed).id)
+        if thread is not None:
+            return secret, thread
+        fresh = first_thread(house.secret, secret)
+        if (
+            await house.conversations.thread(fresh)
+        ).seq:  # the record has ended: the thread is nobody's way in any more
+            return None
+        return secret, fresh
+
+    async def _new(self, address: str) -> tuple[str, ThreadId]:
+        house, where = self._house, network(address)
+        await self._count(f"new {where}", house.settings.visits_new_per_minute, MINUTE)
+        await self._count(f"new an hour {where}", house.settings.visits_new_per_hour, HOUR)
+        random = secrets.token_urlsafe(RANDOM * 3 // 4)
+        secret = random + self._tail(random)
+        return secret, first_thread(house.secret, secret)
+
+    async def _count(self, what: str, limit: int, seconds: float) -> None:
+        name = keyed_hash(self._house.secret, "visit", what)  # no address leaves this process
+        wait = await self._house.bus.allow(f"visit:{name}", limit, seconds)
+        if wait:
+            raise RateLimited("Too many visits; please wait.", retry_ms=int(wait * 1000) + 1)
+
+    def _tail(self, random: str) -> str:
+        return keyed_hash(self._house.secret, "visitor tail", random)[:TAIL]
+
+    def _is_ours(self, secret: str) -> bool:
+        random, tail = secret[:RANDOM], secret[RANDOM:]
+        return secret.isascii() and hmac.compare_digest(tail, self._tail(random))
+
+    def _shown(self, words: Words) -> ClinicShown:
+        house, now = self._house, self._house.clock()
+        opens = house.clinic.opens_at(now)
+        consent = words.consent
+        return ClinicShown(
+            name=house.clinic.name,
+            assistant=words.assistant,
+            languages=house.clinic.languages,
+            open=house.clinic.open_at(now),
+            opens_at=f"{opens:%Y-%m-%dT%H:%M:%S.000Z}" if opens is not None else None,
+            hours=house.clinic.hours(),
+            timezone=house.clinic.timezone,
+            greeting=words.greeting,
+            disclosure=words.disclosure,
+            emergency=words.emergency,
+            consent=ConsentShown(consent.version, consent.text, house.absolute(consent.privacy_url))
+            if consent is not None
+            else None,
+        )
+
+
+def _nowhere() -> ThreadId:
+    return keyed_hash(secrets.token_bytes(32), "thread", "")
+
+
+def bearer(request: AnyRequest) -> str:
+    """Return the bearer token of a request.
+
+    Raises:
+        PassInvalid: there is none.
+    """
+    kind, _, token = request.headers.get("authorization", "").partition(" ")
+    if kind.lower() != "bearer" or not token:
+        raise PassInvalid
+    return token.strip()
+
+
+# the routes -----------------------------------------------------------------------------------------------------------
+
+
+@post("/api/visits", status_code=200, summary="Come in", tags=["visitors"])
+async def begin_visit(request: AnyRequest, data: VisitAsked, house: House) -> VisitGranted:
+    """Return a pass for a conversation, and the secret that leads back to it. Writes nothing."""
+    address = client_address(request.scope, house.settings.proxy)
+    return await Visits(house).begin(data, request.headers.get("origin"), address)
+
+
+@delete("/api/visits", summary="End and forget here", tags=["visitors"])
+async def end_visit(request: AnyRequest, house: House) -> None:
+    """Let the visitor's secret open nothing from now on. Needs the pass as bearer token."""
+    a_pass = house.passes.read(bearer(request), house.clock())
+    check_origin(house, a_pass, request.headers.get("origin"))
+    await Visits(house).forget(a_pass)
+
+
+def check_origin(house: House, a_pass: Pass, origin: str | None) -> None:
+    """Return when a page of ``origin`` may use this pass; without an origin it is not a page of another site.
+
+    Raises:
+        OriginNotAllowed: the pass was made for another site.
+    """
+    site = house.clinic.sites.get(a_pass.site)
+    if site is None or (origin is not None and origin not in site.origins):
+        raise OriginNotAllowed
