@@ -62,7 +62,7 @@ def decide(thread: Thread, command: AnyCommand, now: datetime, rules: Rules = RU
     Args:
         thread: the conversation as of its last event; the new event is ``thread.seq + 1``.
         command: what is asked. Its key is not looked at here: whoever stores the event does that first.
-        now: the moment it was asked, in UTC, by the database's clock.
+        now: the moment it was asked, in UTC, by the database's clock, in whole milliseconds (``kept``).
         rules: the clinic's figures as of now.
 
     Raises:
@@ -311,11 +311,16 @@ def _read(thread: Thread, command: commands.Read, now: datetime) -> AnyEvent | N
 def _snooze(thread: Thread, command: commands.Snooze, now: datetime) -> AnyEvent | None:
     if command.until.tzinfo is None or not now < command.until <= now + MAX_SNOOZE:
         raise BadValue("until", f"a moment in the next {MAX_SNOOZE.days} days, with its time zone")
-    if thread.snoozed_until == command.until or not thread.seq:
+    until = kept(command.until.astimezone(UTC))
+    if thread.snoozed_until == until or not thread.seq:
         return None
-    until = command.until.astimezone(UTC)
     wake = owed.Wake(due=until, reason=owed.WakeReason.SNOOZE)
     return events.Snoozed(**_by(thread, command, now), until=until, owes=(wake,))
+
+
+def kept(moment: datetime) -> datetime:
+    """Return a moment as every store keeps it, in whole milliseconds: what is remembered equals what is read back."""
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
 def _name(thread: Thread, command: commands.Name, now: datetime) -> AnyEvent | None:
@@ -487,7 +492,7 @@ def matches(event: AnyEvent, command: AnyCommand) -> bool:
         case commands.Read(), events.WasRead():
             return command.upto == event.upto
         case commands.Snooze(), events.Snoozed():
-            return command.until == event.until
+            return kept(command.until) == event.until
         case commands.Name(), events.Named():
             return cleaned(command.name) == event.called
         case commands.LinkAddress(), events.AddressLinked():

@@ -113,7 +113,7 @@ class Answering:
 
     async def tell_waiting(self, id: ThreadId, handover: int) -> None:
         """Tell a person honestly that nobody has come, once, if that is still so."""
-        thread = await self._conversations.thread(id)
+        thread = await self._conversations.refresh(id)
         if not thread.floor.is_waiting or thread.floor_seq != handover or thread.promised:
             return
         language = thread.language
@@ -125,7 +125,7 @@ class Answering:
 
     async def tell_read(self, id: ThreadId, read: int) -> None:
         """Tell a person who wrote outside opening hours that somebody has read it now."""
-        thread = await self._conversations.thread(id)
+        thread = await self._conversations.refresh(id)
         if thread.floor.is_waiting:
             await self._say(id, f"seen:{read}", say("read", thread.language), thread.language)
 

@@ -11,13 +11,15 @@ from collections import OrderedDict, deque
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from msgspec.structs import replace
+
 from server.core.commands import AnyCommand
-from server.core.conversation import RULES, decide, evolve, matches
+from server.core.conversation import RULES, decide, evolve, kept, matches
 from server.core.errors import KeyConflict, Refused, Unavailable
 from server.core.events import AnyEvent
 from server.core.model import Role, Rules, Thread, ThreadId, Value
 from server.core.ports import Conflict, Doorbell, Duplicate, Outcome, Rejected, Store, Stored, Unknown
-from server.service.journal import Journal
+from server.service.journal import Journal, shielded
 
 CACHED_THREADS = 10_000  # hot threads kept; each is a few hundred bytes
 QUEUE = 64  # commands waiting for one thread: more is a storm, and those who ask are told to come back
@@ -123,7 +125,7 @@ class Conversations:
             Refused: it will never succeed as it is; decided on a copy that is current.
             Unavailable: not now, or not known yet: the same command with the same key, later.
         """
-        if not self._journal.available:
+        if not self._journal.available or self._journal.full:
             raise Unavailable
         hot = self._find(command.thread)
         if len(hot.asks) >= QUEUE:
@@ -141,7 +143,10 @@ class Conversations:
             Refused: it would not.
             Unavailable: that cannot be said now.
         """
-        decide(await self.thread(command.thread), command, self._clock(), self._rules())
+        try:
+            self._judge(await self.thread(command.thread), command)
+        except Refused:  # counts only on a copy that is current
+            self._judge(await self.refresh(command.thread), command)
 
     async def thread(self, id: ThreadId) -> Thread:
         """Return the conversation as this process knows it; ``seq`` 0 when nothing was said yet.
@@ -154,9 +159,9 @@ class Conversations:
             return hot.thread
         hot = self._find(id)
         loaded = await load(self._store, id)
-        if hot.thread is None or hot.thread.seq < loaded.seq:
-            hot.thread = loaded
-        return hot.thread
+        if not hot.busy and (hot.thread is None or hot.thread.seq < loaded.seq):
+            hot.thread = loaded  # while an append is on its way, the copy is its own to move
+        return hot.thread if hot.thread is not None else loaded
 
     async def refresh(self, id: ThreadId) -> Thread:
         """Return the conversation as the store has it, and remember it so.
@@ -211,13 +216,16 @@ class Conversations:
             if not ask.future.done():
                 self._decide(hot, ask)
 
+    def _judge(self, thread: Thread, command: AnyCommand) -> AnyEvent | None:
+        return decide(thread, command, kept(self._clock()), self._rules())
+
     def _decide(self, hot: _Hot, ask: _Ask) -> None:
         """Decide on the copy at hand: an event is tried at once, anything else must be decided on a current copy."""
         if hot.thread is None:
             return self._later(hot, ask)
         try:
-            event = decide(hot.thread, ask.command, self._clock(), self._rules())
-        except Refused:
+            event = self._judge(hot.thread, ask.command)
+        except Exception:  # noqa: BLE001  # a refusal or our own mistake: it counts on a current copy, for the one who asked
             return self._later(hot, ask)
         if event is None:
             return self._later(hot, ask)
@@ -237,7 +245,7 @@ class Conversations:
             first = await self._store.find(command.thread, command.by.sender, command.key) if hot.thread.seq else None
             if first is not None:
                 return self._settle(hot, lambda: self._known(ask, hot.thread, first))
-            event = decide(hot.thread, command, self._clock(), self._rules())
+            event = self._judge(hot.thread, command)
         except Unavailable:
             hot.busy = False
             return self._unsure(hot, ask)
@@ -273,6 +281,8 @@ class Conversations:
         match outcome:
             case Stored():
                 self._stored(hot, ask)
+            case Duplicate(first=first) if ask.event is not None and first == replace(ask.event, owes=()):
+                self._stored(hot, ask)  # it is this very insert, whose first answer was lost
             case Duplicate(first=first):
                 if hot.thread is None or first.seq > hot.thread.seq:
                     return self._later(hot, ask)
@@ -292,15 +302,21 @@ class Conversations:
         event = ask.event
         if event is None:  # never: only what was submitted is stored
             return
-        if hot.thread is not None and event.seq == hot.thread.seq + 1:
-            hot.thread = evolve(hot.thread, event)
-            for observe in self.observers:
-                observe(hot.thread, event)
-        if self.doorbell is not None:
-            self.doorbell.ring(event)
+        thread = hot.thread
+        if thread is not None and event.seq == thread.seq + 1:
+            thread = hot.thread = evolve(thread, event)
         hot.busy = False
         ask.answer(Handled(event, event.seq))
+        self._announce(thread, event)
         self._turn(hot)
+
+    def _announce(self, thread: Thread | None, event: AnyEvent) -> None:
+        """Tell whoever follows."""
+        if self.doorbell is not None:
+            shielded(self.doorbell.ring, event)
+        if thread is not None:
+            for observe in self.observers:
+                shielded(observe, thread, event)
 
     def _known(self, ask: _Ask, thread: Thread | None, first: AnyEvent) -> None:
         """The key was used before: the first event stands. A client's key must have meant the same thing."""

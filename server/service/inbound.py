@@ -59,13 +59,20 @@ class Inbound:
         self._claimed.pop(visitor_address(visitor.site, visitor.hash).id, None)
 
     async def _claim(self, address: str, visitor: Visitor, command: Post) -> None:
-        """Write the record, but only for a post that will be taken: before consent nothing is stored."""
-        if (await self._conversations.thread(visitor.thread)).seq == 0:
+        """Write the record, but only for a post that will be taken: before consent nothing is stored.
+
+        A thread with a past is asked itself, whatever the record says: a post it knows is acknowledged even after it
+        has moved on.
+        """
+        silent = (await self._conversations.thread(visitor.thread)).seq == 0
+        if silent:
             await self._conversations.check(command)
         now = self._clock()
         thread = await self._store.claim_address(address, visitor.thread, keep=now + self._keep)
         if thread != visitor.thread:
-            raise Moved(thread)
+            if silent and (await self._conversations.refresh(visitor.thread)).seq == 0:
+                raise Moved(thread)
+            return
         self._claimed[address] = now
         self._claimed.move_to_end(address)
         if len(self._claimed) > REMEMBERED:

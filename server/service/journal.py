@@ -9,16 +9,19 @@ import asyncio
 import random
 from collections import deque
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, ParamSpec
 
 from server.core.events import AnyEvent, Posted
 from server.core.ports import Outcome, Store, Unknown
 
 GROUP_EVENTS = 500  # events in one insert: past this a larger group saves nothing measurable
 GROUP_BYTES = 1_000_000  # estimated bytes in one insert: keeps one slow write from holding up everybody
+WAITING = 20_000  # events waiting before those who bring more are told to come back: some 20 MB, seconds of work
 FLIGHTS = 2  # groups under way at once: the next is encoded and sent while the database syncs the one before
 FIRST_RETRY = 0.05  # seconds; doubled up to the longest
 LONGEST_RETRY = 1.0  # seconds
+
+P = ParamSpec("P")
 
 
 class _Entry(NamedTuple):
@@ -32,20 +35,32 @@ class Journal:
     """Appends events in groups and tells each one's owner what became of it."""
 
     def __init__(
-        self, store: Store, *, group_events: int = GROUP_EVENTS, group_bytes: int = GROUP_BYTES, flights: int = FLIGHTS
+        self,
+        store: Store,
+        *,
+        group_events: int = GROUP_EVENTS,
+        group_bytes: int = GROUP_BYTES,
+        flights: int = FLIGHTS,
+        waiting: int = WAITING,
     ) -> None:
         self._store = store
         self._group_events, self._group_bytes, self._flights = group_events, group_bytes, flights
+        self._room = waiting
         self._waiting: deque[_Entry] = deque()
         self._under_way: set[asyncio.Task[None]] = set()
         self._scheduled = False
         self._retry = 0.0  # seconds to wait before the next group; 0.0 while the store answers
-        self._stopped = False
+        self._stopping = False
 
     @property
     def available(self) -> bool:
         """Whether the store answered last time it was asked."""
         return self._retry == 0.0
+
+    @property
+    def full(self) -> bool:
+        """Whether so much is waiting that more would only wait in vain."""
+        return len(self._waiting) >= self._room
 
     @property
     def idle(self) -> bool:
@@ -66,10 +81,12 @@ class Journal:
         self._schedule()
 
     async def stop(self) -> None:
-        """Wait for what is under way; what is still waiting afterwards stays undecided and is not acknowledged."""
-        self._stopped = True
-        while self._under_way:
-            await asyncio.wait(self._under_way)
+        """Append what is waiting while the store answers; whoever then still waits is told that it is not known."""
+        self._stopping = True
+        while self._under_way or (self._waiting and self.available):
+            await (asyncio.wait(self._under_way) if self._under_way else asyncio.sleep(0))
+        for entry in self._waiting:
+            shielded(entry.unsure)
 
     def _schedule(self) -> None:
         if not self._scheduled and len(self._under_way) < self._flights:
@@ -79,7 +96,8 @@ class Journal:
     def _depart(self) -> None:
         """Send the next group on its way, unless the store is away and the probe for it is under way already."""
         self._scheduled = False
-        if not self._waiting or len(self._under_way) >= self._flights or (self._retry and self._under_way):
+        away = self._retry > 0.0
+        if not self._waiting or len(self._under_way) >= self._flights or (away and (self._under_way or self._stopping)):
             return
         flight = asyncio.get_running_loop().create_task(self._fly(self._group()))
         self._under_way.add(flight)
@@ -109,7 +127,7 @@ class Journal:
         self._again(unknown)
         for entry, outcome in zip(group, outcomes, strict=True):
             if not isinstance(outcome, Unknown):
-                entry.done(outcome)
+                shielded(entry.done, outcome)
 
     def _again(self, group: list[_Entry]) -> None:
         """Put these at the head of the line, and let their owners say that it takes longer."""
@@ -119,16 +137,25 @@ class Journal:
         self._retry = min(LONGEST_RETRY, self._retry * 2 or FIRST_RETRY)
         self._waiting.extendleft(reversed(group))
         for entry in group:
-            entry.unsure()
+            shielded(entry.unsure)
 
     def _landed(self, flight: asyncio.Task[None]) -> None:
         self._under_way.discard(flight)
-        if self._waiting and not self._stopped:
+        if self._waiting:
             self._schedule()
         if not flight.cancelled() and flight.exception() is not None:
             asyncio.get_running_loop().call_exception_handler(
                 {"message": "a group could not be appended", "exception": flight.exception()}
             )
+
+
+def shielded(listener: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
+    """Tell a listener something. Its mistakes are loud, and do not keep the others from being told."""
+    try:
+        listener(*args, **kwargs)
+    except Exception as error:  # noqa: BLE001  # theirs, whatever it is
+        context = {"message": "a listener failed", "exception": error}
+        asyncio.get_running_loop().call_exception_handler(context)
 
 
 def _weight(event: AnyEvent) -> int:

@@ -10,11 +10,13 @@ import logging
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
+from msgspec.structs import replace
+
 from server.core.commands import SYSTEM, Join, Lapse, Part
-from server.core.errors import LeaseLost, Refused, Unavailable
+from server.core.errors import LeaseLost, Moved, Refused, Unavailable
 from server.core.events import AnyEvent, Posted
 from server.core.model import Thread, ThreadId
-from server.core.owed import Answer, AnyOwed, Point, Wake, WakeReason, kind_of
+from server.core.owed import Answer, Point, Wake, WakeReason, kind_of
 from server.core.ports import Due, Lease, Store
 from server.service.answering import Answering
 from server.service.conversations import Conversations
@@ -26,6 +28,7 @@ BATCH = 100  # items found in one sweep
 AT_ONCE = 64  # threads answered at the same time
 SETTLE_MANY = 200  # answered threads that are marked together even while others are being answered
 PUT_OFF = timedelta(seconds=10)  # after a failure of ours
+HOPS = 10  # conversations that moved on one after the other
 
 log = logging.getLogger("onethread.worker")
 
@@ -64,7 +67,7 @@ class Worker:
             known = event.thread in self._fresh
             self._fresh[event.thread] = event if isinstance(event, Posted) and not known else None
             self._bell.set()
-        elif any(isinstance(item, Point) or _now(item, event) for item in event.owes):
+        if any(isinstance(item, Point) or (isinstance(item, Wake) and item.due <= event.at) for item in event.owes):
             self._start(self._sweep_thread(event.thread))
 
     async def run(self) -> None:
@@ -139,6 +142,8 @@ class Worker:
                 await self.sweep()
             except Unavailable:
                 continue
+            except Exception:  # our mistake, loud; without the sweep nothing that is due would ever be done again
+                log.exception("a sweep failed")
 
     async def sweep(self) -> int:
         """Do everything that is due now; return how many items were found."""
@@ -205,20 +210,25 @@ class Worker:
 
     async def _point(self, id: ThreadId, seq: int, point: Point) -> None:
         """After a move or its undoing: tell the other thread, then let the addresses lead there."""
-        thread = await self._conversations.thread(id)
+        thread = await self._conversations.refresh(id)
         if thread.moved_to == point.to:
-            await self._conversations.handle(
-                Join(thread=point.to, key=f"join:{id}:{seq}", by=SYSTEM, other=id, upto=point.upto)
-            )
-            target = point.to
+            join = Join(thread=point.to, key=f"join:{id}:{seq}", by=SYSTEM, other=id, upto=point.upto)
+            target = await self._follow(join)
         elif thread.moved_to is None:
-            await self._conversations.handle(Part(thread=point.to, key=f"part:{id}:{seq}", by=SYSTEM, other=id))
+            await self._follow(Part(thread=point.to, key=f"part:{id}:{seq}", by=SYSTEM, other=id))
             target = id
         else:  # moved on since: the later event owes its own
             return
         for first in (id, *(joined.thread for joined in thread.joined)):
             await self._store.point_addresses(first, target)
 
-
-def _now(item: AnyOwed, event: AnyEvent) -> bool:
-    return item.due <= event.at
+    async def _follow(self, command: Join | Part) -> ThreadId:
+        """Tell the other thread, or the one in which that goes on by now; return which one was told."""
+        for _ in range(HOPS):
+            try:
+                await self._conversations.handle(command)
+            except Moved as moved:
+                command = replace(command, thread=moved.to)
+            else:
+                break
+        return command.thread
