@@ -70,6 +70,7 @@ class _File(msgspec.Struct, frozen=True):
     website: _Website
     hours: dict[str, dict[str, str]] = {}
     closed: tuple[date, ...] = ()
+    facts: dict[str, str | dict[str, str]] = {}
 
 
 # the values -----------------------------------------------------------------------------------------------------------
@@ -119,6 +120,7 @@ class Clinic(msgspec.Struct, frozen=True):
     words: dict[str, Words]
     week: tuple[tuple[Span, ...], ...]  # Monday first
     closed: frozenset[date] = frozenset()
+    facts: dict[str, str] = {}  # those that are the same in every language: numbers and addresses
 
     @property
     def consent_version(self) -> str | None:
@@ -255,6 +257,7 @@ def read_clinic(source: Source, own_origins: frozenset[str]) -> Clinic:
         words={language: _words(source, file.website, language) for language in file.languages},
         week=week,
         closed=frozenset(file.closed),
+        facts={name: fact for name, fact in file.facts.items() if isinstance(fact, str)},
     )
 
 

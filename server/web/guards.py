@@ -50,7 +50,7 @@ async def staff_only(connection: AnyConnection, handler: BaseRouteHandler) -> No
     house = house_of(connection)
     connection.scope["auth"] = me = await house.sessions.of_cookies(connection.headers.get("cookie", ""))
     connection.scope["user"] = me.staff
-    if connection.scope["method"] not in SAFE:
+    if connection.scope.get("method") not in SAFE:
         from_our_page(connection)
         if not handler.opt.get("form"):  # a form carries its token in the body, which its route checks
             house.sessions.check_csrf(me.session, connection.headers.get("x-csrf-token"))

@@ -1,0 +1,79 @@
+"""A page of a conversation's log over HTTP: the same frames as on the socket, for whoever may see them."""
+
+import re
+from typing import Annotated
+
+from litestar import Response, get
+from litestar.params import Parameter
+
+from server.core.commands import person, staff
+from server.core.errors import BadValue, NotFound
+from server.core.events import AnyEvent
+from server.core.identity import Action, require
+from server.live.protocol import Audience
+from server.live.protocol import history as encoded
+from server.web.guards import AnyRequest
+from server.web.house import House
+from server.web.visits import Visits, bearer, check_origin
+
+THREAD = re.compile(r"[a-z0-9]{1,64}")  # what thread ids look like; the store is not asked about anything else
+PAGE = 50  # events, unless asked for fewer or more
+
+Seq = Annotated[int, Parameter(ge=0, le=2**53)]
+Limit = Annotated[int, Parameter(ge=1, le=100)]
+
+
+@get("/api/threads/{thread:str}/events", summary="A page of a conversation", tags=["visitors", "conversations"])
+async def history(
+    request: AnyRequest,
+    house: House,
+    thread: str,
+    after: Seq | None = None,
+    before: Seq | None = None,
+    limit: Limit = PAGE,
+) -> Response[bytes]:
+    """Return events in order: those that follow `after`, those just before `before`, or the newest.
+
+    For a visitor's pass as bearer token, or for a signed-in colleague. A conversation of somebody else and one that
+    does not exist get the same answer.
+    """
+    if after is not None and before is not None:
+        raise BadValue("after", "`after` or `before`, not both")
+    audience, sender, upto = await _reader(request, house, thread)
+    head = (await house.conversations.thread(thread)).seq
+    log = await _page(house, thread, after, before if upto is None else min(before or upto + 1, upto + 1), limit)
+    if upto is not None:
+        log = [event for event in log if event.seq <= upto]
+        head = min(head, upto)
+    head = max([head, *(event.seq for event in log[-1:])])
+    body = encoded(thread, await house.store.epoch(), head, log, audience, sender)
+    return Response(body, media_type="application/json")
+
+
+async def _reader(request: AnyRequest, house: House, thread: str) -> tuple[Audience, str, int | None]:
+    """Return as whom somebody reads, under which sender, and up to which seq.
+
+    Raises:
+        NotFound: the thread is not theirs, or there is none.
+        NotSignedIn, PassExpired, PassInvalid: they do not say who they are.
+    """
+    if "authorization" in request.headers:
+        a_pass = house.passes.read(bearer(request), house.clock())
+        check_origin(house, a_pass, request.headers.get("origin"))
+        upto = await Visits(house).may_read(a_pass, thread) if THREAD.fullmatch(thread) else 0
+        if upto == 0:
+            raise NotFound
+        return Audience.VISITOR, person(a_pass.visitor).sender, upto
+    me = await house.sessions.of_cookies(request.headers.get("cookie", ""))
+    require(me.staff.role, Action.READ)
+    if not THREAD.fullmatch(thread) or not (await house.conversations.thread(thread)).seq:
+        raise NotFound
+    return Audience.STAFF, staff(me.staff.id).sender, None
+
+
+async def _page(house: House, thread: str, after: int | None, before: int | None, limit: int) -> list[AnyEvent]:
+    if after is not None:
+        return await house.store.since(thread, after, limit)
+    if before is not None:
+        return await house.store.before(thread, before, limit)
+    return await house.store.newest(thread, limit)

@@ -1,0 +1,73 @@
+"""Pages that the server makes: Jinja templates, escaped by default, each with a content policy without exceptions."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from litestar import Response
+
+from server.web.files import Files
+from server.web.security import page_policy
+
+TEMPLATES = Path(__file__).parent / "templates"
+STATIC = Path(__file__).parent / "static"
+
+
+class Pages:
+    """Makes pages out of templates."""
+
+    def __init__(self, origin: str, static: Files) -> None:
+        """Make pages for browsers that reach us at ``origin``; ``static``: what they load from `/static`."""
+        self._origin = origin
+        self.environment = Environment(
+            loader=FileSystemLoader(TEMPLATES),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            auto_reload=False,
+        )
+        self.environment.globals["static"] = lambda name: static.url("/static", name)
+
+    def render(self, template: str, **values: Any) -> str:
+        """Return the text of a page."""
+        return self.environment.get_template(template).render(**values)
+
+    def page(
+        self,
+        template: str,
+        *,
+        status: int = 200,
+        trusted_types: bool = False,
+        policy: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        **values: Any,
+    ) -> Response[str]:
+        """Return a page.
+
+        Args:
+            trusted_types: refuse HTML made of text in the browser, where every script on the page can live with it.
+            policy: directives of its content policy that differ.
+            values: what the template needs.
+        """
+        said = {"content-security-policy": page_policy(self._origin, trusted_types=trusted_types, extra=policy)}
+        return Response(
+            self.render(template, **values),
+            status_code=status,
+            headers={**said, **(headers or {})},
+            media_type="text/html; charset=utf-8",
+        )
+
+
+def preferred(header: str, languages: tuple[str, ...]) -> str:
+    """Return the one of ``languages`` that an `Accept-Language` header likes best; the first when it likes none."""
+    wishes: list[tuple[float, str]] = []
+    for part in header[:500].split(","):
+        tag, _, weight = part.strip().partition(";")
+        try:
+            liking = float(weight.strip().removeprefix("q=")) if weight else 1.0
+        except ValueError:
+            continue
+        wishes.append((-liking, tag.split("-")[0].strip().lower()))
+    return next((tag for _, tag in sorted(wishes, key=lambda wish: wish[0]) if tag in languages), languages[0])

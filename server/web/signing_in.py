@@ -1,0 +1,203 @@
+"""Signing in and out: as JSON for programs, as forms for pages that work without script.
+
+The page itself is the console's; these are the routes behind it. The one-time link of the demo carries its token after
+the `#`, which no browser sends and no log sees: the page posts it.
+"""
+
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import msgspec
+from litestar import Response, Router, delete, get, post
+from litestar.enums import RequestEncodingType
+from litestar.params import Body
+from litestar.response import Redirect
+from msgspec import Meta
+
+from server.core.errors import NotAllowed, RateLimited, Refused
+from server.core.identity import Action
+from server.web.guards import AnyRequest, from_our_page, needs
+from server.web.house import House
+from server.web.passes import TICKET_SECONDS
+from server.web.security import client_address, is_this_machine
+from server.web.sessions import NotSignedIn, SignedIn
+
+CONSOLE = "/console"
+SIGN_IN = "/console/sign-in"
+
+
+class StaffShown(msgspec.Struct, frozen=True):
+    """A colleague, as colleagues see them."""
+
+    id: str
+    name: str
+    role: str
+    language: str | None = None
+
+
+class SignInAsked(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """A login and its password."""
+
+    login: Annotated[str, Meta(min_length=1, max_length=200)]
+    password: Annotated[str, Meta(min_length=1, max_length=1024)]
+
+
+class SessionShown(msgspec.Struct, frozen=True):
+    """Who is signed in. ``csrf`` goes into `X-CSRF-Token` of every request that changes something."""
+
+    staff: StaffShown
+    csrf: str
+    may: list[str]
+    expires_at: str
+
+
+class LinkAsked(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """The token of a one-time link."""
+
+    token: Annotated[str, Meta(min_length=1, max_length=2048)]
+
+
+class TicketShown(msgspec.Struct, frozen=True):
+    """Opens one socket within ``expires_in`` seconds."""
+
+    ticket: str
+    expires_in: int
+
+
+def session_shown(me: SignedIn) -> SessionShown:
+    """Return a session as its own colleague sees it."""
+    from server.core.identity import MAY
+
+    staff = StaffShown(me.staff.id, me.staff.name, me.staff.role, me.account.language)
+    may = sorted(action.value for action in MAY[me.staff.role])
+    return SessionShown(staff, me.session.csrf, may, me.session.expires_at.isoformat(timespec="seconds"))
+
+
+# programs -------------------------------------------------------------------------------------------------------------
+
+
+@post("/session", status_code=200, summary="Sign in")
+async def sign_in(request: AnyRequest, data: SignInAsked, house: House) -> Response[SessionShown]:
+    """Begin a session; the answer sets its cookie."""
+    from_our_page(request)
+    address = client_address(request.scope, house.settings.proxy)
+    cookie, me = await house.sessions.sign_in(data.login, data.password, address)
+    return Response(session_shown(me), headers={"set-cookie": house.sessions.set_cookie(cookie)})
+
+
+@post("/session/link", status_code=200, summary="Sign in with a one-time link")
+async def follow_link(request: AnyRequest, data: LinkAsked, house: House) -> Response[SessionShown]:
+    """Begin a session for the link that a demo server prints; only on the machine it runs on."""
+    from_our_page(request)
+    only_on_this_machine(request, house)
+    cookie, me = await house.sessions.follow_link(data.token)
+    return Response(session_shown(me), headers={"set-cookie": house.sessions.set_cookie(cookie)})
+
+
+@get("/session", summary="Who is signed in", **needs(Action.READ))
+async def show_session(me: SignedIn) -> SessionShown:
+    """Return the colleague whose session this is."""
+    return session_shown(me)
+
+
+@delete("/session", status_code=204, summary="Sign out", **needs(Action.READ))
+async def sign_out(me: SignedIn, house: House) -> Response[None]:
+    """End this session, also on its open sockets."""
+    await house.sessions.sign_out(me.session)
+    return Response(None, status_code=204, headers={"set-cookie": house.sessions.clear_cookie()})
+
+
+@delete("/sessions", status_code=204, summary="Sign out everywhere", **needs(Action.READ))
+async def sign_out_everywhere(me: SignedIn, house: House) -> Response[None]:
+    """End every session of mine, also on open sockets."""
+    await house.sessions.sign_out_everywhere(me.staff.id)
+    return Response(None, status_code=204, headers={"set-cookie": house.sessions.clear_cookie()})
+
+
+@post("/ticket", status_code=200, summary="A ticket for a socket", **needs(Action.READ))
+async def ticket(me: SignedIn, house: House) -> TicketShown:
+    """Return a ticket to be used once, in `hello` of `/ws/staff`."""
+    return TicketShown(house.sessions.ticket(me.session), TICKET_SECONDS)
+
+
+staff_session = Router(
+    "/api/staff",
+    route_handlers=[sign_in, follow_link, show_session, sign_out, sign_out_everywhere, ticket],
+    tags=["staff"],
+)
+
+
+# forms ----------------------------------------------------------------------------------------------------------------
+
+Form = Annotated[dict[str, Any], Body(media_type=RequestEncodingType.URL_ENCODED)]
+
+
+@post("/sign-in", status_code=303)
+async def sign_in_form(request: AnyRequest, data: Form, house: House) -> Response[Any]:
+    """Begin a session and go to where the person wanted to."""
+    from_our_page(request)
+    wanted = inside(_text(data, "next"))
+    try:
+        address = client_address(request.scope, house.settings.proxy)
+        cookie, _ = await house.sessions.sign_in(_text(data, "login"), _text(data, "password"), address)
+    except (Refused, RateLimited) as refused:
+        return _see_other(f"{SIGN_IN}?error={refused.code}&next={quote(wanted, safe='')}")
+    return _see_other(wanted, house.sessions.set_cookie(cookie))
+
+
+@post("/enter", status_code=303)
+async def enter_form(request: AnyRequest, data: Form, house: House) -> Response[Any]:
+    """Begin a session for a one-time link, posted by the page that the link leads to."""
+    from_our_page(request)
+    try:
+        only_on_this_machine(request, house)
+        cookie, _ = await house.sessions.follow_link(_text(data, "token"))
+    except Refused as refused:
+        return _see_other(f"{SIGN_IN}?error={refused.code}")
+    return _see_other(CONSOLE, house.sessions.set_cookie(cookie))
+
+
+@post("/sign-out", status_code=303, **needs(Action.READ, form=True))
+async def sign_out_form(data: Form, me: SignedIn, house: House) -> Response[Any]:
+    """End this session, or all of mine when `everywhere` is set."""
+    house.sessions.check_csrf(me.session, _text(data, "csrf"))
+    if _text(data, "everywhere"):
+        await house.sessions.sign_out_everywhere(me.staff.id)
+    else:
+        await house.sessions.sign_out(me.session)
+    return _see_other(SIGN_IN, house.sessions.clear_cookie())
+
+
+console_forms = Router(CONSOLE, route_handlers=[sign_in_form, enter_form, sign_out_form], include_in_schema=False)
+
+
+def only_on_this_machine(request: AnyRequest, house: House) -> None:
+    """Return when the demo is asked from the machine it runs on.
+
+    Raises:
+        NotAllowed: anything else.
+    """
+    settings = house.settings
+    peer = client_address(request.scope, settings.proxy)
+    if not (settings.demo and settings.only_this_machine and is_this_machine(peer)):
+        raise NotAllowed
+
+
+def inside(wanted: str) -> str:
+    """Return ``wanted`` if it is a path of the console, else the console's first page: never another site."""
+    safe = wanted.startswith(CONSOLE) and wanted.isascii() and wanted.isprintable()
+    safe = safe and not set(wanted) & set('\\"<> ') and len(wanted) < 500
+    return wanted if safe and wanted[len(CONSOLE) : len(CONSOLE) + 1] in ("", "/", "?") else CONSOLE
+
+
+def _text(form: dict[str, Any], name: str) -> str:
+    value = form.get(name, "")
+    return value if isinstance(value, str) else ""
+
+
+def _see_other(path: str, cookie: str | None = None) -> Response[Any]:
+    headers = {"set-cookie": cookie} if cookie else {}
+    return Redirect(path, status_code=303, headers=headers)
+
+
+__all__ = ["NotSignedIn", "StaffShown", "console_forms", "staff_session"]
