@@ -330,6 +330,19 @@ class Doorbell(Protocol):
         """Announce ``event``; never waits, never fails."""
 
 
+class Limit(Value, frozen=True):
+    """So much of ``name`` may happen.
+
+    Without ``burst``: at most ``count`` in any ``seconds``. With it: ``burst`` at once, and after that as fast as
+    ``count`` per ``seconds``.
+    """
+
+    name: str
+    count: float
+    seconds: float
+    burst: int | None = None
+
+
 class Bus(Protocol):
     """Between processes: what one says, the others hear, perhaps. Redis or Valkey, or nothing on a single process."""
 
@@ -352,4 +365,11 @@ class Bus(Protocol):
         Returns:
             0.0 when it fits, else the seconds to wait. With Redis gone, limits are counted in this process: never an
             open door.
+        """
+
+    async def allow_all(self, limits: Sequence[Limit], cost: int = 1) -> float:
+        """Count ``cost`` against all of these limits if it fits each of them, else against none.
+
+        Returns:
+            As ``allow``: 0.0, or the seconds to wait until it would fit.
         """

@@ -1,0 +1,67 @@
+"""How much of something may happen, counted in this process: for a single one, and for when Redis is gone.
+
+Two kinds. "At most 30 in any minute" remembers when the last 30 were. "10 at once, then one a second" remembers a
+single moment: when the bucket will be full again.
+"""
+
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable, Sequence
+
+from server.core.ports import Limit
+
+NAMES = 100_000  # names remembered: those not asked about for longest are forgotten first
+
+
+class LocalLimits:
+    """Counts what happens in this process."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """Count by ``clock``, in seconds."""
+        self._clock = clock
+        self._kept: OrderedDict[str, deque[float] | float] = OrderedDict()
+
+    def allow_all(self, limits: Sequence[Limit], cost: int = 1) -> float:
+        """Count ``cost`` against all of these if it fits each; return 0.0, or the seconds until it would fit."""
+        now = self._clock()
+        wait = 0.0
+        for limit in limits:
+            wait = max(wait, self._wait(limit, cost, now))
+        if wait > 0.0:
+            return wait
+        for limit in limits:
+            self._count(limit, cost, now)
+        return 0.0
+
+    def _wait(self, limit: Limit, cost: int, now: float) -> float:
+        kept = self._kept.get(limit.name)
+        if limit.burst is None:
+            return _window_wait(kept if isinstance(kept, deque) else deque(), limit, cost, now)
+        full = kept if isinstance(kept, float) else now
+        apart = limit.seconds / limit.count
+        return max(0.0, max(full, now) + cost * apart - limit.burst * apart - now)
+
+    def _count(self, limit: Limit, cost: int, now: float) -> None:
+        name, kept = limit.name, self._kept.get(limit.name)
+        if limit.burst is None:
+            times = kept if isinstance(kept, deque) else deque[float]()
+            times.extend([now] * cost)
+            self._kept[name] = times
+        else:
+            full = kept if isinstance(kept, float) else now
+            self._kept[name] = max(full, now) + cost * limit.seconds / limit.count
+        self._kept.move_to_end(name)
+        if len(self._kept) > NAMES:
+            self._kept.popitem(last=False)
+
+
+def _window_wait(times: deque[float], limit: Limit, cost: int, now: float) -> float:
+    """Return how long until ``cost`` more fit, forgetting what lies too far back."""
+    while times and times[0] <= now - limit.seconds:
+        times.popleft()
+    over = len(times) + cost - int(limit.count)
+    if over <= 0:
+        return 0.0
+    if over > len(times):  # more at once than ever fits
+        return limit.seconds
+    return times[over - 1] + limit.seconds - now
