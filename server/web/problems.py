@@ -3,26 +3,32 @@
 `code` is for programs, `detail` for people; neither repeats what was sent. A browser that asked for a page gets one.
 """
 
+import json
 import logging
 import math
 import re
-import traceback
+from functools import cache
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 from litestar import Request as LitestarRequest
 from litestar import Response as LitestarResponse
 from litestar.exceptions import HTTPException as LitestarError
 from litestar.exceptions import ValidationException
+from litestar.response import Redirect
 from starlette.exceptions import HTTPException as StarletteError
 from starlette.requests import Request
 from starlette.responses import Response
 
 from server.core import errors
 from server.core.errors import OnethreadError, RateLimited, Unavailable
+from server.web.pages import TEMPLATES, Pages, preferred
 from server.web.passes import PassExpired, PassInvalid
 from server.web.security import TooLarge
+from server.web.sessions import ForgedRequest, NotSignedIn, SignInRefused
+from server.web.visits import OriginNotAllowed, UnknownSite
 
 MEDIA_TYPE = "application/problem+json"
 STATUS: dict[type[Exception], int] = {
@@ -39,6 +45,11 @@ STATUS: dict[type[Exception], int] = {
     errors.NotFound: 404,
     PassExpired: 401,
     PassInvalid: 401,
+    NotSignedIn: 401,
+    SignInRefused: 401,
+    ForgedRequest: 403,
+    OriginNotAllowed: 403,
+    UnknownSite: 404,
     Unavailable: 503,
     RateLimited: 429,
     TooLarge: 413,
@@ -158,30 +169,47 @@ def _mistake(each: dict[str, Any]) -> Mistake:
 # for the frameworks ---------------------------------------------------------------------------------------------------
 
 
-def litestar_problem(request: LitestarRequest[Any, Any, Any], error: Exception) -> LitestarResponse[bytes]:
-    """Answer for Litestar."""
+def litestar_problem(request: LitestarRequest[Any, Any, Any], error: Exception) -> LitestarResponse[Any]:
+    """Answer for Litestar: a problem, or a page where a browser asked for one."""
     said = problem_of(error)
     if said.status == 500:
         log_failure(error, request.method)
-    return LitestarResponse(
-        encode(said), status_code=said.status, headers=headers_of(error, said), media_type=MEDIA_TYPE
-    )
+    headers = headers_of(error, said)
+    if "text/html" in request.headers.get("accept", "") and not request.url.path.startswith("/api/"):
+        return _page(request, said, headers)
+    return LitestarResponse(encode(said), status_code=said.status, headers=headers, media_type=MEDIA_TYPE)
+
+
+def _page(request: LitestarRequest[Any, Any, Any], said: Problem, headers: dict[str, str]) -> LitestarResponse[Any]:
+    if said.code == "not_signed_in":
+        wanted = quote(request.url.path, safe="/") if request.method == "GET" else "/console"
+        return Redirect(f"/console/sign-in?next={wanted}", status_code=303)
+    texts = _texts()
+    language = preferred(request.headers.get("accept-language", ""), ("en", *texts))
+    title, text = texts[language].get(str(said.status), texts[language]["other"])
+    pages: Pages = request.app.state.pages
+    home = "/console" if request.url.path.startswith("/console") and said.status != 403 else "/"
+    values = {"language": language, "title": title, "text": text, "home": home, "back": texts[language]["back"]}
+    return pages.page("problem.html", status=said.status, trusted_types=True, headers=headers, **values)
+
+
+@cache
+def _texts() -> dict[str, Any]:
+    texts: dict[str, Any] = json.loads((TEMPLATES / "problem.json").read_text(encoding="utf-8"))
+    return texts
 
 
 async def starlette_problem(request: Request, error: Exception) -> Response:
     """Answer for Starlette."""
-    said = problem_of(error)
-    return response_of(error, said)
+    return response_of(error)
 
 
-def response_of(error: Exception, said: Problem | None = None) -> Response:
+def response_of(error: Exception) -> Response:
     """Return the answer for ``error`` as a Starlette response."""
-    said = said or problem_of(error)
+    said = problem_of(error)
     return Response(encode(said), said.status, headers_of(error, said), MEDIA_TYPE)
 
 
 def log_failure(error: BaseException, method: str) -> None:
-    """Note a mistake of ours: where it happened, and never what it was about."""
-    frames = traceback.extract_tb(error.__traceback__)[-12:]
-    where = [f"{frame.filename.rpartition('/')[2]}:{frame.lineno}:{frame.name}" for frame in frames]
-    log.error("request failed", extra={"error": type(error).__name__, "method": method, "where": where})
+    """Note a mistake of ours: what it is and where it happened, and never what it was about."""
+    log.error("request failed", extra={"method": method}, exc_info=error)

@@ -16,7 +16,7 @@ import msgspec
 from server.core.errors import RateLimited, Refused
 from server.core.identity import Staff, StaffRole, keyed_hash
 from server.core.model import StaffId, Value
-from server.core.ports import Account, Bus, Session, Store
+from server.core.ports import Account, Bus, Limit, Session, Store
 from server.web.accounts import folded_login, is_password
 from server.web.passes import LINK_SECONDS, Passes, PassInvalid
 from server.web.security import network
@@ -174,14 +174,17 @@ class Sessions:
 
     async def _count(self, login: str, address: str) -> None:
         """Count a try before looking, so that guessing many logins or passwords from anywhere soon has to wait."""
-        for what, (limit, seconds) in (
-            (f"address {address}", ADDRESS_TRIES),
-            (f"pair {login} {address}", PAIR_TRIES),
-            (f"login {login}", LOGIN_TRIES),
-        ):
-            wait = await self._bus.allow(f"sign-in:{keyed_hash(self._secret, 'sign-in', what)}", limit, seconds)
-            if wait:
-                raise RateLimited("Too many tries; please wait.", retry_ms=int(wait * 1000) + 1)
+        limits = [
+            self._limit(f"address {address}", *ADDRESS_TRIES),
+            self._limit(f"pair {login} {address}", *PAIR_TRIES),
+            self._limit(f"login {login}", *LOGIN_TRIES),
+        ]
+        wait = await self._bus.allow_all(limits)
+        if wait:
+            raise RateLimited("Too many tries; please wait.", retry_ms=int(wait * 1000) + 1)
+
+    def _limit(self, what: str, count: int, seconds: float) -> Limit:
+        return Limit(f"sign-in:{keyed_hash(self._secret, 'sign-in', what)}", count, seconds)
 
     # being signed in
 

@@ -16,6 +16,7 @@ from msgspec import Meta
 from server.core.errors import RateLimited, Refused
 from server.core.identity import first_thread, keyed_hash, visitor_hash
 from server.core.model import ThreadId
+from server.core.ports import Limit
 from server.service.clinic import Hours, Site, Words
 from server.service.inbound import Visitor, visitor_address
 from server.web.house import House
@@ -149,7 +150,7 @@ class Visits:
             return None
         house = self._house
         hashed = visitor_hash(house.secret, secret)
-        await self._count(f"visitor {hashed}", house.settings.visits_known_per_minute, MINUTE)
+        await self._count(self._limit(f"visitor {hashed}", house.settings.visits_known_per_minute, MINUTE))
         thread = await house.store.find_address(visitor_address(site.key, hashed).id)
         if thread is not None:
             return secret, thread
@@ -162,15 +163,19 @@ class Visits:
 
     async def _new(self, address: str) -> tuple[str, ThreadId]:
         house, where = self._house, network(address)
-        await self._count(f"new {where}", house.settings.visits_new_per_minute, MINUTE)
-        await self._count(f"new an hour {where}", house.settings.visits_new_per_hour, HOUR)
+        await self._count(
+            self._limit(f"new a minute {where}", house.settings.visits_new_per_minute, MINUTE),
+            self._limit(f"new an hour {where}", house.settings.visits_new_per_hour, HOUR),
+        )
         random = secrets.token_urlsafe(RANDOM * 3 // 4)
         secret = random + self._tail(random)
         return secret, first_thread(house.secret, secret)
 
-    async def _count(self, what: str, limit: int, seconds: float) -> None:
-        name = keyed_hash(self._house.secret, "visit", what)  # no address leaves this process
-        wait = await self._house.bus.allow(f"visit:{name}", limit, seconds)
+    def _limit(self, what: str, count: int, seconds: float) -> Limit:
+        return Limit(f"visit:{keyed_hash(self._house.secret, 'visit', what)}", count, seconds)  # no address leaves here
+
+    async def _count(self, *limits: Limit) -> None:
+        wait = await self._house.bus.allow_all(limits)
         if wait:
             raise RateLimited("Too many visits; please wait.", retry_ms=int(wait * 1000) + 1)
 

@@ -1,0 +1,105 @@
+"""The API's documentation: OpenAPI as JSON, and the same as a plain page that needs no script and loads nothing."""
+
+from typing import Any
+
+from litestar import Response, get
+
+from server.web.guards import AnyRequest
+from server.web.pages import Pages
+
+METHODS = ("get", "post", "put", "patch", "delete")
+
+
+@get("/api/openapi.json", include_in_schema=False, sync_to_thread=False)
+def openapi_json(request: AnyRequest) -> Response[dict[str, Any]]:
+    """Return the API's description for programs."""
+    return Response(request.app.openapi_schema.to_schema(), headers={"cache-control": "public, max-age=300"})
+
+
+@get("/api/docs", include_in_schema=False, sync_to_thread=False)
+def docs_page(request: AnyRequest, pages: Pages) -> Response[str]:
+    """Return the API's description for people."""
+    schema = request.app.openapi_schema.to_schema()
+    return pages.page(
+        "docs.html", trusted_types=True, info=schema["info"], groups=_groups(schema), schemas=_schemas(schema)
+    )
+
+
+def _groups(schema: dict[str, Any]) -> list[tuple[str, list[dict[str, Any]]]]:
+    """Return the operations by their first tag, in the order of their paths."""
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for path, item in schema["paths"].items():
+        for method in METHODS:
+            operation = item.get(method)
+            if operation is not None:
+                tag = operation.get("tags", ["other"])[0]
+                groups.setdefault(tag, []).append(_operation(path, method, operation))
+    return sorted(groups.items(), reverse=True)
+
+
+def _operation(path: str, method: str, operation: dict[str, Any]) -> dict[str, Any]:
+    body = _json(operation.get("requestBody", {}))
+    answers = [
+        {"status": status, "text": answer.get("description", ""), "type": _type(_json(answer))}
+        for status, answer in operation.get("responses", {}).items()
+    ]
+    parameters = [
+        {
+            "name": parameter["name"],
+            "where": parameter["in"],
+            "type": _type(parameter.get("schema", {})),
+            "required": parameter.get("required", False),
+        }
+        for parameter in operation.get("parameters", [])
+    ]
+    return {
+        "id": f"{method}-{path.strip('/').replace('/', '-').replace('{', '').replace('}', '')}",
+        "path": path,
+        "method": method.upper(),
+        "summary": operation.get("summary", ""),
+        "text": operation.get("description", ""),
+        "parameters": parameters,
+        "body": _type(body),
+        "answers": answers,
+    }
+
+
+def _json(holder: dict[str, Any]) -> dict[str, Any]:
+    schema: dict[str, Any] = holder.get("content", {}).get("application/json", {}).get("schema", {})
+    return schema
+
+
+def _type(schema: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return a type as pieces of text, each with the name of the schema it leads to, if it does."""
+    if "$ref" in schema:
+        name = schema["$ref"].rpartition("/")[2]
+        return [(name, name)]
+    options = schema.get("oneOf") or schema.get("anyOf")
+    if options:
+        pieces = [_type(option) for option in options]
+        return [piece for n, each in enumerate(pieces) for piece in ([(" or ", "")] if n else []) + each]
+    match schema.get("type"):
+        case "array":
+            return [("list of ", ""), *_type(schema.get("items", {}))]
+        case "object" if isinstance(schema.get("additionalProperties"), dict):
+            return [("map of ", ""), *_type(schema["additionalProperties"])]
+        case list() as kinds:
+            return [(" or ".join(kinds), "")]
+        case str() as kind if "enum" in schema:
+            return [(kind + ": " + ", ".join(str(value) for value in schema["enum"]), "")]
+        case str() as kind:
+            return [(kind, "")]
+        case _:
+            return []
+
+
+def _schemas(schema: dict[str, Any]) -> list[dict[str, Any]]:
+    found = []
+    for name, each in sorted(schema.get("components", {}).get("schemas", {}).items()):
+        required = each.get("required", [])
+        fields = [
+            {"name": field, "type": _type(kind), "required": field in required}
+            for field, kind in each.get("properties", {}).items()
+        ]
+        found.append({"name": name, "text": each.get("description", ""), "fields": fields, "type": _type(each)})
+    return found
