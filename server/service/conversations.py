@@ -47,14 +47,15 @@ class CannotStore(Refused):
 
 
 class _Ask:
-    """A command, who waits for it, and how often it had to be decided again."""
+    """A command, who waits for it, how often it had to be decided again, and whether an answer was lost on the way."""
 
-    __slots__ = ("command", "event", "future", "tries")
+    __slots__ = ("command", "event", "future", "tries", "unsure")
 
     def __init__(self, command: AnyCommand, future: "asyncio.Future[Handled]") -> None:
         self.command, self.future = command, future
         self.event: AnyEvent | None = None
         self.tries = 0
+        self.unsure = False
 
     def answer(self, handled: Handled) -> None:
         if not self.future.done():
@@ -109,6 +110,11 @@ class Conversations:
         """Whether the store took or refused what it was last given, rather than not answering."""
         return self._journal.available
 
+    @property
+    def in_memory(self) -> int:
+        """How many threads are remembered now."""
+        return len(self._hot)
+
     async def stop(self) -> None:
         """Finish what is under way."""
         while self._tasks:
@@ -159,9 +165,11 @@ class Conversations:
             return hot.thread
         hot = self._find(id)
         loaded = await load(self._store, id)
-        if not hot.busy and (hot.thread is None or hot.thread.seq < loaded.seq):
-            hot.thread = loaded  # while an append is on its way, the copy is its own to move
-        return hot.thread if hot.thread is not None else loaded
+        if hot.thread is not None and hot.thread.seq >= loaded.seq:
+            return hot.thread
+        if not hot.busy:  # while an append is on its way, the copy is its own to move
+            hot.thread = loaded
+        return loaded
 
     async def refresh(self, id: ThreadId) -> Thread:
         """Return the conversation as the store has it, and remember it so.
@@ -281,7 +289,7 @@ class Conversations:
         match outcome:
             case Stored():
                 self._stored(hot, ask)
-            case Duplicate(first=first) if ask.event is not None and first == replace(ask.event, owes=()):
+            case Duplicate(first=first) if ask.unsure and ask.event and first == replace(ask.event, owes=()):
                 self._stored(hot, ask)  # it is this very insert, whose first answer was lost
             case Duplicate(first=first):
                 if hot.thread is None or first.seq > hot.thread.seq:
@@ -327,6 +335,7 @@ class Conversations:
 
     def _unsure(self, hot: _Hot, ask: _Ask) -> None:
         """The store does not answer: those who wait are told to come back; the insert goes on being tried."""
+        ask.unsure = True
         ask.fail(Unavailable())
         while hot.asks:
             hot.asks.popleft().fail(Unavailable())
