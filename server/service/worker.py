@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
+from itertools import islice
 
 from msgspec.structs import replace
 
@@ -50,6 +51,7 @@ class Worker:
         self._store, self._conversations, self._answering = store, conversations, answering
         self._name, self._clock, self._swept = name, clock, swept
         self._fresh: dict[ThreadId, Posted | None] = {}
+        self._answered_now: set[ThreadId] = set()
         self._settled: dict[tuple[ThreadId, str], int] = {}
         self._store_away = False  # settling failed: wait for the next sweep
         self._bell = asyncio.Event()
@@ -104,14 +106,19 @@ class Worker:
             self._start(self._flush_settled())
 
     def _start_fresh(self) -> None:
-        while self._fresh and len(self._running) < AT_ONCE and not self._stopping:
-            id, post = self._fresh.popitem()
-            self._start(self._answer(id, post))
+        """Begin with whoever has waited longest; a thread that is being answered just now comes after that answer."""
+        room = 0 if self._stopping else max(0, AT_ONCE - len(self._running))
+        for id in list(islice((id for id in self._fresh if id not in self._answered_now), room)):
+            self._answered_now.add(id)
+            self._start(self._answer(id, self._fresh.pop(id)))
 
     # answering
 
     async def _answer(self, id: ThreadId, post: Posted | None) -> None:
-        upto = await self._answering.answer(id, post)
+        try:
+            upto = await self._answering.answer(id, post)
+        finally:
+            self._answered_now.discard(id)
         self._settle_upto(id, upto, "answer")
 
     def _settle_upto(self, id: ThreadId, upto: int, kind: str) -> None:

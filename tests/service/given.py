@@ -65,7 +65,7 @@ class Unsteady:
     """A store whose appends can be held, lost, or answered into the void; everything else goes through."""
 
     def __init__(self, store: Store) -> None:
-        self._store = store
+        self.store = store
         self.groups: list[list[AnyEvent]] = []
         self.at_once: dict[str, int] = {}
         self.most_at_once = 0
@@ -78,7 +78,7 @@ class Unsteady:
         self._waited = False
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._store, name)
+        return getattr(self.store, name)
 
     @property
     def as_store(self) -> Store:
@@ -89,7 +89,7 @@ class Unsteady:
         if not self.slow_row.is_set() and not self._waited:
             self._waited = True
             await self.slow_row.wait()
-        return await self._store.row(thread)
+        return await self.store.row(thread)
 
     async def append(self, group: Sequence[AnyEvent], encoded: Sequence[object]) -> list[Outcome]:
         self.groups.append(list(group))
@@ -99,7 +99,7 @@ class Unsteady:
         self.most_at_once = max(self.most_at_once, *self.at_once.values())
         try:
             await self.gate.wait()
-            behaviour = self.next.pop(0) if self.next else self._store.append
+            behaviour = self.next.pop(0) if self.next else self.store.append
             return await behaviour(group, encoded)
         finally:
             for event in group:
@@ -111,7 +111,7 @@ class Unsteady:
 
     async def lose_the_answer(self, group: Sequence[AnyEvent], encoded: Sequence[object]) -> list[Outcome]:
         """The store has written it down, and nobody hears of it."""
-        outcomes = await self._store.append(group, encoded)
+        outcomes = await self.store.append(group, encoded)
         assert all(isinstance(outcome, Stored) for outcome in outcomes)
         return [Unknown() for _ in group]
 
