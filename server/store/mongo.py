@@ -8,11 +8,12 @@ Whatever depends on time (leases, records that end) is decided by the database's
 in a pipeline. Whatever people wrote goes into a pipeline as ``$literal``, or it could name a field.
 """
 
+import asyncio
 import secrets
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import bson
 from bson import CodecOptions, Int64, MaxKey
@@ -48,6 +49,8 @@ from server.store import documents
 from server.store.documents import EPOCH, MAX_EVENT, MAX_SEQ, Document
 from server.store.errors import StoreFault, StoreTooOld
 from server.store.searching import RARE, WALK, asked_words, span
+
+T = TypeVar("T")
 
 TIMEOUT = 5.0  # seconds for one operation, elections and waiting for a connection included
 CONNECTIONS = 32  # at most, of one process
@@ -125,6 +128,7 @@ class MongoStore:
         self._uri, self._name, self._timeout = uri, database, timeout
         self._client: AsyncMongoClient[Document] | None = None
         self._database: AsyncDatabase[Document] | None = None
+        self._under_way: set[asyncio.Future[Any]] = set()
 
     async def open(self) -> None:
         """Connect, create what is missing. Safe to call from many processes at once, and again after a failure.
@@ -140,17 +144,18 @@ class MongoStore:
             self._database = self._client.get_database(
                 self._name, _CODEC, ReadPreference.PRIMARY, WriteConcern("majority", j=True), ReadConcern("majority")
             )
-        with translated():
-            hello = await self._db.command("hello")
-            if hello["maxWireVersion"] < WIRE_7_0:
-                raise StoreTooOld("MongoDB 7.0")
-            for collection, indexes in INDEXES.items():
-                await self._db[collection].create_indexes(indexes)
+        hello = await self._do(self._db.command("hello"))
+        if hello["maxWireVersion"] < WIRE_7_0:
+            raise StoreTooOld("MongoDB 7.0")
+        for collection, indexes in INDEXES.items():
+            await self._do(self._in(collection).create_indexes(indexes))
         await self._make_epoch()
 
     async def close(self) -> None:
         """Let go of all connections."""
         client, self._client, self._database = self._client, None, None
+        if self._under_way:
+            await asyncio.wait(self._under_way)
         if client is not None:
             await client.close()
 
@@ -174,9 +179,7 @@ class MongoStore:
 
     async def now(self) -> datetime:
         """Return the database's clock, in UTC."""
-        with translated():
-            hello = await self._db.command("hello", codec_options=_CODEC)
-        now: datetime = hello["localTime"]
+        now: datetime = (await self._do(self._db.command("hello", codec_options=_CODEC)))["localTime"]
         return now
 
     # the log
@@ -202,8 +205,7 @@ class MongoStore:
             half = len(group) // 2
             return [*await self.append(group[:half], raw[:half]), *await self.append(group[half:], raw[half:])]
         try:
-            with translated():
-                reply = await self._command({"insert": "events", "documents": raw})
+            reply = await self._command({"insert": "events", "documents": raw})
         except Unavailable:
             return [Unknown() for _ in group]
         if "writeConcernError" in reply:  # written, perhaps, but not by a majority
@@ -346,10 +348,8 @@ class MongoStore:
         await self._check_fence(fence)
         attempts = {"$add": [{"$ifNull": [f"$owes.{kind}.attempts", 0]}, 1]}
         later = {"$set": {f"owes.{kind}.due": due, f"owes.{kind}.attempts": attempts}}
-        with translated():
-            await self._in("events").update_one(
-                {"_id": _place(thread, seq), f"owes.{kind}": {"$exists": True}}, [later, {"$set": {"due": _STILL_OWED}}]
-            )
+        owing = {"_id": _place(thread, seq), f"owes.{kind}": {"$exists": True}}
+        await self._do(self._in("events").update_one(owing, [later, {"$set": {"due": _STILL_OWED}}]))
 
     async def claim(self, lane: str, holder: str, seconds: float) -> Lease | None:
         """Return the lease of this lane, or ``None`` while somebody else holds it or its ``next_at`` is ahead."""
@@ -373,8 +373,8 @@ class MongoStore:
     async def release(self, lease: Lease, next_at: datetime | None = None) -> None:
         """Give the lane back; nobody gets it before ``next_at``. A lease that is not the newest changes nothing."""
         given = {"holder": "", "next_at": next_at if next_at is not None else "$$REMOVE"}
-        with translated():
-            await self._in("lanes").update_one(_newest(lease), [{"$set": given}, {"$set": {"ends": _LANE_ENDS}}])
+        changes: list[Document] = [{"$set": given}, {"$set": {"ends": _LANE_ENDS}}]
+        await self._do(self._in("lanes").update_one(_newest(lease), changes))
 
     async def _check_fence(self, fence: Lease | None) -> None:
         """Return when nobody has got the lane since, and see to it that nobody gets it while we write.
@@ -385,8 +385,7 @@ class MongoStore:
         if fence is None:
             return
         stay = {"$max": ["$until", {"$add": ["$$NOW", round(self._timeout * 1000)]}]}
-        with translated():
-            checked = await self._in("lanes").update_one(_newest(fence), [{"$set": {"until": stay}}])
+        checked = await self._do(self._in("lanes").update_one(_newest(fence), [{"$set": {"until": stay}}]))
         if not checked.matched_count:
             raise LeaseLost
 
@@ -395,8 +394,7 @@ class MongoStore:
     async def keep_raw(self, id: str, source: str, body: bytes, due: datetime) -> bool:
         """Store a webhook's body durably until it is worked; ``False`` when this id is known already."""
         try:
-            with translated():
-                await self._in("raw").insert_one({"_id": id, "source": source, "body": body, "due": due})
+            await self._do(self._in("raw").insert_one({"_id": id, "source": source, "body": body, "due": due}))
         except _Taken:
             return False
         return True
@@ -413,8 +411,7 @@ class MongoStore:
     async def postpone_raw(self, id: str, due: datetime, unreadable: bool = False) -> None:
         """Try this body again later, or keep it as ``unreadable`` until ``due``."""
         field, other = ("ends", "due") if unreadable else ("due", "ends")
-        with translated():
-            await self._in("raw").update_one({"_id": id}, {"$set": {field: due}, "$unset": {other: ""}})
+        await self._do(self._in("raw").update_one({"_id": id}, {"$set": {field: due}, "$unset": {other: ""}}))
 
     # people
 
@@ -441,8 +438,7 @@ class MongoStore:
 
     async def point_addresses(self, first: ThreadId, to: ThreadId) -> None:
         """Let every address that was first claimed for thread ``first`` lead to ``to``."""
-        with translated():
-            await self._in("addresses").update_many({"first": first}, {"$set": {"thread": to}})
+        await self._do(self._in("addresses").update_many({"first": first}, {"$set": {"thread": to}}))
 
     async def addresses_of(self, thread: ThreadId) -> list[str]:
         """Return the ids of the address records that lead to this thread."""
@@ -499,9 +495,8 @@ class MongoStore:
         known = await self._all("words", {"_id": {"$in": ids}}, {"_id": 1})
         pairs -= {(each["_id"]["t"], each["_id"]["w"]) for each in known}
         if pairs:
-            with translated():
-                added = [{"_id": {"t": thread, "w": word}} for thread, word in pairs]
-                _check_reply(await self._command({"insert": "words", "documents": added}), known={DUPLICATE_KEY})
+            added = [{"_id": {"t": thread, "w": word}} for thread, word in pairs]
+            _check_reply(await self._command({"insert": "words", "documents": added}), known={DUPLICATE_KEY})
 
     async def search(self, words: Sequence[str], limit: int = 20) -> list[Hit]:
         """Return the threads in which every one of these folded words begins some word, newest first."""
@@ -534,8 +529,7 @@ class MongoStore:
                 return
 
     async def _frequency(self, word: str) -> int:
-        with translated():
-            return await self._in("words").count_documents(_begins(word), limit=RARE)
+        return await self._do(self._in("words").count_documents(_begins(word), limit=RARE))
 
     async def _having(self, threads: Sequence[ThreadId] | None, word: str) -> list[ThreadId]:
         """Return those of these threads, or of all, that have a word that begins with ``word``."""
@@ -570,10 +564,8 @@ class MongoStore:
         Raises:
             LoginTaken: somebody else signs in under this name.
         """
-        document = documents.account_document(account)
         try:
-            with translated():
-                await self._in("accounts").replace_one({"_id": account.id}, document, upsert=True)
+            await self._replace("accounts", documents.account_document(account))
         except _Taken:
             holder = await self.account_by_login(account.login)
             if holder is not None and holder.id != account.id:
@@ -642,8 +634,7 @@ class MongoStore:
     # operations
 
     async def _one(self, collection: str, wanted: Document) -> Document | None:
-        with translated():
-            return await self._in(collection).find_one(wanted)
+        return await self._do(self._in(collection).find_one(wanted))
 
     async def _all(
         self,
@@ -654,14 +645,16 @@ class MongoStore:
         limit: int = 0,
         skip: int = 0,
     ) -> list[Document]:
-        with translated():
-            cursor = self._in(collection).find(wanted, only, skip, limit, sort=sort, batch_size=limit)
-            return await cursor.to_list()
+        found = self._in(collection).find(wanted, only, skip, limit, sort=sort, batch_size=limit)
+        return await self._do(found.to_list())
 
     async def _pipeline(self, collection: str | None, *stages: Document) -> list[Document]:
-        with translated():
-            source = self._db if collection is None else self._in(collection)
+        source = self._db if collection is None else self._in(collection)
+
+        async def aggregate() -> list[Document]:
             return await (await source.aggregate(list(stages))).to_list()
+
+        return await self._do(aggregate())
 
     async def _change(self, collection: str, which: Document, how: Document | list[Document]) -> Document:
         """Update a record, made if need be, and return it as it is then."""
@@ -670,21 +663,17 @@ class MongoStore:
         return await self._change_once(collection, which, how)
 
     async def _change_once(self, collection: str, which: Document, how: Document | list[Document]) -> Document:
-        with translated():
-            changed = await self._in(collection).find_one_and_update(
-                which, how, upsert=True, return_document=ReturnDocument.AFTER
-            )
+        records, after = self._in(collection), ReturnDocument.AFTER
+        changed = await self._do(records.find_one_and_update(which, how, upsert=True, return_document=after))
         if changed is None:
             raise StoreFault("an upsert returned nothing")
         return changed
 
     async def _replace(self, collection: str, document: Document) -> None:
-        with translated():
-            await self._in(collection).replace_one({"_id": document["_id"]}, document, upsert=True)
+        await self._do(self._in(collection).replace_one({"_id": document["_id"]}, document, upsert=True))
 
     async def _delete(self, collection: str, id: object) -> None:
-        with translated():
-            await self._in(collection).delete_one({"_id": id})
+        await self._do(self._in(collection).delete_one({"_id": id}))
 
     async def _update(
         self,
@@ -697,13 +686,23 @@ class MongoStore:
         if not updates:
             return
         said = [{"q": which, "u": how, "multi": multi, "upsert": upsert} for which, how in updates]
-        with translated():
-            _check_reply(await self._command({"update": collection, "updates": said}))
+        _check_reply(await self._command({"update": collection, "updates": said}))
 
     async def _command(self, command: Document) -> Document:
         """Run a write command. Cheaper than the driver's bulk methods, and its errors do not quote what was written."""
         durably = {"ordered": False, "writeConcern": {"w": "majority", "j": True}}
-        return await self._db.command({**command, **durably})
+        return await self._do(self._db.command({**command, **durably}))
+
+    async def _do(self, operation: Coroutine[Any, Any, T]) -> T:
+        """Await an operation that goes on to its end when the one who waits for it does not.
+
+        Cancelled in the middle, it would cost its connection, and a connection that is just being made would be lost.
+        """
+        task = asyncio.ensure_future(operation)
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+        with translated():
+            return await asyncio.shield(task)
 
 
 # what the database is told ------------------------------------------------------------------------------------------
