@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from datetime import date, datetime, time
 from itertools import groupby
-from typing import Annotated
+from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 from msgspec import Meta, Struct, field
@@ -60,9 +60,7 @@ _MANNERS: dict[str, _Manner] = {
     "en": _EnglishManner(
         ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"), "to", "and", "{}"
     ),
-    "sv": _Manner(
-        ("måndag", "tisdag", "onsdag", "torsdag", "fredag", "lördag", "söndag"), "till", "och", "klockan {}"
-    ),
+    "sv": _Manner(("måndag", "tisdag", "onsdag", "torsdag", "fredag", "lördag", "söndag"), "till", "och", "klockan {}"),
 }
 
 
@@ -76,6 +74,7 @@ class Clinic(Struct, frozen=True, forbid_unknown_fields=True):
         days: named lists of weekdays, for people who are there on some of them.
         closed: dates on which nobody is there.
         facts: everything else that stands in braces, the same in every language or one text for each.
+        website: what the chat on the website says and where it may stand; whoever serves it reads this part.
     """
 
     name: str
@@ -86,6 +85,7 @@ class Clinic(Struct, frozen=True, forbid_unknown_fields=True):
     days: dict[str, tuple[str, ...]] = field(default_factory=dict)
     closed: tuple[date, ...] = ()
     facts: dict[str, str | dict[str, str]] = field(default_factory=dict)
+    website: dict[str, Any] = field(default_factory=dict)
 
     def open_at(self, moment: datetime) -> bool:
         """Return whether the clinic is open at an aware moment, by ``opening_hours`` and ``closed``."""

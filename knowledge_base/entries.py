@@ -130,7 +130,6 @@ def _filled(said: Said, values: dict[str, str], source: Source, path: str) -> Sa
             raise source.error(place, f"expected an address that starts with {', '.join(_SCHEMES)}")
         links.append(Link(fill(link.label, values, source, place), url))
     text, voice, whatsapp = (
-        fill(getattr(said, name), values, source, f"{path}.{name}").strip()
-        for name in ("text", "voice", "whatsapp")
+        fill(getattr(said, name), values, source, f"{path}.{name}").strip() for name in ("text", "voice", "whatsapp")
     )
     return Said(text, voice, whatsapp, tuple(links), said.buttons)

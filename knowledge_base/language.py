@@ -20,10 +20,11 @@ LIKELY = 0.60  # probability from which a message decides where the thread has n
 FOREIGN = 0.80  # probability, over all languages met, of one the clinic has no answers in
 MAX_LOOKED_AT = 300  # characters: more does not change the verdict
 
-MET = (
-    "ar", "bg", "cs", "da", "de", "el", "en", "es", "et", "fa", "fi", "fr", "he", "hi", "hr", "hu", "it", "ja", "ko", "lt", "lv",
-    "nl", "no", "pl", "ps", "pt", "ro", "ru", "sk", "sl", "so", "sq", "sr", "sv", "th", "ti", "tr", "uk", "ur", "vi", "zh",
-)  # fmt: skip
+MET = frozenset({
+    "ar", "bg", "cs", "da", "de", "el", "en", "es", "et", "fa", "fi", "fr", "he", "hi", "hr", "hu",
+    "it", "ja", "ko", "lt", "lv", "nl", "no", "pl", "ps", "pt", "ro", "ru", "sk", "sl", "so", "sq",
+    "sr", "sv", "th", "tr", "uk", "ur", "vi", "zh",
+})  # fmt: skip
 
 # Too close to tell apart in a short message: somebody who writes the one is not "foreign" to the other.
 KIN = {"sv": {"da", "no"}, "de": {"nl"}, "en": {"nl"}}
@@ -49,10 +50,10 @@ class _Model(Protocol):
 
 @cache
 def _load() -> _Model:
-    from py3langid.langid import MODEL_FILE, LanguageIdentifier  # noqa: PLC0415  costs time only when first needed
+    from py3langid.langid import MODEL_FILE, LanguageIdentifier  # here, so that only who needs it waits for it
 
     full = LanguageIdentifier.from_model_file(MODEL_FILE)
-    full.set_languages(sorted(set(MET) & set(full.labels)))
+    full.set_languages(sorted(MET & set(full.labels)))
     model: _Model = LanguageIdentifier(
         full.nb_ptc.copy(), full.nb_pc.copy(), full.nb_classes, full.tk_nextmove, full.tk_output,
         norm_probs=True, tk_row=full.tk_row,
@@ -104,11 +105,8 @@ def spoken(text: str, thread_language: str | None, languages: Sequence[str]) -> 
         chosen = likeliest if sureness >= LIKELY and not foreign else languages[0]
     else:
         chosen = likeliest if sureness >= SURE and letters >= ENOUGH and not foreign else stands
-    if chosen != likeliest:
-        second = likeliest
-    else:
-        second = stands if stands != chosen else None
-    return Spoken(chosen, second, foreign)
+    others = (each for each in (likeliest, stands) if each and each != chosen)
+    return Spoken(chosen, next(others, None), foreign)
 
 
 def _foreign(among_all: dict[str, float], languages: Sequence[str]) -> str | None:

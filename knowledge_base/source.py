@@ -39,16 +39,17 @@ class Source:
         except (OSError, UnicodeDecodeError):
             raise ContentError(path.name, 1, "expected a readable file in UTF-8") from None
         try:
-            self._root = _Loader(text).get_single_node()
+            root = _Loader(text).get_single_node()
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             raise ContentError(self.name, mark.line + 1 if mark else 1, f"not YAML: {error.problem}") from None
         except yaml.YAMLError:
             raise ContentError(self.name, 1, "not YAML: a character that no text may contain") from None
-        if self._root is None:
+        if root is None:
             raise ContentError(self.name, 1, "expected content; the file is empty")
+        self._root: yaml.Node = root
         self._seen: set[int] = set()
-        self.plain = self._value(self._root)
+        self.plain = self._value(root)
 
     def read(self, kind: type[_T]) -> _T:
         """Return the whole file as ``kind``.
@@ -68,7 +69,7 @@ class Source:
         """Return an error about the value at ``path``, such as ``[3].questions.de[0]``."""
         return ContentError(self.name, self._line(path), f"{expected} (at {path.lstrip('.')})" if path else expected)
 
-    def _value(self, node: Any) -> Any:
+    def _value(self, node: yaml.Node) -> Any:
         if id(node) in self._seen:
             raise ContentError(self.name, node.start_mark.line + 1, "expected no anchors and aliases")
         self._seen.add(id(node))
@@ -86,7 +87,7 @@ class Source:
         return found
 
     def _line(self, path: str) -> int:
-        node = self._root
+        node: Any = self._root
         for name, number in _STEP.findall(path):
             match node:
                 case yaml.MappingNode():

@@ -29,7 +29,9 @@ def clean(text: str) -> str:
 
 def _visible(character: str) -> str:
     match unicodedata.category(character):
-        case "Cf" | "Cs":  # formatting (zero width, bidi overrides) joins what is beside it; half a surrogate is nothing
+        case (
+            "Cf" | "Cs"
+        ):  # formatting (zero width, bidi overrides) joins what is beside it; half a surrogate is nothing
             return ""
         case "Cc" | "Zl" | "Zp" | "Zs" | "Cn" | "Co":
             return " "

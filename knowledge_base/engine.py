@@ -1,0 +1,321 @@
+"""Deciding what to say: a pure function of snapshot, message, language and context.
+
+Always in this order: an emergency; a choice that was tapped; a message that an entry names word by word; retrieval.
+Sure enough, it answers; less sure, it offers up to three entries; otherwise a person takes over. It never makes up a
+sentence: whatever it says was written by the clinic.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from msgspec import Struct
+
+from knowledge_base import text as t
+from knowledge_base.entries import Button, Entry
+from knowledge_base.index import Kind, Match, Retrieved
+from knowledge_base.language import Spoken, spoken, supported
+from knowledge_base.outcome import Answer, Band, Choice, Context, Nothing, Outcome, Reason, Suggestions, Urgent, Why
+from knowledge_base.snapshot import Snapshot
+from knowledge_base.urgent import Finding, one_typo
+
+CHOICE_PREFIX = "kb:"
+MAX_CHOICES = 3
+MAX_RELATED = 2  # shown under an answer that brings no buttons of its own
+MAX_MISSES = 2  # times running that offering or finding nothing is bearable
+MAX_SENTENCES = 4  # of a message that are also looked at one by one
+MIN_TYPO_KEY = 6  # letters a phrase needs before a typo in it is forgiven
+MAX_PHRASE = 60  # characters: a longer message is no phrase
+NEARLY_AS_GOOD = 0.6  # share of the best score from which another entry is worth offering
+ASSISTANT_TAGS = {"smalltalk"}
+POLITE = frozenset(
+    {"bitte", "danke", "hallo", "hello", "hej", "hey", "hi", "moin", "please", "pls", "plz", "snalla", "tack", "thanks"}
+)
+
+
+class Bands(Struct, frozen=True):
+    """From which confidence it answers, from which it offers, and which score near an emergency is too near.
+
+    The defaults keep precision above .90 when answering, questions from outside included.
+    """
+
+    answer: float = 0.45
+    suggest: float = 0.15
+    near_urgent: float = 0.25
+
+
+class _Asked(Struct, frozen=True):
+    """A message with everything that is needed to answer it."""
+
+    snapshot: Snapshot
+    bands: Bands
+    cleaned: str
+    language: str
+    context: Context
+
+
+class _Found(Struct, frozen=True):
+    """What retrieval found, in which language, and the words it looked at, folded and as spelt."""
+
+    retrieved: Retrieved
+    language: str
+    folded: list[str]
+    spelt: list[str]
+
+    @property
+    def sureness(self) -> tuple[bool, float]:
+        """What to prefer among several: an entry to anything else, then the surer."""
+        best = self.retrieved.best
+        return bool(best) and best[0].target.kind is Kind.ENTRY, self.retrieved.confidence
+
+
+def decide(
+    snapshot: Snapshot, text: str, language: str | None, context: Context, bands: Bands | None = None
+) -> Outcome:
+    """Return what to say to a message.
+
+    Args:
+        text: as the person wrote it; anything at all.
+        language: the thread's, ``None`` at its beginning.
+    """
+    languages = snapshot.clinic.languages
+    stands = supported(language, languages)
+    cleaned = t.clean(text)
+    asked = _Asked(snapshot, bands or Bands(), cleaned, stands or languages[0], context)
+    if finding := snapshot.lexicon.find(cleaned, stands):
+        return _urgent(asked, finding)
+    if chosen := _chosen(asked):
+        return _entry(asked, chosen, _certain(asked, chosen, Band.CHOICE))
+    if named := _named(asked, stands):
+        return named
+    if not t.words(t.fold(cleaned)):
+        return _nothing(asked, Reason.UNREADABLE, None)
+    return _retrieve(asked, spoken(cleaned, language, languages))
+
+
+def _urgent(asked: _Asked, finding: Finding) -> Urgent:
+    snapshot = asked.snapshot
+    language = finding.language if finding.language in snapshot.clinic.languages else asked.language
+    title = snapshot.urgent_texts.titles[finding.category][language]
+    text = snapshot.urgent_texts.text(asked.context.country, finding.category, language)
+    why = Why(
+        f"urgent:{finding.category}", title, snapshot.hash, 1.0, 1.0, None, None, None, finding.words, snapshot.hash,
+        Band.URGENT,
+    )  # fmt: skip
+    return Urgent(text, language, finding.category, why)
+
+
+def _chosen(asked: _Asked) -> Entry | None:
+    """Return the entry of the choice that was tapped, where there still is one."""
+    choice = asked.context.choice or ""
+    entry = asked.snapshot.entries.get(choice.removeprefix(CHOICE_PREFIX)) if choice.startswith(CHOICE_PREFIX) else None
+    return entry if entry and asked.language in entry.answers and asked.language in entry.title else None
+
+
+def _named(asked: _Asked, stands: str | None) -> Outcome | None:
+    """Return what to say to a message that is, as a whole, one that entries name."""
+    if len(asked.cleaned) > MAX_PHRASE:
+        return None
+    languages = asked.snapshot.clinic.languages
+    own = [stands] if stands else []
+    for language in (*own, *(each for each in languages if each != stands)):
+        foreign = language != stands and stands is not None
+        named = _phrase(asked.snapshot.phrases[language], asked.cleaned, foreign=foreign)
+        entries = [asked.snapshot.entries[name] for name in named]
+        if not entries:
+            continue
+        asked = _in(asked, language)
+        if len(entries) > 1:
+            return _suggestions(asked, entries, _certain(asked, entries[0], Band.SUGGEST))
+        return _entry(asked, _agreed(asked, entries[0]), _certain(asked, entries[0], Band.PHRASE))
+    return None
+
+
+def _phrase(phrases: Mapping[str, tuple[str, ...]], cleaned: str, *, foreign: bool) -> tuple[str, ...]:
+    """Return the entries a whole message names, one typo forgiven.
+
+    Args:
+        foreign: whether it is not the thread's language; then short words, which languages share, do not count.
+    """
+    key = t.key(cleaned)
+    for each in dict.fromkeys((key, _without_politeness(key))):
+        if each in phrases and (len(each) >= MIN_TYPO_KEY or not foreign):
+            return phrases[each]
+        if len(each) >= MIN_TYPO_KEY and not foreign:
+            near = [phrase for phrase in phrases if abs(len(phrase) - len(each)) < 2 and one_typo(phrase, each)]
+            if near:
+                return phrases[near[0]]
+    return ()
+
+
+def _without_politeness(key: str) -> str:
+    words = key.split()
+    while len(words) > 1 and words[-1] in POLITE:
+        words.pop()
+    while len(words) > 1 and words[0] in POLITE:
+        words.pop(0)
+    return " ".join(words)
+
+
+def _agreed(asked: _Asked, entry: Entry) -> Entry:
+    """Return what "yes, please" agrees to: the first button of the answer before, where there is one."""
+    before = asked.snapshot.entries.get(asked.context.last_entry or "")
+    if "agree" not in entry.tags or before is None or asked.language not in before.answers:
+        return entry
+    offered = [asked.snapshot.entries.get(button.entry) for button in before.answers[asked.language].buttons]
+    return next((each for each in offered if each and asked.language in each.answers), entry)
+
+
+def _retrieve(asked: _Asked, language: Spoken) -> Outcome:
+    """Return what retrieval leads to, in the message's language, or in another that fits clearly better."""
+    found = _search(asked, language.language)
+    if not _answers(asked, found) and language.second:
+        other = _search(asked, language.second)
+        found = other if _answers(asked, other) else found
+    asked = _in(asked, found.language)
+    best = found.retrieved.best
+    if not best:
+        return _nothing(asked, Reason.LANGUAGE if language.foreign else Reason.NO_MATCH, None)
+    if _near_urgent(asked, found):
+        return _nothing(asked, Reason.MAYBE_URGENT, _why(asked, found, Band.URGENT))
+    if _answers(asked, found):
+        entry = asked.snapshot.entries[best[0].target.name]
+        return _entry(asked, _agreed(asked, entry), _why(asked, found, Band.ANSWER))
+    why = _why(asked, found, Band.NONE)
+    if language.foreign:
+        return _nothing(asked, Reason.LANGUAGE, why)
+    if best[0].target.kind is not Kind.ENTRY or found.retrieved.confidence < asked.bands.suggest:
+        return _nothing(asked, Reason.NO_MATCH, why)
+    if asked.context.misses >= MAX_MISSES:
+        return _nothing(asked, Reason.MISSES, why)
+    return _suggestions(asked, _worth_offering(asked, best), _why(asked, found, Band.SUGGEST))
+
+
+def _search(asked: _Asked, language: str) -> _Found:
+    """Return the surest of what the whole message and each of its sentences are about."""
+    index = asked.snapshot.indexes[language]
+    parts = t.sentences(asked.cleaned)
+    looked_at = [asked.cleaned] if len(parts) < 2 else [asked.cleaned, *parts[:MAX_SENTENCES]]
+    found = []
+    for part in looked_at:
+        folded = t.words(t.fold(part))
+        if folded:
+            found.append(_Found(index.find(folded), language, folded, t.spelt(part)))
+    helpful = [each for each in found if not _is_chat(asked, each)]
+    return max(helpful or found, key=lambda each: each.sureness)
+
+
+def _is_chat(asked: _Asked, found: _Found) -> bool:
+    """Whether it is only small talk, which answers a message but not a question beside it."""
+    best = found.retrieved.best
+    entry = asked.snapshot.entries.get(best[0].target.name) if best and best[0].target.kind is Kind.ENTRY else None
+    return entry is None or bool(ASSISTANT_TAGS & set(entry.tags))
+
+
+def _answers(asked: _Asked, found: _Found) -> bool:
+    best = found.retrieved.best
+    sure = found.retrieved.confidence >= asked.bands.answer
+    return sure and best[0].target.kind is Kind.ENTRY and not _near_urgent(asked, found)
+
+
+def _near_urgent(asked: _Asked, found: _Found) -> bool:
+    """Whether examples of emergencies are the nearest thing, and near enough to mean something."""
+    best = found.retrieved.best
+    return bool(best) and best[0].target.kind is Kind.URGENT and best[0].score >= asked.bands.near_urgent
+
+
+def _worth_offering(asked: _Asked, best: Sequence[Match]) -> list[Entry]:
+    near = [
+        asked.snapshot.entries[match.target.name]
+        for match in best
+        if match.target.kind is Kind.ENTRY and match.score >= best[0].score * NEARLY_AS_GOOD
+    ]
+    return near[:MAX_CHOICES]
+
+
+def _entry(asked: _Asked, entry: Entry, why: Why) -> Answer:
+    said = entry.answers[asked.language]
+    text = said.on(asked.context.channel)
+    if entry.action == "handover":
+        text = _unless_open(asked, text)
+    return Answer(text, asked.language, entry.id, _choices(asked, entry), said.links, entry.action, why)
+
+
+def _choices(asked: _Asked, entry: Entry) -> tuple[Choice, ...]:
+    """Return the entry's buttons, or what is related to it; nothing where a person takes over anyway."""
+    buttons: Iterable[Button] = entry.answers[asked.language].buttons
+    limit = MAX_CHOICES
+    if not buttons and entry.action == "answer":
+        buttons, limit = (Button(name) for name in entry.related), MAX_RELATED
+    offered = (_choice(asked, button) for button in buttons)
+    return tuple(choice for choice in offered if choice)[:limit]
+
+
+def _choice(asked: _Asked, button: Button) -> Choice | None:
+    entry = asked.snapshot.entries.get(button.entry)
+    if entry is None or asked.language not in entry.answers or asked.language not in entry.title:
+        return None
+    return Choice(CHOICE_PREFIX + entry.id, button.label or entry.title[asked.language])
+
+
+def _suggestions(asked: _Asked, entries: Iterable[Entry], why: Why) -> Suggestions:
+    offered = (_choice(asked, Button(entry.id)) for entry in entries)
+    choices = tuple(choice for choice in offered if choice)[:MAX_CHOICES]
+    return Suggestions(asked.snapshot.sentences["suggest"][asked.language], asked.language, choices, why)
+
+
+def _nothing(asked: _Asked, reason: Reason, why: Why | None) -> Nothing:
+    text = asked.snapshot.sentences[reason.value][asked.language]
+    if reason is Reason.MAYBE_URGENT:
+        line = asked.snapshot.urgent_texts.safety_line(asked.context.country, asked.language)
+        text = f"{line} {text}"
+    if reason is not Reason.UNREADABLE:
+        text = _unless_open(asked, text)
+    return Nothing(asked.language, reason, text, why)
+
+
+def _unless_open(asked: _Asked, text: str) -> str:
+    """Return the text, with an honest word about when somebody reads it where nobody is there."""
+    return f"{text} {asked.snapshot.sentences['closed'][asked.language]}" if asked.context.open_now is False else text
+
+
+def _in(asked: _Asked, language: str) -> _Asked:
+    return _Asked(asked.snapshot, asked.bands, asked.cleaned, language, asked.context)
+
+
+def _certain(asked: _Asked, entry: Entry, band: Band) -> Why:
+    """Return the why of an entry that was named or chosen, not searched for."""
+    said = tuple(t.spelt(asked.cleaned)[:4]) if band is not Band.CHOICE else ()
+    return Why(
+        entry.id, entry.title[asked.language], asked.snapshot.versions[entry.id], 1.0, 1.0, None, None, None, said,
+        asked.snapshot.hash, band,
+    )  # fmt: skip
+
+
+def _why(asked: _Asked, found: _Found, band: Band) -> Why:
+    """Return the why of what was searched for; something was found."""
+    first = found.retrieved.best[0]
+    second = next(iter(found.retrieved.best[1:]), None)
+    places = asked.snapshot.indexes[found.language].deciding_words(found.folded, first)
+    return Why(
+        entry=_name(first),
+        title=_title(asked, first),
+        version=asked.snapshot.versions.get(first.target.name, asked.snapshot.hash),
+        score=round(first.score, 3),
+        confidence=round(found.retrieved.confidence, 3),
+        runner_up=_name(second) if second else None,
+        runner_up_title=_title(asked, second) if second else None,
+        runner_up_score=round(second.score, 3) if second else None,
+        words=tuple(found.spelt[place] for place in places if place < len(found.spelt)),
+        snapshot=asked.snapshot.hash,
+        band=band,
+    )
+
+
+def _name(match: Match) -> str:
+    target = match.target
+    return target.name if target.kind is Kind.ENTRY else f"{target.kind.value}:{target.name}"
+
+
+def _title(asked: _Asked, match: Match) -> str:
+    if match.target.kind is Kind.ENTRY:
+        return asked.snapshot.entries[match.target.name].title[asked.language]
+    return match.target.name

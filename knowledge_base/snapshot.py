@@ -1,0 +1,179 @@
+"""A snapshot: everything the engine needs, read, checked and indexed once, and never changed afterwards.
+
+A new one is built beside the one in use and takes its place in one assignment, so an answer is always made from one
+consistent state, and its hash says from which.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+from hashlib import sha256
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta, Struct
+
+from knowledge_base import language
+from knowledge_base import text as t
+from knowledge_base.clinic import Clinic, Language, fill, read_clinic
+from knowledge_base.entries import Entry, Placed, read_entries
+from knowledge_base.index import Kind, LanguageIndex, Target
+from knowledge_base.source import Source
+from knowledge_base.urgent import ELSEWHERE, Lexicon, UrgentFile, UrgentTexts, read_urgent
+
+DEMO = Path(__file__).parent / "content"
+NOT_TOPICS = {"clinic", "sentences", "urgent", "outside"}  # files with a format of their own; all others hold entries
+SENTENCES = ("suggest", "no_match", "misses", "language", "unreadable", "maybe_urgent", "closed")
+
+
+class Outside(Struct, frozen=True, forbid_unknown_fields=True):
+    """A topic that is not the clinic's, and what people say about it."""
+
+    topic: str
+    questions: dict[Language, tuple[Annotated[str, Meta(min_length=1)], ...]]
+
+
+class Content(Struct, frozen=True):
+    """All content files, read and checked one by one, before anything is built from them."""
+
+    clinic: Clinic
+    placed: tuple[Placed, ...]
+    sentences: dict[str, dict[str, str]]
+    outside: tuple[Outside, ...]
+    urgent: UrgentFile
+    urgent_source: Source
+
+
+class Snapshot(Struct, frozen=True, eq=False):
+    """One state of the knowledge base.
+
+    Args:
+        entries: the live ones, by id.
+        indexes: one for each of the clinic's languages.
+        phrases: for each language, which entries a whole message stands for.
+        hash: changes with every word of the content; logged with every answer.
+    """
+
+    clinic: Clinic
+    entries: Mapping[str, Entry]
+    versions: Mapping[str, str]
+    indexes: Mapping[str, LanguageIndex]
+    phrases: Mapping[str, Mapping[str, tuple[str, ...]]]
+    sentences: Mapping[str, Mapping[str, str]]
+    lexicon: Lexicon
+    urgent_texts: UrgentTexts
+    hash: str
+
+
+def read(folder: Path) -> Content:
+    """Return the content of a folder.
+
+    Raises:
+        ContentError: a file is missing or not what it should be; the error says where and what was expected.
+    """
+    clinic = read_clinic(Source(folder / "clinic.yaml"))
+    urgent_source = Source(folder / "urgent.yaml")
+    urgent = read_urgent(urgent_source)
+    numbers = urgent.countries.get(clinic.country, urgent.countries.get(ELSEWHERE))
+    known = numbers.values() if numbers else {}
+    files = [path for path in sorted(folder.glob("*.yaml")) if path.stem not in NOT_TOPICS]
+    placed = [each for path in files for each in read_entries(Source(path), clinic, known)]
+    outside_file = folder / "outside.yaml"
+    outside = Source(outside_file).read(tuple[Outside, ...]) if outside_file.exists() else ()
+    _refuse_contradictions(placed)
+    sentences = _sentences(Source(folder / "sentences.yaml"), clinic, known)
+    return Content(clinic, tuple(placed), sentences, outside, urgent, urgent_source)
+
+
+def build(content: Content, today: date) -> Snapshot:
+    """Return the snapshot of content as it holds on a day.
+
+    Raises:
+        ContentError: the urgent texts lack a language the clinic speaks.
+    """
+    clinic = content.clinic
+    entries = {each.entry.id: each.entry for each in content.placed if each.entry.valid_on(today)}
+    versions = {name: entry.version() for name, entry in entries.items()}
+    spelt_right = frozenset(
+        word
+        for entry in entries.values()
+        for questions in entry.questions.values()
+        for question in questions
+        for word in t.words(t.fold(question))
+    )
+    return Snapshot(
+        clinic=clinic,
+        entries=entries,
+        versions=versions,
+        indexes={each: LanguageIndex(_targets(content, entries.values(), each)) for each in clinic.languages},
+        phrases={each: _phrases(entries.values(), each) for each in clinic.languages},
+        sentences=content.sentences,
+        lexicon=Lexicon(content.urgent.lexicon, list(content.urgent.categories), spelt_right),
+        urgent_texts=UrgentTexts(content.urgent, content.urgent_source, clinic.languages, clinic.country),
+        hash=_hash(content, versions),
+    )
+
+
+def load(folder: Path = DEMO, today: date | None = None) -> Snapshot:
+    """Return the snapshot of a content folder.
+
+    Args:
+        today: the day its entries' dates are compared with; by default the machine's own.
+
+    Raises:
+        ContentError: a file cannot be used; the error says which, where, and what was expected.
+    """
+    language.warm_up()
+    return build(read(folder), today or date.today())  # noqa: DTZ011  validity is a matter of the clinic's calendar
+
+
+def _refuse_contradictions(placed: Sequence[Placed]) -> None:
+    seen: set[str] = set()
+    for each in placed:
+        if each.entry.id in seen:
+            raise each.source.error(f"{each.path}.id", "expected an id that no other entry has")
+        seen.add(each.entry.id)
+        if each.entry.risk == "never-auto" and each.entry.action != "handover":
+            raise each.source.error(f"{each.path}.risk", "expected `action: handover` with `risk: never-auto`")
+
+
+def _sentences(source: Source, clinic: Clinic, numbers: dict[str, str]) -> dict[str, dict[str, str]]:
+    found = source.read(dict[str, dict[str, str]])
+    for name in SENTENCES:
+        for each in clinic.languages:
+            if not found.get(name, {}).get(each):
+                raise source.error(f".{name}" if name in found else "", f"expected the sentence `{name}` in `{each}`")
+    return {
+        name: {
+            each: fill(sentence, clinic.values(each) | numbers, source, f".{name}.{each}")
+            for each, sentence in by_language.items()
+        }
+        for name, by_language in found.items()
+    }
+
+
+def _targets(content: Content, entries: Iterable[Entry], language: str) -> list[Target]:
+    entries = [entry for entry in entries if language in entry.answers and language in entry.title]
+    targets = [Target(entry.id, Kind.ENTRY, entry.questions.get(language, ())) for entry in entries]
+    targets += [Target(entry.id, Kind.NEGATIVE, entry.negatives.get(language, ())) for entry in entries]
+    targets += [Target(each.topic, Kind.OUTSIDE, each.questions.get(language, ())) for each in content.outside]
+    words = content.urgent.lexicon.get(language)
+    targets.append(Target("urgent", Kind.URGENT, words.examples if words else ()))
+    return targets
+
+
+def _phrases(entries: Iterable[Entry], language: str) -> dict[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    for entry in entries:
+        if language not in entry.answers or language not in entry.title:
+            continue
+        for phrase in (*entry.phrases.get(language, ()), entry.title[language]):
+            key = t.key(phrase)
+            if entry.id not in found.get(key, ()):
+                found[key] = (*found.get(key, ()), entry.id)
+    return found
+
+
+def _hash(content: Content, versions: Mapping[str, str]) -> str:
+    whole = (sorted(versions.items()), content.clinic, content.sentences, content.outside, content.urgent)
+    return sha256(msgspec.json.encode(whole, order="deterministic")).hexdigest()[:12]
