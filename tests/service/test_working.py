@@ -32,7 +32,7 @@ class Book:
         self.asked.append(question)
         kind = KINDS.get(question.text, ReplyKind.ANSWER)
         choices = (Choice("a", "A"), Choice("b", "B")) if kind is ReplyKind.SUGGESTIONS else ()
-        return Reply(kind, f"You asked: {question.text}", "en", choices)
+        return Reply(kind, f"You asked: {question.text}", question.language or "en", choices)
 
 
 class Monday:
