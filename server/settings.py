@@ -268,10 +268,10 @@ class Settings:
         2, whole(1, 1_440), "How long a person waits for a colleague before being told so and offered a call-back."
     )
     answer_confidence: float = _floor(
-        0.65, number(0, 1), "How sure the assistant must be to answer; below it, it offers a choice."
+        0.45, number(0, 1), "How sure the assistant must be to answer; below it, it offers a choice."
     )
     suggest_confidence: float = _floor(
-        0.3, number(0, 1), "How sure it must be of an entry to offer it as a choice; below it, it calls a person."
+        0.15, number(0, 1), "How sure it must be of an entry to offer it as a choice; below it, it calls a person."
     )
 
     sweep_seconds: float = _inside(3.0, number(0.05, 60), "How often a process looks for what a lost announcement hid.")
