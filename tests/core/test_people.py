@@ -288,6 +288,8 @@ def test_a_conversation_moves_to_a_thread_that_can_be(to: str) -> None:
 
 
 def test_a_reason_has_at_most_five_hundred_characters() -> None:
+    after(ask(), replace(MOVE, reason="x" * 500), replace(RETURN, reason="x" * 500))
+
     with pytest.raises(BadValue, match="reason"):
         decide(after(ask()), replace(MOVE, reason="x" * 501), NOON)
     with pytest.raises(BadValue, match="reason"):

@@ -12,7 +12,7 @@ from server.core import commands
 from server.core.commands import ASSISTANT, Actor
 from server.core.events import AnyEvent, Posted
 from server.core.model import Rules
-from server.core.ports import Outcome, Row, Store, Stored, Unknown
+from server.core.ports import Lease, Outcome, Row, Store, Stored, Unknown
 from server.service.conversations import Conversations
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -66,6 +66,7 @@ class Unsteady:
 
     def __init__(self, store: Store) -> None:
         self.store = store
+        self.leases: list[Lease] = []
         self.groups: list[list[AnyEvent]] = []
         self.at_once: dict[str, int] = {}
         self.most_at_once = 0
@@ -90,6 +91,11 @@ class Unsteady:
             self._waited = True
             await self.slow_row.wait()
         return await self.store.row(thread)
+
+    async def claim(self, lane: str, holder: str, seconds: float) -> Lease | None:
+        lease = await self.store.claim(lane, holder, seconds)
+        self.leases += [lease] if lease is not None else []
+        return lease
 
     async def append(self, group: Sequence[AnyEvent], encoded: Sequence[object]) -> list[Outcome]:
         self.groups.append(list(group))

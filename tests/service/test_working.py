@@ -12,7 +12,7 @@ from server.core.errors import Unavailable
 from server.core.events import AnyEvent, JoinedWith, PartedFrom, Posted, Released, Woken
 from server.core.model import ASSISTANT_FLOOR, WAITING_FLOOR, Choice, Handover, Role, Rules
 from server.core.owed import kind_of
-from server.core.ports import Due, Lease, Outcome, Store
+from server.core.ports import Due, Outcome, Store
 from server.service.answering import Answering, Question, Reply, ReplyKind
 from server.service.conversations import Conversations
 from server.service.worker import LEASE, Worker
@@ -388,9 +388,8 @@ async def test_a_worker_that_lost_its_lane_stops_and_goes_on_with_the_next(
     crew: Crew, unsteady: Unsteady, store: Store
 ) -> None:
     async def taken_over(group: Sequence[AnyEvent], encoded: Sequence[object]) -> list[Outcome]:
-        (lane,) = {f"answer:{event.thread}" for event in group}
-        while await store.claim(lane, "two", LEASE) is None:  # as if our time had run out meanwhile
-            await store.release(Lease(lane, "one", 1, NOON))
+        await store.release(unsteady.leases[-1])  # as if our time had run out meanwhile
+        assert await store.claim(unsteady.leases[-1].lane, "two", LEASE) is not None
         return await store.append(group, encoded)
 
     await crew.say(post(thread="t1"), post(thread="t2"))
