@@ -1,0 +1,116 @@
+"""`run.py check`: whether what is derived agrees with the log, and what is wrong if not; `--rebuild` mends it.
+
+The log is the truth: its numbers must have no gap, and every inbox row must be what a replay up to the row's own
+number leads to. A row that is merely behind is no fault, since a running server writes rows a moment later.
+"""
+
+import argparse
+import asyncio
+import sys
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from server.core.conversation import replay
+from server.core.errors import OnethreadError
+from server.core.model import ThreadId
+from server.core.ports import Store
+from server.service.inbox import Inbox, read_all
+from server.settings import Settings
+
+PAGE = 1000  # threads at a time
+SHOWN = 20  # threads named one by one; more are only counted
+
+
+@dataclass(slots=True)
+class Findings:
+    """What a walk through the log found, by thread."""
+
+    threads: int = 0
+    events: int = 0
+    broken: list[ThreadId] = field(default_factory=list)  # the log itself has a gap: nothing mends that
+    wrong: list[ThreadId] = field(default_factory=list)  # the row is not what the log leads to
+    behind: list[ThreadId] = field(default_factory=list)
+    rebuilt: int = 0
+
+    @property
+    def fine(self) -> bool:
+        """Whether nothing is left to mend."""
+        return not self.broken and (not self.wrong or self.rebuilt > 0)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Say which arguments it takes."""
+    parser.add_argument("--rebuild", action="store_true", help="make every inbox row and search word anew from the log")
+
+
+def run(args: argparse.Namespace, settings: Settings) -> int:
+    """Walk through the whole log; 0 when all is well, 1 when something is wrong, or cannot be looked at."""
+    from server.app import store_of
+
+    try:
+        findings = asyncio.run(_opened(store_of(settings, exclusive=False), args.rebuild))
+    except OnethreadError as error:
+        print(f"The database cannot be looked at: {error}", file=sys.stderr)
+        return 1
+    print(report(findings))
+    return 0 if findings.fine else 1
+
+
+async def _opened(store: Store, rebuild: bool) -> Findings:
+    await store.open()
+    try:
+        return await walk(store, rebuild=rebuild)
+    finally:
+        await store.close()
+
+
+async def walk(store: Store, *, rebuild: bool) -> Findings:
+    """Compare every thread's row with its log, and make it anew when asked to.
+
+    Raises:
+        Unavailable: the store went away in the middle.
+    """
+    findings = Findings()
+    inbox = Inbox(store, clock=lambda: datetime.now(UTC))
+    after = ""
+    while page := await store.each_thread(after, PAGE):
+        for thread in page:
+            await _look(store, thread, findings)
+            if rebuild and thread not in findings.broken:
+                await inbox.rebuild(thread)
+                findings.rebuilt += 1
+        after = page[-1]
+    return findings
+
+
+async def _look(store: Store, id: ThreadId, findings: Findings) -> None:
+    row = await store.row(id)  # before the log: a row is never ahead of it
+    log = await read_all(store, id)
+    findings.threads += 1
+    findings.events += len(log)
+    if [event.seq for event in log] != list(range(1, len(log) + 1)):
+        findings.broken.append(id)
+    elif row is None or row.thread.seq < len(log):
+        findings.behind.append(id)
+        if row is not None and replay(id, log[: row.thread.seq]) != row.thread:
+            findings.wrong.append(id)
+    elif replay(id, log) != row.thread:
+        findings.wrong.append(id)
+
+
+def report(findings: Findings) -> str:
+    """Return the findings as lines for a person."""
+    lines = [f"{findings.threads} threads, {findings.events} events."]
+    for name, threads, meaning in (
+        ("broken", findings.broken, "their log has a gap: restore a backup"),
+        ("wrong", findings.wrong, "their inbox row is not what the log says: run with --rebuild"),
+        ("behind", findings.behind, "their inbox row is older than the log; a running server catches up by itself"),
+    ):
+        if threads:
+            shown = ", ".join(threads[:SHOWN]) + (", …" if len(threads) > SHOWN else "")
+            lines.append(f"{len(threads)} {name}, {meaning}: {shown}")
+    if findings.rebuilt:
+        lines.append(f"{findings.rebuilt} rows made anew.")
+    if len(lines) == 1:
+        lines.append("Everything agrees with the log.")
+    return "\n".join(lines)
