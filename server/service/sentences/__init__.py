@@ -11,27 +11,20 @@ FALLBACK = "en"
 
 
 @cache
-def _table(language: str) -> dict[str, str]:
-    file = resources.files(__name__) / f"{language}.json"
-    if not file.is_file():
-        return {}
-    table: dict[str, str] = json.loads(file.read_text(encoding="utf-8"))
-    return table
+def _tables() -> dict[str, dict[str, str]]:
+    """Return all tables, read once: what a client calls its language is no reason to look for a file or remember it."""
+    files = [file for file in resources.files(__name__).iterdir() if file.name.endswith(".json")]
+    return {file.name.removesuffix(".json"): json.loads(file.read_text(encoding="utf-8")) for file in files}
 
 
 def languages() -> list[str]:
     """Return the languages that have sentences."""
-    return sorted(
-        file.name.removesuffix(".json") for file in resources.files(__name__).iterdir() if _is_table(file.name)
-    )
-
-
-def _is_table(name: str) -> bool:
-    return name.endswith(".json")
+    return sorted(_tables())
 
 
 def say(key: str, language: str | None, **values: str) -> str:
     """Return the sentence under ``key`` in ``language`` (BCP 47; the region does not matter), or in English."""
+    tables = _tables()
     wanted = (language or FALLBACK).split("-")[0].lower()
-    sentence = _table(wanted if wanted.isalpha() else FALLBACK).get(key) or _table(FALLBACK)[key]
+    sentence = tables.get(wanted, {}).get(key) or tables[FALLBACK][key]
     return sentence.format(**values) if values else sentence

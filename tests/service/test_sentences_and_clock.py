@@ -1,0 +1,65 @@
+"""What the assistant says by itself, in every language; and the clock that everybody shares."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from importlib import resources
+
+import msgspec
+import pytest
+
+from server.service.clock import DatabaseClock
+from server.service.sentences import languages, say
+
+TABLES = {
+    language: msgspec.json.decode((resources.files("server.service.sentences") / f"{language}.json").read_bytes())
+    for language in languages()
+}
+
+
+def test_german_english_and_swedish_are_complete() -> None:
+    assert languages() == ["de", "en", "sv"]
+    for table in TABLES.values():
+        assert set(table) == set(TABLES["en"])
+        assert all(sentence.strip() == sentence != "" for sentence in table.values())
+
+
+def test_every_language_has_the_same_gaps_to_fill() -> None:
+    for key, sentence in TABLES["en"].items():
+        gaps = sorted(re.findall(r"\{(\w*)\}", sentence))
+        assert [sorted(re.findall(r"\{(\w*)\}", table[key])) for table in TABLES.values()] == [gaps] * 3, key
+
+
+def test_no_two_languages_say_the_same() -> None:
+    for key in TABLES["en"]:
+        assert len({table[key] for table in TABLES.values()}) == 3, key
+
+
+@pytest.mark.parametrize("language", ["sv", "sv-SE", "SV", "sv-Latn-FI"])
+def test_the_region_of_a_language_does_not_matter(language: str) -> None:
+    assert say("waited", language) == TABLES["sv"]["waited"]
+
+
+@pytest.mark.parametrize("language", [None, "", "fr", "../de", "de.json", "x" * 10_000, "\0", "-", "__init__"])
+def test_english_stands_in_for_what_is_not_there(language: str | None) -> None:
+    assert say("waited", language) == TABLES["en"]["waited"]
+
+
+def test_what_is_filled_in_is_taken_as_it_is() -> None:
+    assert "{opens}" in say("asked_closed", "en", opens="{opens}")
+
+
+class Ahead:
+    """A database whose clock is an hour ahead."""
+
+    async def now(self) -> datetime:
+        return datetime.now(UTC) + timedelta(hours=1)
+
+
+async def test_the_time_is_the_databases() -> None:
+    clock = DatabaseClock(Ahead())  # type: ignore[arg-type]  # it is asked for the time alone
+    assert abs(clock() - datetime.now(UTC)) < timedelta(minutes=1)
+
+    await clock.measure()
+
+    assert abs(clock() - datetime.now(UTC) - timedelta(hours=1)) < timedelta(minutes=1)
+    assert clock().tzinfo is UTC
