@@ -1,12 +1,37 @@
 """The API's documentation: OpenAPI as JSON, and the same as a plain page that needs no script and loads nothing."""
 
+import tomllib
 from typing import Any
 
 from litestar import Response, get
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.spec import Components, SecurityScheme
 
-from server.web.guards import AnyRequest
-from server.web.pages import Pages
+from server.settings import CHECKOUT
+from server.web.guards import AnyRequest, InPages
 
+DESCRIPTION = """\
+One conversation per patient, whichever way they come. What is said goes over the socket (docs/protocol.md); these are \
+the doors around it.
+
+Visitors show the pass from `POST /api/visits` as a bearer token. Staff sign in with `POST /api/staff/session`, keep \
+its cookie, and send its `csrf` as `X-CSRF-Token` with everything that changes something. Every error is a problem \
+document (RFC 9457) with a `code`."""
+VERSION: str = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+CONFIG = OpenAPIConfig(
+    title="Onethread",
+    version=VERSION,
+    description=DESCRIPTION,
+    components=Components(
+        security_schemes={
+            "pass": SecurityScheme(type="http", scheme="bearer", bearer_format="JWT"),
+            "session": SecurityScheme(type="apiKey", name="onethread", security_scheme_in="cookie"),
+        }
+    ),
+    path="/api/_schema",
+    render_plugins=[],
+    use_handler_docstrings=True,
+)
 METHODS = ("get", "post", "put", "patch", "delete")
 
 
@@ -17,7 +42,7 @@ def openapi_json(request: AnyRequest) -> Response[dict[str, Any]]:
 
 
 @get("/api/docs", include_in_schema=False, sync_to_thread=False)
-def docs_page(request: AnyRequest, pages: Pages) -> Response[str]:
+def docs_page(request: AnyRequest, pages: InPages) -> Response[str]:
     """Return the API's description for people."""
     schema = request.app.openapi_schema.to_schema()
     return pages.page(

@@ -76,6 +76,10 @@ class Files:
         file = self._files.get(name)
         return f"{base}/{name}?v={file.hash}" if file is not None else f"{base}/{name}"
 
+    async def door(self, request: Request) -> Response:
+        """Answer `/static/…`."""
+        return self.answer(request, request.path_params["path"])
+
     def answer(self, request: Request, name: str, *, for_ever: bool | None = None) -> Response:
         """Return the file of this name.
 

@@ -1,7 +1,7 @@
 """What the doors share: one value that `app.py` puts together and hands to each of them."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from server.core.ports import Bus, Store
@@ -16,17 +16,17 @@ from server.web.passes import Passes
 from server.web.sessions import Sessions
 
 
-@dataclass(slots=True)
 class Readiness:
-    """Which parts can do their work; the process is ready when none is missing."""
+    """Whether this process should get visitors, and if not, which part is missing."""
 
-    starting: bool = True
-    draining: bool = False
-    missing: dict[str, Callable[[], bool]] = field(default_factory=dict)
+    def __init__(self, is_open: Callable[[], bool], missing: dict[str, Callable[[], bool]]) -> None:
+        """``is_open``: whether the start is over; ``missing``: of each part, whether it cannot do its work."""
+        self._is_open, self.missing = is_open, missing
+        self.draining = False
 
     def not_ready(self) -> list[str]:
         """Return the names of what is not ready."""
-        said = ["starting"] if self.starting else []
+        said = [] if self._is_open() else ["starting"]
         said += ["draining"] if self.draining else []
         return said + [name for name, is_missing in self.missing.items() if is_missing()]
 
@@ -60,11 +60,3 @@ class House:
     def absolute(self, url: str) -> str:
         """Return an address of ours as another origin can follow it."""
         return self.origin + url if url.startswith("/") else url
-
-    async def epoch(self) -> str:
-        """Return the store's epoch.
-
-        Raises:
-            Unavailable: the store cannot be read.
-        """
-        return await self.store.epoch()

@@ -55,6 +55,16 @@ class Metrics:
         if isinstance(event, Posted):
             self.posts.labels(event.role.value, event.channel.value).inc()
 
+    def answered(self, method: str, status: int, seconds: float) -> None:
+        """Count an answered request."""
+        self.requests.labels(method, str(status)).inc()
+        self.request_seconds.observe(seconds)
+
+    def refresh(self, oldest_due: float, ready: bool) -> None:
+        """Take down what is not counted but looked at."""
+        self.owed.set(oldest_due)
+        self.ready.set(ready)
+
     def show(self) -> bytes:
         """Return all figures as Prometheus reads them."""
         return generate_latest(self.registry)

@@ -56,7 +56,7 @@ class Pages:
             self.render(template, **values),
             status_code=status,
             headers={**said, **(headers or {})},
-            media_type="text/html; charset=utf-8",
+            media_type="text/html",
         )
 
 

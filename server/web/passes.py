@@ -18,12 +18,11 @@ from joserfc.errors import JoseError
 from joserfc.jwk import OctKey
 
 from server.core.errors import Refused
-from server.core.model import StaffId, ThreadId, Value
+from server.core.model import ThreadId, Value
 
 ALGORITHM = "HS256"
 MAX_TOKEN = 2048  # characters: ours have about 350; longer ones are not even looked at
 TICKET_SECONDS = 60  # from asking for a ticket to the `hello` that shows it
-LINK_SECONDS = 15 * 60  # from printing a sign-in link to the click on it
 
 
 class PassExpired(Refused):
@@ -58,14 +57,6 @@ class Ticket(Value, frozen=True):
     """Lets the console session ``session`` open one socket. ``id`` is what may be used only once."""
 
     session: str
-    id: str
-    expires_at: datetime
-
-
-class SignInLink(Value, frozen=True):
-    """Lets whoever sits at this machine sign in once as ``staff``."""
-
-    staff: StaffId
     id: str
     expires_at: datetime
 
@@ -109,7 +100,7 @@ class _Tokens:
 
 
 class Passes:
-    """Makes and reads what opens our sockets: visitors' passes, staff's tickets, and sign-in links."""
+    """Makes and reads what opens our sockets: visitors' passes and staff's tickets."""
 
     def __init__(self, signing_secrets: str | Sequence[str], minutes: int = 15) -> None:
         """Sign with the first of these secrets; believe what any of them signed."""
@@ -117,7 +108,6 @@ class Passes:
         self.seconds = minutes * 60
         self._passes = _Tokens("pass", known)
         self._tickets = _Tokens("ticket", known)
-        self._links = _Tokens("link", known)
 
     def issue(self, thread: ThreadId, site: str, visitor: str, language: str, now: datetime) -> tuple[str, int]:
         """Return a new pass, and for how many seconds it is good."""
@@ -154,21 +144,6 @@ class Passes:
         claims, ends = self._tickets.read(token, now)
         session, id = _texts(claims, "sid", "jti")
         return Ticket(session, id, ends)
-
-    def sign_in_link(self, staff: StaffId, now: datetime) -> str:
-        """Return a token that signs this colleague in once within ``LINK_SECONDS``."""
-        claims = {"sub": staff, "jti": secrets.token_urlsafe(16)}
-        return self._links.make(claims, now + timedelta(seconds=LINK_SECONDS))
-
-    def read_sign_in_link(self, token: str, now: datetime) -> SignInLink:
-        """Return what this sign-in link says; whether it was used before is for the store to say.
-
-        Raises:
-            PassExpired, PassInvalid: as ``read``.
-        """
-        claims, ends = self._links.read(token, now)
-        staff, id = _texts(claims, "sub", "jti")
-        return SignInLink(staff, id, ends)
 
 
 def _texts(claims: dict[str, Any], *names: str) -> list[str]:

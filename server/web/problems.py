@@ -210,6 +210,13 @@ def response_of(error: Exception) -> Response:
     return Response(encode(said), said.status, headers_of(error, said), MEDIA_TYPE)
 
 
+def failed(error: Exception, method: str) -> Response:
+    """Answer for whatever escaped both frameworks."""
+    if not isinstance(error, TooLarge | OnethreadError):
+        log_failure(error, method)
+    return response_of(error)
+
+
 def log_failure(error: BaseException, method: str) -> None:
     """Note a mistake of ours: what it is and where it happened, and never what it was about."""
     log.error("request failed", extra={"method": method}, exc_info=error)

@@ -6,7 +6,8 @@ itself or from the one proxy that was configured. Nothing here looks at `Host`: 
 
 import ipaddress
 import re
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -110,21 +111,41 @@ def _address(text: str) -> Address | None:
     return getattr(known, "ipv4_mapped", None) or known
 
 
+Answered = Callable[[str, int, float], None]
+
+
+def _method(method: str) -> str:
+    """Return a method's name; what is none is one of many that strangers may think of."""
+    return method if method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS") else "other"
+
+
 class TooLarge(Exception):
     """A body is longer than any of ours can be."""
 
 
 class Guarded:
-    """Around all of HTTP: headers on every answer, bodies of bounded length, the widget's origins on what it reads."""
+    """Around all of HTTP: headers on every answer, bodies of bounded length, a note of how it went."""
 
-    def __init__(self, app: ASGIApp, *, https: bool, max_body: int = MAX_BODY, free: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        https: bool,
+        answered: Answered = lambda method, status, seconds: None,
+        failed: Callable[[Exception, str], Response] | None = None,
+        max_body: int = MAX_BODY,
+        free: Sequence[str] = (),
+    ) -> None:
         """Guard ``app``.
 
         Args:
             https: whether browsers reach us by https alone.
+            answered: told of each answer: method, status, seconds.
+            failed: makes the answer when something escapes every handler.
             free: path prefixes that bound their bodies themselves.
         """
         self._app, self._max_body, self._free = app, max_body, tuple(free)
+        self._answered, self._failed = answered, failed
         self._headers = {**ALWAYS, **({"strict-transport-security": HSTS} if https else {})}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -133,15 +154,26 @@ class Guarded:
             await self._app(scope, receive, send)
             return
 
+        start, status = time.perf_counter(), 0
+
         async def guarded_send(message: Message) -> None:
+            nonlocal status
             if message["type"] == "http.response.start":
+                status = message["status"]
                 headers = MutableHeaders(scope=message)
                 for name, value in self._headers.items():
                     headers.setdefault(name, value)
             await send(message)
 
         bounded = scope["path"].startswith(self._free) if self._free else False
-        await self._app(scope, receive if bounded else self._bounded(scope, receive), guarded_send)
+        try:
+            await self._app(scope, receive if bounded else self._bounded(scope, receive), guarded_send)
+        except Exception as error:
+            if status or self._failed is None:  # an answer has begun: nothing can be said any more but a cut
+                raise
+            await self._failed(error, scope["method"])(scope, receive, guarded_send)
+        finally:
+            self._answered(_method(scope["method"]), status, time.perf_counter() - start)
 
     def _bounded(self, scope: Scope, receive: Receive) -> Receive:
         announced = Headers(scope=scope).get("content-length", "")

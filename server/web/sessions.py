@@ -18,9 +18,11 @@ from server.core.identity import Staff, StaffRole, keyed_hash
 from server.core.model import StaffId, Value
 from server.core.ports import Account, Bus, Limit, Session, Store
 from server.web.accounts import folded_login, is_password
-from server.web.passes import LINK_SECONDS, Passes, PassInvalid
+from server.web.passes import Passes, PassExpired, PassInvalid
 from server.web.security import network
 
+LINK_SECONDS = 15 * 60  # from printing a sign-in link to the click on it
+LINKS = "sign-in-links"  # the collection they are kept in
 TOPIC = "session"  # on the bus: sessions that have ended
 LOGIN_TRIES = (30, 900.0)  # wrong or right, of one login, in so many seconds
 PAIR_TRIES = (10, 300.0)  # of one login from one address: a colleague who forgot, not a machine that guesses
@@ -62,6 +64,16 @@ class Ended(Value, frozen=True):
     def covers(self, session: Session) -> bool:
         """Whether ``session`` is among them."""
         return session.id == self.session or (session.staff == self.staff and session.generation < self.generation)
+
+
+class SignInLink(Value, frozen=True):
+    """Whom a one-time link signs in, and until when."""
+
+    staff: StaffId
+    expires_at: datetime
+
+
+_link = msgspec.json.Decoder(SignInLink).decode
 
 
 class SignedIn(Value, frozen=True):
@@ -115,23 +127,34 @@ class Sessions:
             raise SignInRefused
         return await self._begin(account)
 
+    async def link(self, staff: StaffId) -> str:
+        """Return a token that signs this colleague in once.
+
+        Raises:
+            Unavailable: the store is away.
+        """
+        return await new_link(self._store, staff, self._clock())
+
     async def follow_link(self, token: str) -> tuple[str, SignedIn]:
         """Return a new session for a one-time link, and the cookie's value for it.
 
         Raises:
-            PassExpired, PassInvalid: the link is too old, was used, or is none of ours.
+            PassExpired: the link is too old.
+            PassInvalid: it was used, or is none of ours.
         """
-        link = self._passes.read_sign_in_link(token, self._clock())
-        if not await self._store.once(f"link:{link.id}", link.expires_at):
+        id = _id_of(token)
+        kept = await self._store.get(LINKS, id)
+        if kept is None:
             raise PassInvalid
+        link = _link(kept)
+        await self._store.drop(LINKS, id)
+        if link.expires_at <= self._clock():
+            raise PassExpired
         account = await self._store.account(link.staff)
-        if account is None or account.disabled:
+        first = await self._store.once(f"link:{id}", link.expires_at)  # of two who click at the same moment
+        if not first or account is None or account.disabled:
             raise PassInvalid
         return await self._begin(account)
-
-    def link(self, staff: StaffId) -> str:
-        """Return a token that signs this colleague in once, within ``LINK_SECONDS``."""
-        return self._passes.sign_in_link(staff, self._clock())
 
     async def sign_out(self, session: Session) -> None:
         """End this session, also on its open sockets."""
@@ -264,6 +287,26 @@ class Sessions:
         return f"{self.cookie}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}"
 
 
+async def new_link(store: Store, staff: StaffId, now: datetime) -> str:
+    """Return a token that signs this colleague in once, within ``LINK_SECONDS``; the store knows only its hash.
+
+    Raises:
+        Unavailable: the store is away.
+    """
+    for id, kept in (await store.listing(LINKS)).items():
+        if _link(kept).expires_at <= now:
+            await store.drop(LINKS, id)
+    token = secrets.token_urlsafe(18)
+    made = SignInLink(staff, now + timedelta(seconds=LINK_SECONDS))
+    await store.put(LINKS, _id_of(token), msgspec.json.encode(made))
+    return token
+
+
+def ended_payload(account: Account) -> bytes:
+    """Return what the bus is told when every session of this account before its generation is over."""
+    return msgspec.json.encode(Ended(staff=account.id, generation=account.generation))
+
+
 def staff_of(account: Account) -> Staff:
     """Return an account as the doors know it."""
     return Staff(account.id, account.name, StaffRole(account.role))
@@ -271,7 +314,7 @@ def staff_of(account: Account) -> Staff:
 
 def _id_of(cookie: str) -> str:
     """Return under which id a session is stored: whoever reads the store cannot sign in with it."""
-    return hashlib.sha256(cookie.encode()).hexdigest()
+    return hashlib.sha256(cookie.encode(errors="replace")).hexdigest()
 
 
 __all__ = ["LINK_SECONDS", "TOPIC", "Ended", "ForgedRequest", "NotSignedIn", "Sessions", "SignInRefused", "SignedIn"]

@@ -16,7 +16,7 @@ from msgspec import Meta
 
 from server.core.errors import NotAllowed, RateLimited, Refused
 from server.core.identity import Action
-from server.web.guards import AnyRequest, from_our_page, needs
+from server.web.guards import AnyRequest, InHouse, Me, from_our_page, needs
 from server.web.house import House
 from server.web.passes import TICKET_SECONDS
 from server.web.security import client_address, is_this_machine
@@ -77,7 +77,7 @@ def session_shown(me: SignedIn) -> SessionShown:
 
 
 @post("/session", status_code=200, summary="Sign in")
-async def sign_in(request: AnyRequest, data: SignInAsked, house: House) -> Response[SessionShown]:
+async def sign_in(request: AnyRequest, data: SignInAsked, house: InHouse) -> Response[SessionShown]:
     """Begin a session; the answer sets its cookie."""
     from_our_page(request)
     address = client_address(request.scope, house.settings.proxy)
@@ -86,7 +86,7 @@ async def sign_in(request: AnyRequest, data: SignInAsked, house: House) -> Respo
 
 
 @post("/session/link", status_code=200, summary="Sign in with a one-time link")
-async def follow_link(request: AnyRequest, data: LinkAsked, house: House) -> Response[SessionShown]:
+async def follow_link(request: AnyRequest, data: LinkAsked, house: InHouse) -> Response[SessionShown]:
     """Begin a session for the link that a demo server prints; only on the machine it runs on."""
     from_our_page(request)
     only_on_this_machine(request, house)
@@ -95,27 +95,27 @@ async def follow_link(request: AnyRequest, data: LinkAsked, house: House) -> Res
 
 
 @get("/session", summary="Who is signed in", **needs(Action.READ))
-async def show_session(me: SignedIn) -> SessionShown:
+async def show_session(me: Me) -> SessionShown:
     """Return the colleague whose session this is."""
     return session_shown(me)
 
 
 @delete("/session", status_code=204, summary="Sign out", **needs(Action.READ))
-async def sign_out(me: SignedIn, house: House) -> Response[None]:
+async def sign_out(me: Me, house: InHouse) -> Response[None]:
     """End this session, also on its open sockets."""
     await house.sessions.sign_out(me.session)
     return Response(None, status_code=204, headers={"set-cookie": house.sessions.clear_cookie()})
 
 
 @delete("/sessions", status_code=204, summary="Sign out everywhere", **needs(Action.READ))
-async def sign_out_everywhere(me: SignedIn, house: House) -> Response[None]:
+async def sign_out_everywhere(me: Me, house: InHouse) -> Response[None]:
     """End every session of mine, also on open sockets."""
     await house.sessions.sign_out_everywhere(me.staff.id)
     return Response(None, status_code=204, headers={"set-cookie": house.sessions.clear_cookie()})
 
 
 @post("/ticket", status_code=200, summary="A ticket for a socket", **needs(Action.READ))
-async def ticket(me: SignedIn, house: House) -> TicketShown:
+async def ticket(me: Me, house: InHouse) -> TicketShown:
     """Return a ticket to be used once, in `hello` of `/ws/staff`."""
     return TicketShown(house.sessions.ticket(me.session), TICKET_SECONDS)
 
@@ -133,7 +133,7 @@ Form = Annotated[dict[str, Any], Body(media_type=RequestEncodingType.URL_ENCODED
 
 
 @post("/sign-in", status_code=303)
-async def sign_in_form(request: AnyRequest, data: Form, house: House) -> Response[Any]:
+async def sign_in_form(request: AnyRequest, data: Form, house: InHouse) -> Response[Any]:
     """Begin a session and go to where the person wanted to."""
     from_our_page(request)
     wanted = inside(_text(data, "next"))
@@ -146,7 +146,7 @@ async def sign_in_form(request: AnyRequest, data: Form, house: House) -> Respons
 
 
 @post("/enter", status_code=303)
-async def enter_form(request: AnyRequest, data: Form, house: House) -> Response[Any]:
+async def enter_form(request: AnyRequest, data: Form, house: InHouse) -> Response[Any]:
     """Begin a session for a one-time link, posted by the page that the link leads to."""
     from_our_page(request)
     try:
@@ -158,7 +158,7 @@ async def enter_form(request: AnyRequest, data: Form, house: House) -> Response[
 
 
 @post("/sign-out", status_code=303, **needs(Action.READ, form=True))
-async def sign_out_form(data: Form, me: SignedIn, house: House) -> Response[Any]:
+async def sign_out_form(data: Form, me: Me, house: InHouse) -> Response[Any]:
     """End this session, or all of mine when `everywhere` is set."""
     house.sessions.check_csrf(me.session, _text(data, "csrf"))
     if _text(data, "everywhere"):

@@ -10,7 +10,7 @@ import secrets
 from typing import Annotated
 
 import msgspec
-from litestar import Request, delete, post
+from litestar import delete, post
 from msgspec import Meta
 
 from server.core.errors import RateLimited, Refused
@@ -19,6 +19,7 @@ from server.core.model import ThreadId
 from server.core.ports import Limit
 from server.service.clinic import Hours, Site, Words
 from server.service.inbound import Visitor, visitor_address
+from server.web.guards import AnyRequest, InHouse
 from server.web.house import House
 from server.web.passes import Pass, PassInvalid
 from server.web.security import client_address, network
@@ -27,8 +28,6 @@ RANDOM = 32  # characters of a secret that are random: 192 bits
 TAIL = 16  # characters that say it is ours: 80 bits
 MINUTE, HOUR = 60.0, 3600.0  # seconds
 FORGET = "forget"  # on the bus: a visitor whose secret no longer opens anything
-
-AnyRequest = Request[object, object, object]  # type: ignore[type-var]  # Litestar bounds its state; we use none
 
 
 class OriginNotAllowed(Refused):
@@ -207,6 +206,11 @@ class Visits:
         )
 
 
+def forgotten(payload: bytes) -> Visitor:
+    """Return the visitor whom another process has let go."""
+    return msgspec.json.decode(payload, type=Visitor)
+
+
 def _nowhere() -> ThreadId:
     return keyed_hash(secrets.token_bytes(32), "thread", "")
 
@@ -227,14 +231,14 @@ def bearer(request: AnyRequest) -> str:
 
 
 @post("/api/visits", status_code=200, summary="Come in", tags=["visitors"])
-async def begin_visit(request: AnyRequest, data: VisitAsked, house: House) -> VisitGranted:
+async def begin_visit(request: AnyRequest, data: VisitAsked, house: InHouse) -> VisitGranted:
     """Return a pass for a conversation, and the secret that leads back to it. Writes nothing."""
     address = client_address(request.scope, house.settings.proxy)
     return await Visits(house).begin(data, request.headers.get("origin"), address)
 
 
 @delete("/api/visits", summary="End and forget here", tags=["visitors"])
-async def end_visit(request: AnyRequest, house: House) -> None:
+async def end_visit(request: AnyRequest, house: InHouse) -> None:
     """Let the visitor's secret open nothing from now on. Needs the pass as bearer token."""
     a_pass = house.passes.read(bearer(request), house.clock())
     check_origin(house, a_pass, request.headers.get("origin"))

@@ -1,0 +1,237 @@
+"""The whole house on one screen: settings, then the store, the service, and every door.
+
+Starlette is outside and carries bytes: sockets, files, health. Litestar is mounted in it at `/` and carries typed data:
+the JSON API and the pages; its lifespan is entered inside Starlette's. Only this file knows which database is in use.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import cast
+
+from litestar import Litestar
+from litestar.datastructures import State
+from litestar.di import Provide
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.routing import Mount, Route
+from starlette.types import ASGIApp
+
+from knowledge_base.source import Source
+from server import demo_staff
+from server.core.ports import Bus, Store
+from server.engine import Engine
+from server.knowing import Knowing
+from server.service.answering import Knowledge
+from server.service.clinic import Clinic, read_clinic
+from server.settings import CHECKOUT, Settings, WrongSettings
+from server.web import api, demo, docs, health, history, problems, signing_in, visits
+from server.web.accounts import Accounts
+from server.web.files import Files, Widget
+from server.web.guards import provide_house, provide_me
+from server.web.house import House, Readiness
+from server.web.metrics import Metrics, metrics_door, timed_store
+from server.web.pages import STATIC, Pages
+from server.web.passes import Passes, derived_key
+from server.web.security import Guarded, WidgetOrigins
+from server.web.sessions import TOPIC as SESSION_ENDED
+from server.web.sessions import Sessions
+from server.web.strict import StrictRequest
+
+DEMO = CHECKOUT / "knowledge_base" / "content"
+WIDGET = CHECKOUT / "widget" / "dist"
+WIDGET_PATHS = r"/api/visits|/api/threads/[^/]+/events"  # what the widget asks for from other origins
+
+
+def create_app(settings: Settings, port: int | None = None) -> Starlette:
+    """Return the application; nothing is opened before its lifespan begins.
+
+    Args:
+        port: the one really listened on, where the setting says any.
+
+    Raises:
+        WrongSettings: there is no clinic to serve.
+        ContentError: its files cannot be used; with file and line.
+    """
+    metrics = Metrics()
+    engine = create_engine(settings, metrics, port)
+    house = _house(engine, metrics, port)
+    pages = Pages(house.origin, static := Files(STATIC))
+    widget, litestar = Widget(WIDGET), _litestar(house, pages)
+
+    def look() -> None:
+        metrics.refresh(engine.worker.oldest_due, ready=not house.readiness.not_ready())
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        async with engine.running(work=settings.worker), litestar.lifespan():
+            yield
+
+    app = Starlette(
+        routes=[
+            Route("/health/live", health.live),
+            Route("/health/ready", health.ready_door(house.readiness)),
+            Route("/metrics", metrics_door(metrics, look, settings.proxy)),
+            Route("/widget/{path:path}", widget.answer),
+            Route("/static/{path:path}", static.door),
+            Mount("/", cast("ASGIApp", litestar)),  # two spellings of the same protocol
+        ],
+        middleware=[
+            Middleware(
+                Guarded,
+                https=house.origin.startswith("https:"),
+                answered=metrics.answered,
+                failed=problems.failed,
+            ),
+            Middleware(WidgetOrigins, origins=house.clinic.origins, paths=WIDGET_PATHS, methods="GET, POST, DELETE"),
+        ],
+        exception_handlers={HTTPException: problems.starlette_problem},
+        lifespan=lifespan,
+    )
+    app.state.house, app.state.engine = house, engine
+    return app
+
+
+async def drain(app: Starlette) -> None:
+    """Send everybody away: no new visitors, and time for those who are here to come back elsewhere."""
+    house: House = app.state.house
+    house.readiness.draining = True
+
+
+def _litestar(house: House, pages: Pages) -> Litestar:
+    """Return the typed part: every route of the API and every page."""
+    return Litestar(
+        route_handlers=[
+            visits.begin_visit,
+            visits.end_visit,
+            history.history,
+            signing_in.staff_session,
+            signing_in.console_forms,
+            api.staff_api,
+            docs.openapi_json,
+            docs.docs_page,
+            demo.first_page,
+            demo.demo_page,
+            demo.privacy_page,
+        ],
+        dependencies={
+            "house": Provide(provide_house, sync_to_thread=False),
+            "me": Provide(provide_me, sync_to_thread=False),
+            "pages": Provide(lambda: pages, sync_to_thread=False),
+        },
+        state=State({"house": house, "pages": pages}),
+        request_class=StrictRequest,
+        exception_handlers={Exception: problems.litestar_problem},
+        openapi_config=docs.CONFIG,
+        request_max_body_size=None,  # bounded further out, for everything alike
+        logging_config=None,
+    )
+
+
+def create_engine(settings: Settings, metrics: Metrics, port: int | None = None) -> Engine:
+    """Return what runs behind the doors.
+
+    Raises:
+        WrongSettings, ContentError: as ``create_app``.
+    """
+    clinic = _clinic(settings, own_origins(settings, port))
+    engine = Engine(settings, timed_store(store_of(settings), metrics), bus_of(settings), clinic, _knowledge(settings))
+    engine.conversations.observers.append(metrics.stored)
+    engine.started.append(partial(demo_staff.let_in if settings.demo else demo_staff.send_away, engine.store))
+    return engine
+
+
+def _house(engine: Engine, metrics: Metrics, port: int | None) -> House:
+    """Return what the doors share."""
+    settings, store = engine.settings, engine.store
+    signing_key, origin = settings.signing_key(), settings.origin(port)
+    passes, secret = Passes(signing_key, settings.pass_minutes), derived_key(signing_key, "hash")
+    sessions = Sessions(
+        store,
+        passes,
+        engine.bus,
+        secret=secret,
+        clock=engine.clock,
+        hours=settings.session_hours,
+        secure=origin.startswith("https:"),
+    )
+    engine.hub.on(SESSION_ENDED, sessions.heard)
+    engine.hub.on(visits.FORGET, lambda payload: engine.inbound.forget(visits.forgotten(payload)))
+    readiness = Readiness(lambda: engine.open, {"store": lambda: not engine.available})
+    return House(
+        settings,
+        engine.clinic,
+        store,
+        engine.bus,
+        engine.conversations,
+        engine.inbound,
+        engine.inbox,
+        passes,
+        sessions,
+        Accounts(store),
+        metrics,
+        readiness,
+        engine.clock,
+        secret,
+        origin,
+        own_origins(settings, port),
+    )
+
+
+def own_origins(settings: Settings, port: int | None = None) -> frozenset[str]:
+    """Return how browsers may call us: the public address, and where nobody else can reach us every name we have."""
+    names = ("127.0.0.1", "localhost", "[::1]") if settings.only_this_machine and settings.public_url is None else ()
+    number = settings.port if port is None else port
+    return frozenset({settings.origin(port), *(f"http://{name}:{number}" for name in names)})
+
+
+def store_of(settings: Settings, *, exclusive: bool = True) -> Store:
+    """Return the database that was chosen; the other one's driver is not even loaded.
+
+    Args:
+        exclusive: whether to serve from it. Commands that only look or change something small work beside a server.
+    """
+    if settings.mongodb_uri is not None:
+        from server.store.mongo import MongoStore
+
+        return MongoStore(settings.mongodb_uri, settings.mongodb_database)
+    from server.store.sqlite import SqliteStore
+
+    settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return SqliteStore(settings.data / "onethread.db", exclusive=exclusive)
+
+
+def bus_of(settings: Settings) -> Bus:
+    """Return what joins this process to others, if there are any."""
+    if settings.redis_url is not None:
+        from server.live.redis import RedisBus
+
+        return RedisBus(settings.redis_url, namespace=settings.mongodb_database)
+    from server.live.local import LocalBus
+
+    return LocalBus()
+
+
+def _content(settings: Settings) -> Path:
+    """Return the folder of the clinic's own content, or of the demo clinic's."""
+    own = settings.data / "clinic.yaml"
+    if own.exists():
+        return settings.data
+    if settings.demo:
+        return DEMO
+    example = "knowledge_base/content/clinic.yaml is an example"
+    raise WrongSettings([f"ONETHREAD_DATA: expected `clinic.yaml` in {settings.data}; {example}."])
+
+
+def _clinic(settings: Settings, own: frozenset[str]) -> Clinic:
+    return read_clinic(Source(_content(settings) / "clinic.yaml"), own)
+
+
+def _knowledge(settings: Settings) -> Knowledge:
+    from knowledge_base import Bands, KnowledgeBase, load
+
+    snapshot = load(_content(settings))
+    bands = Bands(answer=settings.answer_confidence, suggest=settings.suggest_confidence)
+    return Knowing(KnowledgeBase(snapshot, bands), snapshot.clinic.country)

@@ -1,0 +1,139 @@
+"""What runs behind the doors: the store, the service, and the tasks that keep it going. `serve` and `worker` share it.
+
+Nothing is opened by making one. A database that is away at the start is waited for in the background, so that the
+process answers (`/health/ready` says what is missing) and goes on by itself; one that can never be used ends it.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import secrets
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from datetime import timedelta
+from typing import Any
+
+from server.core.errors import Unavailable
+from server.core.ports import Bus, Store
+from server.live.hub import Hub
+from server.service.answering import Answering, Knowledge
+from server.service.clinic import Clinic, CurrentRules
+from server.service.clock import DatabaseClock
+from server.service.conversations import Conversations
+from server.service.inbound import Inbound
+from server.service.inbox import Inbox
+from server.service.journal import Journal
+from server.service.worker import Worker
+from server.settings import Settings
+
+RETRY = 1.0  # seconds between tries to open a store that is away
+
+log = logging.getLogger("onethread.engine")
+
+
+class Engine:
+    """The service on its store, and its tasks."""
+
+    def __init__(self, settings: Settings, store: Store, bus: Bus, clinic: Clinic, knowledge: Knowledge) -> None:
+        self.settings, self.store, self.bus, self.clinic = settings, store, bus, clinic
+        self.clock = DatabaseClock(store)
+        self.rules = CurrentRules(
+            clinic,
+            clock=self.clock,
+            floor_idle_open=timedelta(minutes=settings.floor_idle_open_minutes),
+            floor_idle_closed=timedelta(minutes=settings.floor_idle_closed_minutes),
+            waiting=timedelta(minutes=settings.waiting_minutes),
+            max_text=settings.text_characters,
+        )
+        journal = Journal(store, group_events=settings.group_events, group_bytes=settings.group_bytes)
+        self.conversations = Conversations(
+            store, self.rules, clock=self.clock, journal=journal, cached_threads=settings.cached_threads
+        )
+        keep = timedelta(days=settings.visitor_days)
+        self.inbound = Inbound(store, self.conversations, clock=self.clock, keep=keep)
+        self.hub = Hub(store, self.conversations, bus, sweep_seconds=settings.sweep_seconds)
+        self.conversations.doorbell = self.hub
+        self.inbox = Inbox(store, clock=self.clock, announce=self.hub.announce_inbox)
+        answering = Answering(store, self.conversations, knowledge, clinic, rules=self.rules, clock=self.clock)
+        name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+        self.worker = Worker(store, self.conversations, answering, name=name, clock=self.clock)
+        self.conversations.observers.append(self.inbox.touch)
+        self.started: list[Callable[[], Awaitable[None]]] = []  # once, when the store has been opened
+        self.open = False
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @contextlib.asynccontextmanager
+    async def running(self, *, work: bool) -> AsyncIterator[None]:
+        """Run; ``work``: also do what conversations owe.
+
+        Raises:
+            whatever the store raises that waiting does not mend.
+        """
+        if work:
+            self.conversations.observers.append(self.worker.touch)
+        try:
+            try:
+                await self._open(work)
+            except Unavailable:
+                log.warning("the store is away; waiting for it")
+                self._start(self._open_later(work))
+            yield
+        finally:
+            await self._stop(work)
+
+    @property
+    def available(self) -> bool:
+        """Whether the store has been opened, and answered when it was last written to."""
+        return self.open and self.conversations.available
+
+    async def _open(self, work: bool) -> None:
+        await self.store.open()
+        await self.clock.measure()
+        await self.hub.start()
+        for started in self.started:
+            await started()
+        self._start(self.clock.run())
+        self._start(self.inbox.run())
+        self._start(self._repair())
+        if work:
+            self._start(self.worker.run())
+        self.open = True
+
+    async def _open_later(self, work: bool) -> None:
+        while not self.open:
+            await asyncio.sleep(RETRY)
+            with contextlib.suppress(Unavailable):
+                await self._open(work)
+        log.info("the store is there")
+
+    async def _repair(self) -> None:
+        """Bring the rows of recent threads up to the log: whoever ran before may not have come to it."""
+        with contextlib.suppress(Unavailable):
+            behind = await self.inbox.repair_recent()
+            if behind:
+                log.info("inbox rows were behind", extra={"rows": behind})
+
+    async def _stop(self, work: bool) -> None:
+        """Finish what has begun, in the order in which one thing leads to another."""
+        if work:
+            await self.worker.stop()
+        await self.conversations.stop()
+        with contextlib.suppress(Unavailable):
+            await self.inbox.flush()
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        await self.hub.stop()
+        await self.store.close()
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: "asyncio.Task[None]") -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("a task has ended", exc_info=error)
