@@ -1,12 +1,12 @@
 """What is true of the clinic and stands in many answers: hours, days, numbers. Changed here, it changes everywhere.
 
-`content/clinic.yaml` keeps hours as data, so that the same lines are read out to a caller, shown in the widget's
-header and used to tell whether anybody is there now. Answers name them in braces: `{opening_hours}`.
+`clinic.yaml` keeps hours as data, so that the same lines are read out to a caller, shown on the website and used by
+whoever needs to know whether anybody is there. Answers name them in braces: `{opening_hours}`.
 """
 
 import re
 from collections.abc import Mapping
-from datetime import date, datetime, time
+from datetime import date, time
 from itertools import groupby
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
@@ -72,7 +72,7 @@ class Clinic(Struct, frozen=True, forbid_unknown_fields=True):
         languages: those it has answers in; the first is spoken when nothing else is known.
         hours: named week plans, ``{mon: "08:00-12:00, 14:00-18:00"}``; ``opening_hours`` is the clinic's own.
         days: named lists of weekdays, for people who are there on some of them.
-        closed: dates on which nobody is there.
+        closed: dates on which nobody is there; not ours to use, like ``website``, which the website reads.
         facts: everything else that stands in braces, the same in every language or one text for each.
         website: what the chat on the website says and where it may stand; whoever serves it reads this part.
     """
@@ -86,14 +86,7 @@ class Clinic(Struct, frozen=True, forbid_unknown_fields=True):
     closed: tuple[date, ...] = ()
     facts: dict[str, str | dict[str, str]] = field(default_factory=dict)
     website: dict[str, Any] = field(default_factory=dict)
-
-    def open_at(self, moment: datetime) -> bool:
-        """Return whether the clinic is open at an aware moment, by ``opening_hours`` and ``closed``."""
-        local = moment.astimezone(ZoneInfo(self.timezone))
-        if local.date() in self.closed:
-            return False
-        plan = self.hours.get("opening_hours", {}).get(WEEKDAYS[local.weekday()], "")
-        return any(start <= local.time() < end for start, end in spans(plan))
+    website: dict[str, Any] = field(default_factory=dict)
 
     def values(self, language: str) -> dict[str, str]:
         """Return what each placeholder stands for in ``language``."""

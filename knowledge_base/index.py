@@ -24,7 +24,7 @@ from knowledge_base import text as t
 Floats = NDArray[np.float64]
 Whole = NDArray[np.intp]
 
-MAX_FITTED = 400  # questions a fit looks at: it has three numbers to find, and start-up has half a second
+MAX_FITTED = 200  # questions a fit looks at: it has three numbers to find, and start-up has half a second
 UNASKED = 0.35  # weight of a question whose entry is missing: about one message in four is about something unforeseen
 FLOOR = 0.5  # rarity of an n-gram that every entry has; at 0 the short common words would not count at all
 FEW = 40  # questions below which a fit is a guess and the figures measured elsewhere are used
@@ -126,6 +126,15 @@ class LanguageIndex:
             return Retrieved((), 0.0)
         second = best[1].score if len(best) > 1 else 0.0
         return Retrieved(tuple(best), confidence(self.fit, best[0].score, best[0].score - second))
+
+    def likeness(self, folded: list[str]) -> list[tuple[Target, str, float]]:
+        """Return every question there is with its target and its cosine to a message, as folded words."""
+        vector = self._vector(t.grams(folded))
+        if not len(vector.numbers):
+            return []
+        questions = ((target, question) for target in self.targets for question in target.questions)
+        cosines = self._cosines(vector).tolist()
+        return [(target, question, cosine) for (target, question), cosine in zip(questions, cosines, strict=True)]
 
     def deciding_words(self, folded: list[str], match: Match, limit: int = 4) -> list[int]:
         """Return which of the message's words, by position and best first, made it look like ``match``."""

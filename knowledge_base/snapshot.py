@@ -123,8 +123,9 @@ def load(folder: Path = DEMO, today: date | None = None) -> Snapshot:
     Raises:
         ContentError: a file cannot be used; the error says which, where, and what was expected.
     """
+    snapshot = build(read(folder), today or date.today())  # noqa: DTZ011  validity is a matter of the clinic's calendar
     language.warm_up()
-    return build(read(folder), today or date.today())  # noqa: DTZ011  validity is a matter of the clinic's calendar
+    return snapshot
 
 
 def _refuse_contradictions(placed: Sequence[Placed]) -> None:
