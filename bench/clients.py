@@ -247,7 +247,7 @@ class OnethreadClient(Counting):
         """Open a console session, once."""
         if self.csrf:
             return
-        answer = await self.http.post("/api/staff/sign-in", json={"login": self.login, "password": self.password})
+        answer = await self.http.post("/api/staff/session", json={"login": self.login, "password": self.password})
         answer.raise_for_status()
         self.csrf = answer.json()["csrf"]
 

@@ -141,6 +141,8 @@ class Client:
                 self._refused(frame)
             case "later":
                 self._put_off(frame)
+            case _:  # typing, presence, drain ...: for whoever shows them
+                pass
         self._on_frame(frame)
         return self._next() if frame["t"] != "later" else []
 
