@@ -48,6 +48,14 @@ class BadFrame(Refused):
         self.key = key
 
 
+class NoUuid(BadKey):
+    """The ``key`` of a frame is not one that a client may make."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__()
+        self.key = key
+
+
 # From the client -----------------------------------------------------------------------------------------------------
 
 Seq = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
@@ -229,7 +237,7 @@ def decode_visitor(data: str | bytes) -> VisitorFrame:
 
     Raises:
         BadFrame: it is no such frame.
-        BadKey: its key is not a UUID.
+        NoUuid: its key is not one.
     """
     frame: VisitorFrame = _decode(_visitor_frame, data)
     if isinstance(frame, Post):
@@ -242,7 +250,7 @@ def decode_staff(data: str | bytes) -> StaffFrame:
 
     Raises:
         BadFrame: it is no such frame.
-        BadKey: its key is not a UUID.
+        NoUuid: its key is not one.
     """
     frame: StaffFrame = _decode(_staff_frame, data)
     if isinstance(frame, StaffCommand):
@@ -254,12 +262,10 @@ def check_key(key: str) -> None:
     """Return when ``key`` is one that a client may make: a UUID, so that it never meets a name of ours.
 
     Raises:
-        BadKey: it is not; it carries the key.
+        NoUuid: it is not.
     """
     if _UUID.fullmatch(key) is None:
-        error = BadKey()
-        error.key = key  # type: ignore[attr-defined]  # so that the answer can say which one
-        raise error
+        raise NoUuid(key)
 
 
 def _speaks(data: str | bytes) -> bool:

@@ -1,0 +1,161 @@
+"""The way out of one socket: in order, bounded, and never waited for by anybody but its own writer.
+
+What is pushed goes straight to the connection while that has room. For a reader who is slow it waits here, and a task
+of this line sends it; too much of it, or a write that does not end, and the line is dropped: its client comes back and
+resumes from the log.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+
+from starlette.types import Send
+
+from server.web.wire import Wire
+
+TOO_SLOW = 4008  # close code: come back at once, and resume
+
+
+class Room:
+    """How much may wait for a slow reader, and who is told about lines that wait."""
+
+    __slots__ = ("bytes", "events", "writing")
+
+    def __init__(self, events: int, bytes: int) -> None:
+        self.events, self.bytes = events, bytes
+        self.writing: set[Line] = set()
+
+
+class Line:
+    """One connection's way out."""
+
+    __slots__ = (
+        "_bytes",
+        "_closing",
+        "_gone",
+        "_queue",
+        "_room",
+        "_send",
+        "_time",
+        "_wire",
+        "_writer",
+        "check_at",
+        "drained",
+        "ends_at",
+        "heard_at",
+        "write_began",
+    )
+
+    def __init__(self, send: Send, wire: Wire | None, room: Room, time: Callable[[], float]) -> None:
+        """Write to ``wire`` if there is one, else by ``send``.
+
+        Args:
+            time: the loop's clock, in seconds.
+        """
+        self._send, self._wire, self._room, self._time = send, wire, room, time
+        self._queue: deque[bytes] | None = None
+        self._bytes = 0
+        self._writer: asyncio.Task[None] | None = None
+        self._closing: tuple[int, str] | None = None
+        self._gone = False
+        self.drained: Callable[[], None] | None = None
+        self.write_began = 0.0  # when the write that is under way began
+        self.heard_at = time()
+        self.check_at = self.ends_at = float("inf")  # when to look after it, and when its pass ends
+
+    @property
+    def idle(self) -> bool:
+        """Whether everything that was pushed has been sent."""
+        return self._writer is None
+
+    @property
+    def full(self) -> bool:
+        """Whether half of what may wait is waiting."""
+        waits = self._queue
+        return waits is not None and (len(waits) * 2 >= self._room.events or self._bytes * 2 >= self._room.bytes)
+
+    @property
+    def closing(self) -> bool:
+        """Whether it has been hung up, by whichever side."""
+        return self._gone or self._closing is not None
+
+    def push(self, frame: bytes) -> None:
+        """Send this, at once if that can be done; never waits."""
+        if self._closing is not None or self._gone:
+            return
+        if self._writer is None and self._wire is not None and self._wire.write_text(frame):
+            return
+        self._wait_in_line(frame)
+
+    def _wait_in_line(self, frame: bytes) -> None:
+        waits = self._queue
+        if waits is None:
+            waits = self._queue = deque()
+        if len(waits) >= self._room.events or self._bytes + len(frame) > self._room.bytes:
+            self.drop(TOO_SLOW)
+            return
+        waits.append(frame)
+        self._bytes += len(frame)
+        self._start_writer()
+
+    def lives(self, seconds: float) -> None:
+        """The pass is good for so long from now on."""
+        self.ends_at = self._time() + seconds
+        self.check_at = min(self.check_at, self.ends_at)
+
+    def hang_up(self, code: int, reason: str = "") -> None:
+        """Send what waits, then close."""
+        if not self.closing:
+            self._closing = (code, reason)
+            self._start_writer()
+
+    def drop(self, code: int, reason: str = "") -> None:
+        """Close now; what waits is lost, and read again from the log by whoever comes back."""
+        if self._gone:
+            return
+        self._closing = (code, reason)
+        self._queue, self._bytes = None, 0
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            writer.cancel()
+        self._start_writer()
+
+    def gone(self) -> None:
+        """The connection has ended: nothing more can be said."""
+        self._gone = True
+        self._queue, self._bytes = None, 0
+        if self._writer is not None:
+            self._writer.cancel()
+
+    async def finished(self) -> None:
+        """Return when nothing is being written any more."""
+        if self._writer is not None:
+            await asyncio.wait([self._writer])
+
+    def _start_writer(self) -> None:
+        if self._writer is None:
+            self._writer = asyncio.get_running_loop().create_task(self._write())
+            self.write_began = self._time()
+            self._room.writing.add(self)
+
+    async def _write(self) -> None:
+        """Send what waits, then what is said last, if it is time for that."""
+        me = asyncio.current_task()
+        try:
+            while waits := self._queue:
+                frame = waits.popleft()
+                self._bytes -= len(frame)
+                self.write_began = self._time()
+                await self._send({"type": "websocket.send", "text": frame.decode()})
+            if self._closing is not None:
+                code, reason = self._closing
+                await self._send({"type": "websocket.close", "code": code, "reason": reason})
+        except (OSError, RuntimeError):  # the connection is gone; RuntimeError: the server below has closed it already
+            self._gone = True
+        finally:
+            if self._writer is me:
+                self._writer = None
+                self._queue, self._bytes = None, 0
+                self._room.writing.discard(self)
+        if self._writer is None and not self.closing and self.drained is not None:
+            self.drained()

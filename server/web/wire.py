@@ -1,0 +1,174 @@
+"""The WebSocket protocol class that uvicorn is given: its own, with three differences.
+
+- A line writes straight to the transport while that has room. No coroutine, no task, no frame object for a message that
+  goes out as it is; only a reader who is slow gets a task that waits for it.
+- Reading is not stopped and started again for every message, only when several wait.
+- What never reaches the application (pings, pongs, fragments) is counted as well, large chunks are parsed in slices so
+  that a flood of tiny frames holds nobody up, and a close never waits for a reader who has stopped reading.
+"""
+
+import math
+from typing import Any, cast
+
+from uvicorn._types import ASGIReceiveEvent, ASGISendEvent
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import Frame
+
+from server.web.budget import Allowed, Budget
+
+EXTENSION = "onethread.wire"  # in the scope's extensions: this very object
+SLICE = 2048  # bytes parsed at once: some 340 of the smallest frames, two milliseconds
+MANY = 16  # messages waiting for the application at which reading stops
+FEW = 4  # messages waiting at which it goes on
+PATIENCE = 2.0  # seconds for a client to answer our close before the connection is cut
+TOO_FAST = 4029  # close code: the client waits the seconds in the reason
+
+CONTROL = Allowed(bytes=262_144, bytes_per_second=65_536, frames_per_second=50)
+
+
+class Wire(WebSocketsSansIOProtocol):
+    """One connection."""
+
+    control = CONTROL  # pings, pongs and fragments, which the application never sees
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._held = b""  # received, and not yet parsed
+        self._spent: Budget | None = None
+
+    # writing
+
+    def write_text(self, payload: bytes) -> bool:
+        """Send a text message at once; ``False`` if the connection has no room, or is closing."""
+        if not self.writable.is_set() or self.close_sent or self.disconnected or self.transport.is_closing():
+            return False
+        size = len(payload)
+        if size < 126:
+            head = bytes((0x81, size))
+        elif size < 65536:
+            head = bytes((0x81, 126, size >> 8, size & 255))
+        else:
+            head = b"\x81\x7f" + size.to_bytes(8, "big")
+        self.transport.write(head + payload)
+        return True
+
+    async def send(self, message: ASGISendEvent) -> None:
+        """As uvicorn's, but a close is never kept waiting by a reader who has stopped reading."""
+        if message["type"] != "websocket.close" or not self.handshake_complete:
+            await super().send(message)
+            return
+        self.writable.set()
+        await super().send(message)
+        if self.close_timer is not None:
+            self.close_timer.cancel()
+            self.close_timer = self.loop.call_later(PATIENCE, self.transport.abort)
+            if self._held or message.get("code") == TOO_FAST:  # what such a client still says is not even read
+                self._held = b""
+                self.transport.pause_reading()
+
+    # reading
+
+    def handle_connect(self, event: Any) -> None:
+        """As uvicorn's, and let the application find us."""
+        super().handle_connect(event)
+        if self.response.status_code == 101:
+            cast("dict[str, Any]", self.scope["extensions"])[EXTENSION] = self
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """As uvicorn's."""
+        self._held = b""
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what came, in slices, until enough waits for the application."""
+        if self._held:
+            self._held += data
+        elif len(data) <= SLICE:
+            super().data_received(data)
+        else:
+            self._parse(data)
+
+    def _parse(self, data: bytes) -> None:
+        at = 0
+        while at < len(data) and not (self.close_sent or self.disconnected):
+            if self.queue.qsize() >= MANY:
+                self._held = data[at:]
+                self._stop_reading()
+                return
+            super().data_received(data[at : at + SLICE])
+            at += SLICE
+
+    def _stop_reading(self) -> None:
+        if not self.read_paused and not self.transport.is_closing():
+            self.read_paused = True
+            self.transport.pause_reading()
+
+    async def receive(self) -> ASGIReceiveEvent:
+        """Return the next message; reading goes on when few are left."""
+        message = await self.queue.get()
+        if self.read_paused and self.queue.qsize() <= FEW:
+            held, self._held = self._held, b""
+            if held:
+                self._parse(held)
+            if not self._held and self.queue.qsize() < MANY and not self.transport.is_closing():
+                self.read_paused = False
+                self.transport.resume_reading()
+        return message
+
+    def send_receive_event_to_app(self) -> None:
+        """Hand a whole message to the application, and go on reading unless many wait."""
+        data = self.frames[0] if len(self.frames) == 1 else b"".join(self.frames)
+        self.frames = []
+        if self.close_sent:
+            return
+        if self.curr_msg_data_type == "bytes":
+            self.queue.put_nowait({"type": "websocket.receive", "bytes": data})
+        else:
+            try:
+                self.queue.put_nowait({"type": "websocket.receive", "text": data.decode()})
+            except UnicodeDecodeError:
+                self.conn.send_close(1007)
+                self.handle_parser_exception()
+                return
+        if self.queue.qsize() >= MANY:
+            self._stop_reading()
+
+    def handle_cont(self, event: Frame) -> None:
+        """Take a fragment, unless there are too many."""
+        if self._in_measure(len(event.data)):
+            super().handle_cont(event)
+
+    def handle_ping(self) -> None:
+        """Answer a ping, unless there are too many."""
+        if self._in_measure(0):
+            super().handle_ping()
+
+    def handle_pong(self, event: Frame) -> None:
+        """Take a pong, unless there are too many."""
+        if self._in_measure(0):
+            super().handle_pong(event)
+
+    def _in_measure(self, size: int) -> bool:
+        """Count what the application never sees; too much of it ends the connection."""
+        if self.close_sent:
+            return False
+        now = self.loop.time()
+        if self._spent is None:
+            self._spent = Budget(self.control, now)
+        wait = self._spent.spend(size, self.control, now)
+        if not wait:
+            return True
+        reason = str(math.ceil(wait))
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": TOO_FAST, "reason": reason})
+        self.conn.send_close(TOO_FAST, reason)
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.close_sent = True
+        self.close_timer = self.loop.call_later(PATIENCE, self.transport.abort)
+        self.transport.pause_reading()
+        return False
+
+
+def wire_of(scope: Any) -> Wire | None:
+    """Return the connection below, when it is one of ours; another server has none."""
+    found = scope.get("extensions", {}).get(EXTENSION)
+    return found if isinstance(found, Wire) else None
