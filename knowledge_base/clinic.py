@@ -72,7 +72,7 @@ class Clinic(Struct, frozen=True, forbid_unknown_fields=True):
         languages: those it has answers in; the first is spoken when nothing else is known.
         hours: named week plans, ``{mon: "08:00-12:00, 14:00-18:00"}``; ``opening_hours`` is the clinic's own.
         days: named lists of weekdays, for people who are there on some of them.
-        closed: dates on which nobody is there; not ours to use, like ``website``, which the website reads.
+        closed: dates on which nobody is there; whoever tells whether the clinic is open reads them.
         facts: everything else that stands in braces, the same in every language or one text for each.
         website: what the chat on the website says and where it may stand; whoever serves it reads this part.
     """
@@ -85,7 +85,6 @@ class Clinic(Struct, frozen=True, forbid_unknown_fields=True):
     days: dict[str, tuple[str, ...]] = field(default_factory=dict)
     closed: tuple[date, ...] = ()
     facts: dict[str, str | dict[str, str]] = field(default_factory=dict)
-    website: dict[str, Any] = field(default_factory=dict)
     website: dict[str, Any] = field(default_factory=dict)
 
     def values(self, language: str) -> dict[str, str]:
