@@ -19,6 +19,7 @@ from starlette.middleware import Middleware
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp
 
+from knowledge_base import Bands, KnowledgeBase, load
 from knowledge_base.source import Source
 from server import demo_staff
 from server.core.ports import Bus, Store
@@ -27,8 +28,7 @@ from server.knowing import Knowing
 from server.service.answering import Knowledge
 from server.service.clinic import Clinic, read_clinic
 from server.settings import CHECKOUT, Settings, WrongSettings
-from server.web import api, demo, docs, health, history, problems, signing_in, visits
-from server.web.accounts import Accounts
+from server.web import api, console, demo, docs, health, history, problems, signing_in, visits
 from server.web.files import Files, Widget
 from server.web.guards import provide_house, provide_me
 from server.web.house import House, Readiness
@@ -108,7 +108,7 @@ def _litestar(house: House, pages: Pages) -> Litestar:
             visits.end_visit,
             history.history,
             signing_in.staff_session,
-            signing_in.console_forms,
+            console.console,
             api.staff_api,
             docs.openapi_json,
             docs.docs_page,
@@ -159,24 +159,22 @@ def _house(engine: Engine, metrics: Metrics, port: int | None) -> House:
     )
     engine.hub.on(SESSION_ENDED, sessions.heard)
     engine.hub.on(visits.FORGET, lambda payload: engine.inbound.forget(visits.forgotten(payload)))
-    readiness = Readiness(lambda: engine.open, {"store": lambda: not engine.available})
     return House(
-        settings,
-        engine.clinic,
-        store,
-        engine.bus,
-        engine.conversations,
-        engine.inbound,
-        engine.inbox,
-        passes,
-        sessions,
-        Accounts(store),
-        metrics,
-        readiness,
-        engine.clock,
-        secret,
-        origin,
-        own_origins(settings, port),
+        settings=settings,
+        clinic=engine.clinic,
+        store=store,
+        bus=engine.bus,
+        conversations=engine.conversations,
+        inbound=engine.inbound,
+        inbox=engine.inbox,
+        passes=passes,
+        sessions=sessions,
+        readiness=Readiness(lambda: engine.open, {"store": lambda: not engine.available}),
+        metrics=metrics,
+        clock=engine.clock,
+        secret=secret,
+        origin=origin,
+        own_origins=own_origins(settings, port),
     )
 
 
@@ -230,8 +228,7 @@ def _clinic(settings: Settings, own: frozenset[str]) -> Clinic:
 
 
 def _knowledge(settings: Settings) -> Knowledge:
-    from knowledge_base import Bands, KnowledgeBase, load
-
+    """Return what answers questions, from the clinic's own content."""
     snapshot = load(_content(settings))
     bands = Bands(answer=settings.answer_confidence, suggest=settings.suggest_confidence)
     return Knowing(KnowledgeBase(snapshot, bands), snapshot.clinic.country)

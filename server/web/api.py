@@ -18,7 +18,7 @@ from server.core.identity import Action, StaffRole
 from server.core.model import Linked, Thread
 from server.core.ports import Account, View
 from server.service.inbox import Panel, RowView, view_of
-from server.web.guards import InHouse, Me, needs
+from server.web.guards import needs
 from server.web.house import House
 from server.web.sessions import Ended, SignedIn
 from server.web.signing_in import StaffShown
@@ -69,7 +69,7 @@ class PanelShown(msgspec.Struct, frozen=True):
 
 @get("/inbox", summary="A list of conversations", **needs(Action.READ))
 async def inbox(
-    house: InHouse, me: Me, view: View = View.NEEDS_REPLY, after: Annotated[str, Meta(max_length=200)] | None = None
+    house: House, me: SignedIn, view: View = View.NEEDS_REPLY, after: Annotated[str, Meta(max_length=200)] | None = None
 ) -> RowsShown:
     """Return a page of one list: urgent first, then newest first."""
     page = await house.inbox.page(view, me.staff.id, after)
@@ -77,19 +77,19 @@ async def inbox(
 
 
 @get("/inbox/counts", summary="How many each list has", **needs(Action.READ))
-async def counts(house: InHouse, me: Me) -> dict[str, int]:
+async def counts(house: House, me: SignedIn) -> dict[str, int]:
     """Return how many conversations each list has, counting at most 1,000."""
     return {view.value: number for view, number in (await house.inbox.counts(me.staff.id)).items()}
 
 
 @get("/search", summary="Find a person", **needs(Action.READ))
-async def search(house: InHouse, q: Annotated[str, Parameter(max_length=MAX_QUERY)] = "") -> list[HitShown]:
+async def search(house: House, q: Annotated[str, Parameter(max_length=MAX_QUERY)] = "") -> list[HitShown]:
     """Return the conversations in which every word of `q` begins some word, or is a number's last four digits."""
     return [HitShown(view_of(hit.row), hit.words) for hit in await house.inbox.search(q)]
 
 
 @get("/threads/{thread:str}", summary="One person at a glance", **needs(Action.READ))
-async def panel(house: InHouse, thread: str) -> PanelShown:
+async def panel(house: House, thread: str) -> PanelShown:
     """Return what is known of the person behind a conversation."""
     return panel_shown(await house.inbox.panel(await known_thread(house, thread)))
 
@@ -128,14 +128,14 @@ class Draft(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
 
 @get("/threads/{thread:str}/draft", summary="My draft", **needs(Action.REPLY))
-async def draft(house: InHouse, me: Me, thread: str) -> Draft:
+async def draft(house: House, me: SignedIn, thread: str) -> Draft:
     """Return what I had begun to write here; empty when nothing."""
     kept = await house.store.get(_drafts(me), (await known_thread(house, thread)).id)
     return Draft(kept.decode() if kept is not None else "")
 
 
 @put("/threads/{thread:str}/draft", status_code=204, summary="Keep my draft", **needs(Action.REPLY))
-async def keep_draft(house: InHouse, me: Me, thread: str, data: Draft) -> None:
+async def keep_draft(house: House, me: SignedIn, thread: str, data: Draft) -> None:
     """Keep what I have begun to write; an empty text drops it."""
     id = (await known_thread(house, thread)).id
     if data.text.strip():
@@ -167,13 +167,13 @@ class CannedShown(msgspec.Struct, frozen=True):
 
 
 @get("/replies", summary="Canned replies", **needs(Action.REPLY))
-async def replies(house: InHouse) -> list[CannedShown]:
+async def replies(house: House) -> list[CannedShown]:
     """Return the canned replies, by title."""
     return await all_replies(house)
 
 
 @put("/replies/{id:str}", summary="Write a canned reply", **needs(Action.REPLY))
-async def write_reply(house: InHouse, id: Annotated[str, Parameter(pattern=_ID)], data: Canned) -> CannedShown:
+async def write_reply(house: House, id: Annotated[str, Parameter(pattern=_ID)], data: Canned) -> CannedShown:
     """Add or replace a canned reply."""
     known = await house.store.listing(REPLIES)
     if id not in known and len(known) >= MAX_REPLIES:
@@ -183,7 +183,7 @@ async def write_reply(house: InHouse, id: Annotated[str, Parameter(pattern=_ID)]
 
 
 @delete("/replies/{id:str}", summary="Drop a canned reply", **needs(Action.REPLY))
-async def drop_reply(house: InHouse, id: Annotated[str, Parameter(pattern=_ID)]) -> None:
+async def drop_reply(house: House, id: Annotated[str, Parameter(pattern=_ID)]) -> None:
     """Drop a canned reply; one that is not there is fine."""
     await house.store.drop(REPLIES, id)
 
@@ -236,27 +236,27 @@ class AccountChanged(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
 
 @get("/colleagues", summary="Who works here", **needs(Action.READ))
-async def colleagues(house: InHouse) -> list[StaffShown]:
+async def colleagues(house: House) -> list[StaffShown]:
     """Return the colleagues a conversation can be assigned to."""
     accounts = await house.accounts.listing()
     return [StaffShown(each.id, each.name, each.role, each.language) for each in accounts if not each.disabled]
 
 
 @get("/staff", summary="All accounts", **needs(Action.STAFF))
-async def accounts(house: InHouse) -> list[AccountShown]:
+async def accounts(house: House) -> list[AccountShown]:
     """Return all accounts, disabled ones last."""
     return [account_shown(account) for account in await house.accounts.listing()]
 
 
 @post("/staff", summary="Add a colleague", **needs(Action.STAFF))
-async def add_account(house: InHouse, data: AccountAdded) -> AccountShown:
+async def add_account(house: House, data: AccountAdded) -> AccountShown:
     """Add a colleague."""
     added = await house.accounts.add(data.login, data.name, data.role, data.password, language=data.language)
     return account_shown(added)
 
 
 @patch("/staff/{id:str}", summary="Change an account", **needs(Action.STAFF))
-async def change_account(house: InHouse, id: str, data: AccountChanged) -> AccountShown:
+async def change_account(house: House, id: str, data: AccountChanged) -> AccountShown:
     """Change a colleague's account. A new password, a new role or being disabled ends all of their sessions at once."""
     before = await house.accounts.get(id)
     after = await house.accounts.change(
@@ -268,7 +268,7 @@ async def change_account(house: InHouse, id: str, data: AccountChanged) -> Accou
 
 
 @delete("/staff/{id:str}/sessions", summary="Sign a colleague out everywhere", **needs(Action.STAFF))
-async def end_sessions(house: InHouse, id: str) -> None:
+async def end_sessions(house: House, id: str) -> None:
     """End every session of a colleague, also on open sockets."""
     await house.accounts.get(id)
     await house.sessions.sign_out_everywhere(id)

@@ -10,9 +10,9 @@ from msgspec import Meta
 
 from server.core.errors import NotFound
 from server.service.clinic import Clinic
-from server.web.guards import AnyRequest, InHouse, InPages
+from server.web.guards import AnyRequest
 from server.web.house import House
-from server.web.pages import TEMPLATES, preferred
+from server.web.pages import TEMPLATES, Pages, preferred
 
 Wish = Annotated[str, Meta(max_length=35)] | None
 
@@ -24,13 +24,13 @@ def _texts() -> dict[str, Any]:
 
 
 @get("/", include_in_schema=False)
-async def first_page(house: InHouse) -> Redirect:
+async def first_page(house: House) -> Redirect:
     """Lead to the demo page, or to the console where there is no demo."""
     return Redirect("/demo" if house.settings.demo else "/console", status_code=307)
 
 
 @get("/demo", include_in_schema=False)
-async def demo_page(request: AnyRequest, house: InHouse, pages: InPages, lang: Wish = None) -> Response[str]:
+async def demo_page(request: AnyRequest, house: House, pages: Pages, lang: Wish = None) -> Response[str]:
     """Show the clinic's page with the widget on it."""
     language = _language(request, house, lang)
     clinic, now, t = house.clinic, house.clock(), _texts()[language]
@@ -47,7 +47,7 @@ async def demo_page(request: AnyRequest, house: InHouse, pages: InPages, lang: W
 
 
 @get("/demo/privacy", include_in_schema=False)
-async def privacy_page(request: AnyRequest, house: InHouse, pages: InPages, lang: Wish = None) -> Response[str]:
+async def privacy_page(request: AnyRequest, house: House, pages: Pages, lang: Wish = None) -> Response[str]:
     """Show the demo clinic's privacy notice."""
     return pages.page("demo_privacy.html", trusted_types=True, **_shared(house, _language(request, house, lang)))
 

@@ -8,7 +8,8 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme
 
 from server.settings import CHECKOUT
-from server.web.guards import AnyRequest, InPages
+from server.web.guards import AnyRequest
+from server.web.pages import Pages
 
 DESCRIPTION = """\
 One conversation per patient, whichever way they come. What is said goes over the socket (docs/protocol.md); these are \
@@ -42,7 +43,7 @@ def openapi_json(request: AnyRequest) -> Response[dict[str, Any]]:
 
 
 @get("/api/docs", include_in_schema=False, sync_to_thread=False)
-def docs_page(request: AnyRequest, pages: InPages) -> Response[str]:
+def docs_page(request: AnyRequest, pages: Pages) -> Response[str]:
     """Return the API's description for people."""
     schema = request.app.openapi_schema.to_schema()
     return pages.page(

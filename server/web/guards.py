@@ -5,22 +5,15 @@ changes something must carry the session's CSRF token, and must not come from an
 no right is not a staff route, and `staff_route` is how one is made, so none can be forgotten.
 """
 
-from typing import Annotated, Any
+from typing import Any
 
 from litestar import Request
 from litestar.connection import ASGIConnection
 from litestar.handlers.base import BaseRouteHandler
-from litestar.params import Dependency
 
 from server.core.identity import Action, require
 from server.web.house import House
-from server.web.pages import Pages
 from server.web.sessions import ForgedRequest, SignedIn
-
-InHouse = Annotated[House, Dependency(skip_validation=True)]
-Me = Annotated[SignedIn, Dependency(skip_validation=True)]
-InPages = Annotated[Pages, Dependency(skip_validation=True)]
-"""What routes ask to be given; made here, so there is nothing in them to validate."""
 
 NEEDS = "needs"  # in a handler's `opt`: the right a colleague must have
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})

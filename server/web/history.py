@@ -12,7 +12,7 @@ from server.core.events import AnyEvent
 from server.core.identity import Action, require
 from server.live.protocol import Audience
 from server.live.protocol import history as encoded
-from server.web.guards import AnyRequest, InHouse
+from server.web.guards import AnyRequest
 from server.web.house import House
 from server.web.visits import Visits, bearer, check_origin
 
@@ -26,7 +26,7 @@ Limit = Annotated[int, Parameter(ge=1, le=100)]
 @get("/api/threads/{thread:str}/events", summary="A page of a conversation", tags=["visitors", "conversations"])
 async def history(
     request: AnyRequest,
-    house: InHouse,
+    house: House,
     thread: str,
     after: Seq | None = None,
     before: Seq | None = None,

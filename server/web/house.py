@@ -1,7 +1,6 @@
 """What the doors share: one value that `app.py` puts together and hands to each of them."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from server.core.ports import Bus, Store
@@ -31,31 +30,42 @@ class Readiness:
         return said + [name for name, is_missing in self.missing.items() if is_missing()]
 
 
-@dataclass(frozen=True, slots=True)
 class House:
-    """Everything a door may need."""
+    """Everything a door may need. A plain class: frameworks take values of other kinds apart when they hand them on."""
 
-    settings: Settings
-    clinic: Clinic
-    store: Store
-    bus: Bus
-    conversations: Conversations
-    inbound: Inbound
-    inbox: Inbox
-    passes: Passes
-    sessions: Sessions
-    accounts: Accounts
-    metrics: Metrics
-    readiness: Readiness
-    clock: Callable[[], datetime]
-    secret: bytes  # under which visitors and addresses are hashed
-    origin: str  # ours, as browsers see it
-    own_origins: frozenset[str]  # likewise, with every name this machine has for itself when nobody else can reach it
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        clinic: Clinic,
+        store: Store,
+        bus: Bus,
+        conversations: Conversations,
+        inbound: Inbound,
+        inbox: Inbox,
+        passes: Passes,
+        sessions: Sessions,
+        readiness: Readiness,
+        metrics: Metrics,
+        clock: Callable[[], datetime],
+        secret: bytes,
+        origin: str,
+        own_origins: frozenset[str],
+    ) -> None:
+        """Put it together.
 
-    @property
-    def keep(self) -> timedelta:
-        """How long a visitor is known after their last word."""
-        return timedelta(days=self.settings.visitor_days)
+        Args:
+            secret: under which visitors and addresses are hashed.
+            origin: ours, as browsers see it.
+            own_origins: likewise, with every name this machine has for itself where nobody else can reach it.
+        """
+        self.settings, self.clinic = settings, clinic
+        self.store, self.bus, self.clock = store, bus, clock
+        self.conversations, self.inbound, self.inbox = conversations, inbound, inbox
+        self.passes, self.sessions, self.accounts = passes, sessions, Accounts(store)
+        self.readiness, self.metrics = readiness, metrics
+        self.secret, self.origin, self.own_origins = secret, origin, own_origins
+        self.keep = timedelta(days=settings.visitor_days)  # how long a visitor is known after their last word
 
     def absolute(self, url: str) -> str:
         """Return an address of ours as another origin can follow it."""

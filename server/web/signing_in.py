@@ -16,7 +16,7 @@ from msgspec import Meta
 
 from server.core.errors import NotAllowed, RateLimited, Refused
 from server.core.identity import Action
-from server.web.guards import AnyRequest, InHouse, Me, from_our_page, needs
+from server.web.guards import AnyRequest, from_our_page, needs
 from server.web.house import House
 from server.web.passes import TICKET_SECONDS
 from server.web.security import client_address, is_this_machine
@@ -77,7 +77,7 @@ def session_shown(me: SignedIn) -> SessionShown:
 
 
 @post("/session", status_code=200, summary="Sign in")
-async def sign_in(request: AnyRequest, data: SignInAsked, house: InHouse) -> Response[SessionShown]:
+async def sign_in(request: AnyRequest, data: SignInAsked, house: House) -> Response[SessionShown]:
     """Begin a session; the answer sets its cookie."""
     from_our_page(request)
     address = client_address(request.scope, house.settings.proxy)
@@ -86,7 +86,7 @@ async def sign_in(request: AnyRequest, data: SignInAsked, house: InHouse) -> Res
 
 
 @post("/session/link", status_code=200, summary="Sign in with a one-time link")
-async def follow_link(request: AnyRequest, data: LinkAsked, house: InHouse) -> Response[SessionShown]:
+async def follow_link(request: AnyRequest, data: LinkAsked, house: House) -> Response[SessionShown]:
     """Begin a session for the link that a demo server prints; only on the machine it runs on."""
     from_our_page(request)
     only_on_this_machine(request, house)
@@ -95,27 +95,27 @@ async def follow_link(request: AnyRequest, data: LinkAsked, house: InHouse) -> R
 
 
 @get("/session", summary="Who is signed in", **needs(Action.READ))
-async def show_session(me: Me) -> SessionShown:
+async def show_session(me: SignedIn) -> SessionShown:
     """Return the colleague whose session this is."""
     return session_shown(me)
 
 
 @delete("/session", status_code=204, summary="Sign out", **needs(Action.READ))
-async def sign_out(me: Me, house: InHouse) -> Response[None]:
+async def sign_out(me: SignedIn, house: House) -> Response[None]:
     """End this session, also on its open sockets."""
     await house.sessions.sign_out(me.session)
     return Response(None, status_code=204, headers={"set-cookie": house.sessions.clear_cookie()})
 
 
 @delete("/sessions", status_code=204, summary="Sign out everywhere", **needs(Action.READ))
-async def sign_out_everywhere(me: Me, house: InHouse) -> Response[None]:
+async def sign_out_everywhere(me: SignedIn, house: House) -> Response[None]:
     """End every session of mine, also on open sockets."""
     await house.sessions.sign_out_everywhere(me.staff.id)
     return Response(None, status_code=204, headers={"set-cookie": house.sessions.clear_cookie()})
 
 
 @post("/ticket", status_code=200, summary="A ticket for a socket", **needs(Action.READ))
-async def ticket(me: Me, house: InHouse) -> TicketShown:
+async def ticket(me: SignedIn, house: House) -> TicketShown:
     """Return a ticket to be used once, in `hello` of `/ws/staff`."""
     return TicketShown(house.sessions.ticket(me.session), TICKET_SECONDS)
 
@@ -133,7 +133,7 @@ Form = Annotated[dict[str, Any], Body(media_type=RequestEncodingType.URL_ENCODED
 
 
 @post("/sign-in", status_code=303)
-async def sign_in_form(request: AnyRequest, data: Form, house: InHouse) -> Response[Any]:
+async def sign_in_form(request: AnyRequest, data: Form, house: House) -> Response[Any]:
     """Begin a session and go to where the person wanted to."""
     from_our_page(request)
     wanted = inside(_text(data, "next"))
@@ -146,7 +146,7 @@ async def sign_in_form(request: AnyRequest, data: Form, house: InHouse) -> Respo
 
 
 @post("/enter", status_code=303)
-async def enter_form(request: AnyRequest, data: Form, house: InHouse) -> Response[Any]:
+async def enter_form(request: AnyRequest, data: Form, house: House) -> Response[Any]:
     """Begin a session for a one-time link, posted by the page that the link leads to."""
     from_our_page(request)
     try:
@@ -158,7 +158,7 @@ async def enter_form(request: AnyRequest, data: Form, house: InHouse) -> Respons
 
 
 @post("/sign-out", status_code=303, **needs(Action.READ, form=True))
-async def sign_out_form(data: Form, me: Me, house: InHouse) -> Response[Any]:
+async def sign_out_form(data: Form, me: SignedIn, house: House) -> Response[Any]:
     """End this session, or all of mine when `everywhere` is set."""
     house.sessions.check_csrf(me.session, _text(data, "csrf"))
     if _text(data, "everywhere"):
@@ -168,7 +168,8 @@ async def sign_out_form(data: Form, me: Me, house: InHouse) -> Response[Any]:
     return _see_other(SIGN_IN, house.sessions.clear_cookie())
 
 
-console_forms = Router(CONSOLE, route_handlers=[sign_in_form, enter_form, sign_out_form], include_in_schema=False)
+FORMS = (sign_in_form, enter_form, sign_out_form)
+"""Routes behind the console's pages; they belong into its router, which has the pages under the same paths."""
 
 
 def only_on_this_machine(request: AnyRequest, house: House) -> None:
@@ -200,4 +201,4 @@ def _see_other(path: str, cookie: str | None = None) -> Response[Any]:
     return Redirect(path, status_code=303, headers=headers)
 
 
-__all__ = ["NotSignedIn", "StaffShown", "console_forms", "staff_session"]
+__all__ = ["FORMS", "NotSignedIn", "StaffShown", "staff_session"]

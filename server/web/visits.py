@@ -19,7 +19,7 @@ from server.core.model import ThreadId
 from server.core.ports import Limit
 from server.service.clinic import Hours, Site, Words
 from server.service.inbound import Visitor, visitor_address
-from server.web.guards import AnyRequest, InHouse
+from server.web.guards import AnyRequest
 from server.web.house import House
 from server.web.passes import Pass, PassInvalid
 from server.web.security import client_address, network
@@ -231,14 +231,14 @@ def bearer(request: AnyRequest) -> str:
 
 
 @post("/api/visits", status_code=200, summary="Come in", tags=["visitors"])
-async def begin_visit(request: AnyRequest, data: VisitAsked, house: InHouse) -> VisitGranted:
+async def begin_visit(request: AnyRequest, data: VisitAsked, house: House) -> VisitGranted:
     """Return a pass for a conversation, and the secret that leads back to it. Writes nothing."""
     address = client_address(request.scope, house.settings.proxy)
     return await Visits(house).begin(data, request.headers.get("origin"), address)
 
 
 @delete("/api/visits", summary="End and forget here", tags=["visitors"])
-async def end_visit(request: AnyRequest, house: InHouse) -> None:
+async def end_visit(request: AnyRequest, house: House) -> None:
     """Let the visitor's secret open nothing from now on. Needs the pass as bearer token."""
     a_pass = house.passes.read(bearer(request), house.clock())
     check_origin(house, a_pass, request.headers.get("origin"))
