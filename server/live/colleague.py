@@ -93,6 +93,7 @@ class StaffLine:
         try:
             frame = protocol.decode_staff(data)
         except (BadFrame, NoUuid) as error:
+            self._desk.refused(error.code)
             self.push(refusal(error, self.language, error.key))
             return
         try:
@@ -111,6 +112,7 @@ class StaffLine:
                 case _:
                     await self._command(frame)
         except Refused as error:
+            self._desk.refused(error.code)
             self.push(refusal(error, self.language, getattr(frame, "key", None)))
         except Unavailable as error:
             self.push(not_now(error, getattr(frame, "key", None)))

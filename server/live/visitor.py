@@ -1,6 +1,7 @@
 """A visitor's line: what their frames lead to, and what they are told. It knows neither socket nor store."""
 
 import asyncio
+import time
 
 from server.core import commands
 from server.core.errors import Moved, Refused, Unavailable
@@ -109,6 +110,7 @@ class VisitorLine:
         try:
             frame = protocol.decode_visitor(data)
         except (BadFrame, NoUuid) as error:
+            self._desk.refused(error.code)
             self.push(refusal(error, self.language, error.key))
             return
         match frame:
@@ -124,13 +126,14 @@ class VisitorLine:
                 await self._renew()
 
     async def _post(self, frame: Post) -> None:
-        key = frame.key
+        key, began = frame.key, time.perf_counter()
         try:
             wait = await self._desk.bus.allow_all(self._limits or self._make_limits())
             if wait:
                 raise too_fast(wait)
             handled = await self._desk.post(self.me, self._command(frame))
         except Refused as error:
+            self._desk.refused(error.code)
             self.push(refusal(error, self.language, key))
             if isinstance(error, Moved):
                 self._tell_moved(error.to)
@@ -138,6 +141,7 @@ class VisitorLine:
             self.push(not_now(error, key))
         else:
             self._acknowledge(handled, key)
+            self._desk.acknowledged(time.perf_counter() - began)
 
     def _command(self, frame: Post) -> commands.Post:
         return commands.Post(

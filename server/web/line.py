@@ -43,6 +43,7 @@ class Line:
         "drained",
         "ends_at",
         "heard_at",
+        "task",
         "write_began",
     )
 
@@ -59,6 +60,7 @@ class Line:
         self._closing: tuple[int, str] | None = None
         self._gone = False
         self.drained: Callable[[], None] | None = None
+        self.task: asyncio.Task[None] | None = None  # whoever reads from the connection
         self.write_began = 0.0  # when the write that is under way began
         self.heard_at = time()
         self.check_at = self.ends_at = float("inf")  # when to look after it, and when its pass ends
@@ -126,6 +128,12 @@ class Line:
         self._queue, self._bytes = None, 0
         if self._writer is not None:
             self._writer.cancel()
+
+    def cut(self) -> None:
+        """End it without a word: not even a close can be written."""
+        self.gone()
+        if self.task is not None:
+            self.task.cancel()
 
     async def finished(self) -> None:
         """Return when nothing is being written any more."""
