@@ -1,0 +1,326 @@
+"""The console: where staff read every conversation and step into any of them.
+
+Its pages can be read without script: each list, each conversation and each search has an address. With script, the same
+routes answer with the part of the page that htmx asks for (`HX-Target` names it), and what happens is said and heard on
+the socket: no page changes a conversation by itself.
+"""
+
+import json
+import re
+from datetime import datetime
+from functools import cache
+from typing import Annotated, Any
+from urllib.parse import quote, urlsplit
+
+import msgspec
+from litestar import Response, Router, get, post, put
+from litestar.params import Parameter
+from litestar.response import Redirect
+
+from server.core.identity import Action
+from server.core.ports import View
+from server.web.api import REPLIES, Canned, Draft, known_thread
+from server.web.desk import NOTE_DRAFTS, ROWS, VIEWS, Desk, Where, view_named
+from server.web.guards import AnyRequest, needs
+from server.web.house import House
+from server.web.pages import Pages, preferred
+from server.web.replies import PLACEHOLDERS
+from server.web.sessions import NotSignedIn, SignedIn
+from server.web.signing_in import CONSOLE, SIGN_IN, Form, inside
+from server.web.strings import LANGUAGES, NAMES, Words, table
+from server.web.timeline import Place
+
+PARTS = {"app": "app.html", "side": "side.html", "work": "work.html", "list": "refreshed.html"}
+"""Which part of the page is asked for, by the id of what it will stand in place of."""
+SCRIPT_WORDS = re.compile(
+    r"(tick|refused|looking|typing|alert)_\w+|snooze_(later|tomorrow|week|custom)|and|sending_\w+|undo|undone|send_now"
+    r"|kept_as_draft|just_replied|colleague_replied|characters_left|too_long|cut|back_again|stopped|reload|try_now"
+    r"|not_done|take_from|rename_label|person|waiting|snooze_until"
+)
+"""Texts that the script says by itself; they travel with the page."""
+REPLY_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
+
+Seq = Annotated[int, Parameter(ge=0, le=2**53)]
+Text = Annotated[str, Parameter(max_length=200)]
+
+
+# the pages ------------------------------------------------------------------------------------------------------------
+
+
+@get(["/", "/{view:str}", "/{view:str}/{thread:str}"], **needs(Action.READ))
+async def console_page(
+    request: AnyRequest,
+    house: House,
+    me: SignedIn,
+    pages: Pages,
+    view: str = View.NEEDS_REPLY.value,
+    thread: str | None = None,
+    q: Text = "",
+    rows: Annotated[int, Parameter(ge=1, le=500)] = ROWS,
+    before: Seq | None = None,
+) -> Response[str]:
+    """Show a list or a search, with a conversation beside it when one is open."""
+    desk = await _desk(request, house, me)
+    part = request.headers.get("hx-target", "") if "hx-request" in request.headers else ""
+    where = Where(view_named(view), thread, q.strip())
+    if thread is None and part in ("list", "side"):  # the conversation beside it stays
+        where = msgspec.structs.replace(where, thread=_open_thread(request))
+    values = desk.shared()
+    if part != "work":
+        values |= await desk.lists(where, rows)
+    if part not in ("list", "side"):
+        values |= await desk.conversation(where, before)
+    headers = {"vary": "HX-Request, HX-Target"}
+    if part in PARTS:
+        if part == "side":
+            headers["hx-replace-url"] = where.url(where.thread)
+        return pages.page(f"console/{PARTS[part]}", headers=headers, **values)
+    return pages.page("console/page.html", headers=headers, **values, **_frame(desk, where, house))
+
+
+@get("/parts/{thread:str}/news", **needs(Action.READ))
+async def news(
+    request: AnyRequest,
+    house: House,
+    me: SignedIn,
+    pages: Pages,
+    thread: str,
+    after: Seq,
+    date: Text = "",
+    author: Text = "",
+    at: datetime | None = None,
+) -> Response[str]:
+    """Show what has happened in a conversation since event `after`; the rest says what stood last on the page."""
+    desk = await _desk(request, house, me)
+    found = await desk.news(thread, after, Place(date, author, at if at is not None and at.tzinfo else None))
+    return pages.page("console/news.html", **desk.shared(), **found)
+
+
+@get("/parts/{thread:str}/older", **needs(Action.READ))
+async def older(
+    request: AnyRequest, house: House, me: SignedIn, pages: Pages, thread: str, before: Seq
+) -> Response[str]:
+    """Show what was said before event `before`."""
+    desk = await _desk(request, house, me)
+    return pages.page("console/older_part.html", **desk.shared(), **await desk.older(thread, before))
+
+
+@put("/parts/{thread:str}/note-draft", status_code=204, **needs(Action.NOTE))
+async def keep_note_draft(house: House, me: SignedIn, thread: str, data: Draft) -> None:
+    """Keep a note that is not finished, apart from the reply: one must never be sent as the other."""
+    id, collection = (await known_thread(house, thread)).id, NOTE_DRAFTS.format(me.staff.id)
+    if data.text.strip():
+        await house.store.put(collection, id, data.text.encode())
+    else:
+        await house.store.drop(collection, id)
+
+
+async def _desk(request: AnyRequest, house: House, me: SignedIn) -> Desk:
+    return await Desk.of(house, me, preferred(request.headers.get("accept-language", ""), LANGUAGES))
+
+
+def _open_thread(request: AnyRequest) -> str | None:
+    """Return the conversation that stands on the page which asks for a part of itself."""
+    path = urlsplit(request.headers.get("hx-current-url", "")).path
+    found = re.fullmatch(r"/console/[a-z-]+/([a-z0-9]{1,64})", path)
+    return found[1] if found else None
+
+
+def _frame(desk: Desk, where: Where, house: House) -> dict[str, Any]:
+    """Return what stands around the lists and the conversation, and comes only with a whole page."""
+    w = desk.words
+    return {
+        "here": where.url(where.thread),
+        "limit": house.settings.text_characters,
+        "colleagues": desk.colleagues,
+        "commands": _commands(w),
+        "help": _help(w),
+        "script_words": json.dumps(
+            {key: text for key, text in table(w.language).items() if SCRIPT_WORDS.fullmatch(key)}
+        ),
+    }
+
+
+@cache
+def _script_words(language: str) -> str:
+    return json.dumps({key: text for key, text in table(language).items() if SCRIPT_WORDS.fullmatch(key)})
+
+
+def _commands(w: Words) -> list[dict[str, Any]]:
+    """Return what the command palette offers."""
+    threaded = (
+        ("reply", "key_reply", "send", "R"),
+        ("note", "key_note", "note", "N"),
+        ("take", "take", "hand", "T"),
+        ("release", "release", "return", "L"),
+        ("assign", "assign", "users", "A"),
+        ("snooze", "snooze", "clock", "Z"),
+        ("close", "close", "check", "C"),
+        ("canned", "canned", "text", "I"),
+        ("rename", "rename", "pencil", "M"),
+        ("why", "key_why", "info", "W"),
+        ("person", "key_person", "user", "P"),
+    )
+    anywhere = (
+        ("search", "search", "search", "/"),
+        ("next", "key_next", "menu", "J"),
+        ("previous", "key_previous", "menu", "K"),
+        ("alerts", "alerts", "bell", ""),
+        ("help", "help", "keyboard", "?"),
+    )
+    found = [_command(w, *each, threaded=True) for each in threaded] + [_command(w, *each) for each in anywhere]
+    for number, (view, icon) in enumerate(VIEWS.items(), 1):
+        found.append(_command(w, f"view-{number}", f"view_{view}", icon, str(number)) | {"href": Where(view).url()})
+    return found
+
+
+def _command(w: Words, do: str, name: str, icon: str, key: str, *, threaded: bool = False) -> dict[str, Any]:
+    return {"do": do, "name": w(name), "icon": icon, "key": key, "threaded": threaded, "href": ""}
+
+
+def _help(w: Words) -> list[tuple[tuple[str, ...], str]]:
+    """Return every key and what it does."""
+    return [
+        (("/",), w("key_search")),
+        (("J",), w("key_next")),
+        (("K",), w("key_previous")),
+        (("Enter",), w("key_open")),
+        (("1", "–", str(len(VIEWS))), w("key_views")),
+        (("R",), w("key_reply")),
+        (("N",), w("key_note")),
+        (("Ctrl", "Enter"), w("key_send")),
+        (("Esc",), w("key_undo")),
+        (("T",), w("take")),
+        (("L",), w("release")),
+        (("A",), w("assign")),
+        (("Z",), w("snooze")),
+        (("C",), w("close")),
+        (("I",), w("canned")),
+        (("M",), w("rename")),
+        (("W",), w("key_why")),
+        (("P",), w("key_person")),
+        (("Ctrl", "K"), w("key_palette")),
+        (("?",), w("help")),
+    ]
+
+
+# signing in -----------------------------------------------------------------------------------------------------------
+
+
+@get(["/sign-in", "/enter"])
+async def sign_in_page(
+    request: AnyRequest, house: House, pages: Pages, error: Text = "", next: Text = "", lang: Text = ""
+) -> Response[str]:
+    """Show the door. `/enter#…` is where a one-time link leads: its token stays in the browser until it is posted."""
+    wished = lang if lang in LANGUAGES else preferred(request.headers.get("accept-language", ""), LANGUAGES)
+    w = Words(wished, house.clinic.timezone)
+    return pages.page(
+        "console/sign_in.html",
+        trusted_types=True,
+        w=w,
+        clinic=house.clinic,
+        entering=request.url.path.endswith("/enter"),
+        error=_error(w, error) if error else "",
+        next=inside(next) if next else "",
+        languages=[(code, NAMES[code]) for code in LANGUAGES],
+    )
+
+
+def _error(w: Words, code: str) -> str:
+    key = f"error_{code}"
+    return w(key if key in table(w.language) else "error_other")
+
+
+@post("/language", status_code=303, **needs(Action.READ, form=True))
+async def choose_language(data: Form, me: SignedIn, house: House) -> Response[Any]:
+    """Speak another language to me from now on."""
+    house.sessions.check_csrf(me.session, _field(data, "csrf"))
+    if _field(data, "language") in LANGUAGES:
+        await house.accounts.change(me.staff.id, language=_field(data, "language"))
+    return Redirect(inside(_field(data, "next")), status_code=303)
+
+
+# canned replies -------------------------------------------------------------------------------------------------------
+
+
+@get("/replies", **needs(Action.REPLY))
+async def replies_page(
+    request: AnyRequest, house: House, me: SignedIn, pages: Pages, saved: Text = "", error: Text = ""
+) -> Response[str]:
+    """Show the canned replies, to be changed."""
+    desk = await _desk(request, house, me)
+    codes = dict.fromkeys((*house.clinic.languages, *LANGUAGES))
+    return pages.page(
+        "console/replies.html",
+        trusted_types=True,
+        **desk.shared(),
+        replies=await desk.replies(),
+        opened=saved,
+        saved=bool(saved),
+        error=desk.words("canned_bad") if error else "",
+        text_languages=[(code, NAMES.get(code, code)) for code in codes],
+        placeholders=", ".join(f"{{{name}}}" for name in PLACEHOLDERS),
+    )
+
+
+@post("/replies", status_code=303, **needs(Action.REPLY, form=True))
+async def save_reply(data: Form, me: SignedIn, house: House) -> Response[Any]:
+    """Add or replace a canned reply."""
+    house.sessions.check_csrf(me.session, _field(data, "csrf"))
+    id, texts = _field(data, "id").strip(), _texts(data)
+    try:
+        reply = msgspec.convert({"title": _field(data, "title").strip(), "texts": texts}, Canned)
+    except msgspec.ValidationError:
+        return Redirect(f"{CONSOLE}/replies?error=1", status_code=303)
+    if not REPLY_ID.fullmatch(id):
+        return Redirect(f"{CONSOLE}/replies?error=1", status_code=303)
+    await house.store.put(REPLIES, id, msgspec.json.encode(reply))
+    return Redirect(f"{CONSOLE}/replies?saved={id}", status_code=303)
+
+
+@post("/replies/drop", status_code=303, **needs(Action.REPLY, form=True))
+async def drop_reply(data: Form, me: SignedIn, house: House) -> Response[Any]:
+    """Drop a canned reply."""
+    house.sessions.check_csrf(me.session, _field(data, "csrf"))
+    if REPLY_ID.fullmatch(_field(data, "id")):
+        await house.store.drop(REPLIES, _field(data, "id"))
+    return Redirect(f"{CONSOLE}/replies", status_code=303)
+
+
+def _texts(data: dict[str, Any]) -> dict[str, str]:
+    found = {name.removeprefix("text_"): _field(data, name) for name in data if name.startswith("text_")}
+    return {language: text.replace("\r\n", "\n").strip() for language, text in found.items() if text.strip()}
+
+
+def _field(form: dict[str, Any], name: str) -> str:
+    value = form.get(name, "")
+    return value if isinstance(value, str) else ""
+
+
+# who is not signed in -------------------------------------------------------------------------------------------------
+
+
+def to_the_door(request: AnyRequest, _: Exception) -> Response[Any]:
+    """Lead somebody who is not signed in to the door, and back afterwards."""
+    if "hx-request" in request.headers:  # a part of a page: the whole page has to go there
+        return Response(None, status_code=204, headers={"hx-redirect": SIGN_IN})
+    path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    return Redirect(f"{SIGN_IN}?next={quote(inside(path), safe='')}", status_code=303)
+
+
+console = Router(
+    CONSOLE,
+    route_handlers=[
+        console_page,
+        news,
+        older,
+        keep_note_draft,
+        sign_in_page,
+        choose_language,
+        replies_page,
+        save_reply,
+        drop_reply,
+    ],
+    exception_handlers={NotSignedIn: to_the_door},
+    include_in_schema=False,
+)

@@ -1,0 +1,347 @@
+"""What a colleague has on the desk: the values of the console's pages, asked of the inbox and the log.
+
+One `Desk` per request: who asks, in which language, and now. Its methods return what a template needs and nothing that
+one could write with.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import msgspec
+from babel import Locale, UnknownLocaleError
+
+from server.core.conversation import cleaned
+from server.core.errors import NotFound
+from server.core.events import AnyEvent, Noted, Posted
+from server.core.identity import Action, Staff, may
+from server.core.model import Channel, Fact, Role, StaffId, Thread, ThreadId
+from server.core.ports import Account, Row, View
+from server.core.routing import reply_channel
+from server.service.inbox import RowView, Task, view_of
+from server.web.api import CannedShown, all_replies, known_thread
+from server.web.house import House
+from server.web.replies import ready_texts
+from server.web.sessions import SignedIn
+from server.web.strings import LANGUAGES, NAMES, Words
+from server.web.timeline import Place, Reader, items, person_name
+
+SEARCH = "search"  # stands where a list's name stands in an address
+VIEWS = {
+    View.NEEDS_REPLY: "inbox",
+    View.MINE: "user",
+    View.UNASSIGNED: "users",
+    View.BOT: "bot",
+    View.SNOOZED: "clock",
+    View.CLOSED: "check",
+}
+"""The lists beside the search, with their drawings."""
+ROWS = 50  # shown at first
+MOST_ROWS = 500  # shown at most; further back one searches
+PAGE = 100  # events read at a time
+ENOUGH = 40  # messages and lines on a page before the reader asks for older ones
+MOST_PAGES = 10  # pages of the log read for one answer
+DRAFTS = "drafts:{}"  # the collections of a colleague's drafts, by thread
+NOTE_DRAFTS = "note-drafts:{}"
+
+
+class Where(msgspec.Struct, frozen=True):
+    """A state of the console: which list or search, and which conversation is open."""
+
+    view: str  # a View, or SEARCH
+    thread: ThreadId | None = None
+    query: str = ""
+
+    def url(self, thread: ThreadId | None = None) -> str:
+        """Return the address of this list, with this conversation open."""
+        path = f"/console/{self.view.replace('_', '-')}" + (f"/{quote(thread, safe='')}" if thread else "")
+        return f"{path}?{urlencode({'q': self.query})}" if self.view == SEARCH and self.query else path
+
+
+class RowShown(msgspec.Struct, frozen=True):
+    """A conversation in the list."""
+
+    thread: ThreadId
+    href: str
+    name: str
+    channel: Channel
+    open: bool
+    floor: str
+    mine: bool
+    staff_name: str
+    assigned_name: str
+    urgent: bool
+    unread: bool
+    waiting_since: datetime | None
+    snoozed_until: datetime | None
+    last_at: datetime | None
+    preview: str
+    tails: tuple[str, ...]
+    facts: tuple[Fact, ...]
+    task: Task | None
+    glance: bool  # also show the facts and the open task
+
+
+class Desk:
+    """One colleague's look at the clinic's conversations, for one request."""
+
+    def __init__(self, house: House, me: SignedIn, language: str, accounts: Sequence[Account]) -> None:
+        self.house, self.me, self.now = house, me.staff, house.clock()
+        self.words = Words(language, house.clinic.timezone)
+        self.csrf = me.session.csrf
+        self.colleagues = [Staff(each.id, each.name, each.role) for each in accounts if not each.disabled]  # type: ignore[arg-type]  # stored as text
+        self.reader = Reader(me.staff.id, self.words, {each.id: each.name for each in accounts}, self.now)
+
+    @classmethod
+    async def of(cls, house: House, me: SignedIn, wish: str) -> "Desk":
+        """Return the desk of whoever is signed in; ``wish``: the browser's language, where the account has none."""
+        return cls(house, me, me.account.language or wish, await house.accounts.listing())
+
+    def shared(self) -> dict[str, Any]:
+        """Return what every template needs."""
+        return {
+            "w": self.words,
+            "now": self.now,
+            "me": self.me,
+            "clinic": self.house.clinic,
+            "csrf": self.csrf,
+            "languages": [(code, NAMES[code]) for code in LANGUAGES],
+        }
+
+    # lists
+
+    async def lists(self, where: Where, wanted: int = ROWS) -> dict[str, Any]:
+        """Return the list's part of a page: at most ``wanted`` rows, and how many each list has."""
+        rows, more = await self._rows(where, wanted)
+        counted = await self.house.inbox.counts(self.me.id)
+        numbers = {view.value: number for view, number in counted.items()}
+        searching = where.view == SEARCH
+        url = where.url()
+        again = f"{url}{'&' if '?' in url else '?'}rows={wanted}" if wanted > ROWS else url
+        return {
+            "view": where.view,
+            "title": self.words(f"view_{where.view}"),
+            "query": where.query,
+            "rows": rows,
+            "found": len(rows) if searching and where.query else None,
+            "blank": searching and not where.query,
+            "more": f"{url}?rows={wanted + ROWS}" if more else None,
+            "list_url": again,
+            "counts": numbers,
+            "views": [self._view(view, icon, where, numbers) for view, icon in VIEWS.items()],
+            "thread_id": where.thread,
+        }
+
+    def _view(self, view: View, icon: str, where: Where, numbers: dict[str, int]) -> dict[str, Any]:
+        return {
+            "key": view.value,
+            "href": Where(view).url(),
+            "icon": icon,
+            "name": self.words(f"view_{view}"),
+            "number": numbers[view],
+            "current": where.view == view,
+        }
+
+    async def _rows(self, where: Where, wanted: int) -> tuple[list[RowShown], bool]:
+        if where.view == SEARCH:
+            hits = await self.house.inbox.search(where.query)
+            return [self._row(hit.row, where, glance=True) for hit in hits], False
+        found: list[Row] = []
+        after: str | None = None
+        while len(found) < min(wanted, MOST_ROWS):
+            page = await self.house.inbox.page(View(where.view), self.me.id, after, ROWS)
+            found += page.rows
+            after = page.next
+            if after is None:
+                break
+        return [self._row(row, where) for row in found], after is not None and len(found) < MOST_ROWS
+
+    def _row(self, row: Row, where: Where, *, glance: bool = False) -> RowShown:
+        seen = view_of(row)
+        return RowShown(
+            thread=seen.thread,
+            href=where.url(seen.thread),
+            name=person_name(row.thread, self.words),
+            channel=seen.channel,
+            open=seen.open,
+            floor=seen.floor,
+            mine=seen.staff == self.me.id,
+            staff_name=self.reader.name_of(seen.staff),
+            assigned_name=self.reader.name_of(seen.assigned) if seen.assigned else "",
+            urgent=seen.urgent and seen.open,
+            unread=seen.unread and seen.open,
+            waiting_since=seen.waiting_since,
+            snoozed_until=seen.snoozed_until,
+            last_at=seen.last_at,
+            preview=self._preview(seen),
+            tails=seen.tails,
+            facts=seen.facts,
+            task=seen.task,
+            glance=glance,
+        )
+
+    def _preview(self, row: RowView) -> str:
+        said = row.preview
+        if said is None or not said.text:
+            return ""
+        if said.role is Role.PERSON:
+            return said.text
+        return self.words("said_by", name=self.words(said.role), text=said.text)
+
+    # one conversation
+
+    async def conversation(self, where: Where, before: int | None = None) -> dict[str, Any]:
+        """Return the page's part about the conversation that is open.
+
+        Raises:
+            NotFound: there is none.
+        """
+        if where.thread is None:
+            return {"thread": None}
+        thread = await known_thread(self.house, where.thread)
+        log, older = await self._back(thread.id, before)
+        shown, place = items(log, thread, self.reader, mark_after=thread.read_by_staff if before is None else None)
+        return {
+            **await self._about(thread, where),
+            **await self._composer(thread),
+            "epoch": await self.house.store.epoch(),
+            "items": shown,
+            "older": self._older(where, log, older),
+            "newer": where.url(thread.id) if before is not None else None,
+            "end": self._end(thread, log, place, after=0),
+        }
+
+    async def older(self, thread_id: ThreadId, before: int) -> dict[str, Any]:
+        """Return what was said before event ``before``."""
+        thread = await known_thread(self.house, thread_id)
+        log, older = await self._back(thread.id, before)
+        shown, _ = items(log, thread, self.reader)
+        where = Where(View.ALL, thread.id)
+        return {"items": shown, "older": self._older(where, log, older)}
+
+    async def news(self, thread_id: ThreadId, after: int, place: Place) -> dict[str, Any]:
+        """Return what has happened since event ``after``, and how the conversation stands now."""
+        thread = await known_thread(self.house, thread_id)
+        log = await self._forward(thread.id, after)
+        shown, last = items(log, thread, self.reader, place)
+        where = Where(View.NEEDS_REPLY, thread.id)
+        return {
+            **await self._about(thread, where),
+            "items": shown,
+            "end": self._end(thread, log, last, after),
+        }
+
+    async def _back(self, id: ThreadId, before: int | None) -> tuple[list[AnyEvent], bool]:
+        """Return the newest events before ``before``, enough to fill a page, and whether there are older ones."""
+        store = self.house.store
+        log: list[AnyEvent] = []
+        for _ in range(MOST_PAGES):
+            page = await (store.newest(id, PAGE) if before is None else store.before(id, before, PAGE))
+            log = [*page, *log]
+            if not page or page[0].seq == 1:
+                return log, False
+            before = page[0].seq
+            if sum(isinstance(event, Posted | Noted) for event in log) >= ENOUGH:
+                break
+        return log, True
+
+    async def _forward(self, id: ThreadId, after: int) -> list[AnyEvent]:
+        log: list[AnyEvent] = []
+        for _ in range(MOST_PAGES):
+            page = await self.house.store.since(id, log[-1].seq if log else after, PAGE)
+            log += page
+            if len(page) < PAGE:
+                break
+        return log
+
+    def _older(self, where: Where, log: list[AnyEvent], more: bool) -> dict[str, str] | None:
+        if not more:
+            return None
+        before = log[0].seq
+        url = where.url(where.thread)
+        part = f"/console/parts/{where.thread}/older?before={before}"
+        return {"href": f"{url}{'&' if '?' in url else '?'}before={before}", "part": part}
+
+    def _end(self, thread: Thread, log: list[AnyEvent], place: Place, after: int) -> dict[str, Any]:
+        """Return up to where this page has the log, and where to ask for what comes next."""
+        seq = log[-1].seq if log else after
+        said = {"after": str(seq), "date": place.date, "author": place.author}
+        if place.at is not None:
+            said["at"] = place.at.isoformat()
+        return {
+            "seq": seq,
+            "url": f"/console/parts/{thread.id}/news?{urlencode(said)}",
+            "last": thread.last_message,
+            "person": thread.last_person,
+            "read": thread.read_by_staff,
+        }
+
+    async def _about(self, thread: Thread, where: Where) -> dict[str, Any]:
+        """Return who it is and who speaks."""
+        return {
+            "thread": thread,
+            "person": person_name(thread, self.words),
+            "panel": await self.house.inbox.panel(thread),
+            "holder": self.reader.name_of(thread.floor.staff) if thread.floor.staff else "",
+            "assigned": self.reader.name_of(thread.assigned) if thread.assigned else "",
+            "spoken": self._spoken(thread.language),
+            "back_href": where.url(),
+        }
+
+    async def _composer(self, thread: Thread) -> dict[str, Any]:
+        return {
+            "may_reply": may(self.me.role, Action.REPLY),
+            "reply_channel": reply_channel(thread),
+            "draft": await self._kept(DRAFTS, thread.id),
+            "note_draft": await self._kept(NOTE_DRAFTS, thread.id),
+            "canned": await self._canned(thread),
+        }
+
+    async def _kept(self, collection: str, id: ThreadId) -> str:
+        kept = await self.house.store.get(collection.format(self.me.id), id)
+        return kept.decode() if kept is not None else ""
+
+    async def _canned(self, thread: Thread) -> list[dict[str, str]]:
+        """Return the canned replies as they would be said here, those in the person's language first."""
+        spoken = (thread.language or self.house.clinic.languages[0]).split("-")[0]
+        values = {
+            "name": thread.name or "",
+            "clinic": self.house.clinic.name,
+            "me": self.me.name,
+        }
+        found = [
+            (language != spoken, {"id": reply.id, "title": reply.title, "language": language, "text": text})
+            for reply in await self.replies()
+            for language, text in ready_texts(reply.texts, values).items()
+        ]
+        return [shown for _, shown in sorted(found, key=lambda pair: pair[0])]
+
+    async def replies(self) -> list[CannedShown]:
+        """Return the clinic's canned replies."""
+        return await all_replies(self.house)
+
+    def _spoken(self, language: str | None) -> str:
+        """Return a language by its name in the reader's: `tyska`."""
+        if not language:
+            return ""
+        try:
+            return Locale.parse(language, sep="-").get_display_name(self.words.language) or language
+        except (UnknownLocaleError, ValueError):
+            return language
+
+    def name_of(self, id: StaffId | None) -> str:
+        """Return a colleague's name."""
+        return cleaned(self.reader.name_of(id))
+
+
+def view_named(slug: str) -> str:
+    """Return the list or search that an address names.
+
+    Raises:
+        NotFound: there is none of this name.
+    """
+    name = slug.replace("-", "_")
+    if name == SEARCH or name in set(View):
+        return name
+    raise NotFound

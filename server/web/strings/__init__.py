@@ -1,0 +1,73 @@
+"""What the console says: a JSON file per language, all with the same keys; and times as its readers write them.
+
+A colleague reads the console in a language of their own, whatever the person on the other side speaks. Times are the
+clinic's, on whatever machine the browser runs. English stands in for a language that is not there.
+"""
+
+import json
+from datetime import datetime, timedelta
+from functools import cache
+from importlib import resources
+from zoneinfo import ZoneInfo
+
+from babel.dates import format_date, format_skeleton, format_time, get_timezone
+
+LANGUAGES = ("de", "en", "sv")
+NAMES = {"de": "Deutsch", "en": "English", "sv": "Svenska"}  # each as its own readers call it
+FALLBACK = "en"
+
+
+@cache
+def table(language: str) -> dict[str, str]:
+    """Return all texts of one of ``LANGUAGES``."""
+    file = resources.files(__name__) / f"{language}.json"
+    found: dict[str, str] = json.loads(file.read_text(encoding="utf-8"))
+    return found
+
+
+class Words:
+    """One colleague's language, and the clinic's clock."""
+
+    def __init__(self, language: str | None, timezone: str) -> None:
+        """Speak ``language`` (BCP 47; the region does not matter), with times of ``timezone``."""
+        plain = (language or FALLBACK).split("-")[0].lower()
+        self.language = plain if plain in LANGUAGES else FALLBACK
+        self._table = table(self.language)
+        self._zone = ZoneInfo(timezone)
+        self._babel_zone = get_timezone(timezone)
+
+    def __call__(self, key: str, **values: object) -> str:
+        """Return the text under ``key``. Values stand where the text names them, and are never read as a pattern."""
+        text = self._table[key]
+        return text.format(**values) if values else text
+
+    def date(self, at: datetime) -> str:
+        """Return the clinic's date of this moment as `2026-11-22`: for programs, and to tell days apart."""
+        return at.astimezone(self._zone).date().isoformat()
+
+    def time(self, at: datetime) -> str:
+        """Return `14:05`."""
+        return format_time(at, "short", tzinfo=self._babel_zone, locale=_locale(self.language))
+
+    def day(self, at: datetime, now: datetime) -> str:
+        """Return `Today`, `Yesterday`, `Monday 16 November`; with the year when it is another one."""
+        then, today = at.astimezone(self._zone).date(), now.astimezone(self._zone).date()
+        if timedelta(0) <= today - then <= timedelta(days=1):
+            return self("today" if today == then else "yesterday")
+        skeleton = "EEEEMMMMd" if then.year == today.year else "EEEEyMMMMd"
+        return format_skeleton(skeleton, then, locale=_locale(self.language))
+
+    def moment(self, at: datetime, now: datetime) -> str:
+        """Return a moment as short as it can be told: a time today, else a day, ahead also with the time."""
+        then, today = at.astimezone(self._zone).date(), now.astimezone(self._zone).date()
+        if then == today:
+            return self.time(at)
+        near = abs(then - today) < timedelta(days=6)
+        day = format_skeleton("EEE" if near else "MMMd", then, locale=_locale(self.language))
+        if then.year != today.year:
+            day = format_date(then, "short", locale=_locale(self.language))
+        return f"{day} {self.time(at)}" if at > now else day
+
+
+def _locale(language: str) -> str:
+    return "en_GB" if language == "en" else language  # a 24-hour clock, and the day before the month

@@ -1,0 +1,295 @@
+"""A conversation as a colleague reads it: the log turned into bubbles, notes, lines and the days between them.
+
+Pure: events in, values out, so that a page, the older part of it and what has just happened are one code path. Texts of
+people are carried as they are and escaped by the template; addresses in them are cut out here, so that a link is a node
+of ours and never markup of theirs.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from urllib.parse import urlsplit
+
+import msgspec
+
+from server.core import delivery, events
+from server.core.conversation import cleaned
+from server.core.events import AnyEvent
+from server.core.model import Channel, Choice, DeliveryStatus, Link, Role, StaffId, Thread, ThreadId, Why, tail_of
+from server.web.strings import Words
+
+TOGETHER = timedelta(minutes=5)  # messages of one author within that time stand under one name
+SAFE = ("http", "https", "mailto", "tel")
+_ADDRESS = re.compile(r"(?:https?://|www\.|mailto:|tel:)[^\s<>\"']+|[\w.+-]+@[\w-]+(?:\.[\w-]+)+", re.IGNORECASE)
+_TRAILING = ".,;:!?…'\""
+
+
+class Piece(msgspec.Struct, frozen=True):
+    """Some text, and where it leads when it reads like an address."""
+
+    text: str
+    href: str | None = None
+
+
+class Bubble(msgspec.Struct, frozen=True):
+    """Something that was said, or a note. ``head``: it begins a row of bubbles of one author."""
+
+    kind: str  # person, assistant, staff, system or note
+    seq: int
+    at: datetime
+    name: str
+    pieces: tuple[Piece, ...]
+    head: bool
+    mine: bool = False
+    channel: Channel | None = None
+    language: str | None = None
+    quote: str | None = None
+    choices: tuple[Choice, ...] = ()
+    links: tuple[Link, ...] = ()
+    urgent: bool = False
+    handover: str | None = None
+    missed: bool = False
+    why: Why | None = None
+    tick: str | None = None  # how far it has come
+    mentions: str = ""
+
+
+class Line(msgspec.Struct, frozen=True):
+    """Something that happened besides."""
+
+    seq: int
+    at: datetime
+    text: str
+    thread: ThreadId | None = None  # another conversation it speaks of
+
+
+class Day(msgspec.Struct, frozen=True):
+    """A new day begins. ``date`` tells days apart."""
+
+    date: str
+    text: str
+
+
+class Mark(msgspec.Struct, frozen=True):
+    """From here on nobody of the staff has read."""
+
+
+Item = Bubble | Line | Day | Mark
+
+
+class Place(msgspec.Struct, frozen=True):
+    """What stood last before the items to come, so that days and names are not said twice."""
+
+    date: str = ""
+    author: str = ""
+    at: datetime | None = None
+
+
+class Reader(msgspec.Struct, frozen=True):
+    """Who reads: their id and language, their colleagues' names, and now."""
+
+    id: StaffId
+    words: Words
+    names: Mapping[StaffId, str]
+    now: datetime
+
+    def name_of(self, id: StaffId | None) -> str:
+        """Return how a colleague is called on this reader's screen."""
+        if id == self.id:
+            return self.words("you")
+        return cleaned(self.names.get(id or "", "")) or self.words("somebody")
+
+
+def pieces(text: str) -> tuple[Piece, ...]:
+    """Return ``text`` in pieces, with those that read like an address leading there."""
+    found: list[Piece] = []
+    end = 0
+    for match in _ADDRESS.finditer(text):
+        words = match[0].rstrip(_TRAILING)
+        while words.endswith(")") and words.count(")") > words.count("("):
+            words = words[:-1].rstrip(_TRAILING)
+        href = safe_href(_full(words))
+        if href is None:
+            continue
+        found += [Piece(text[end : match.start()]), Piece(words, href)]
+        end = match.start() + len(words)
+    return tuple(piece for piece in [*found, Piece(text[end:])] if piece.text)
+
+
+def _full(words: str) -> str:
+    if re.match(r"(?:https?|mailto|tel):", words, re.IGNORECASE):
+        return words
+    return f"https://{words}" if words.lower().startswith("www.") else f"mailto:{words}"
+
+
+def safe_href(url: str) -> str | None:
+    """Return ``url`` if a colleague may follow it: never a script."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return None
+    rest = parts.netloc if parts.scheme in ("http", "https") else parts.path
+    return url if parts.scheme.lower() in SAFE and rest else None
+
+
+def items(
+    log: Iterable[AnyEvent],
+    thread: Thread,
+    reader: Reader,
+    before: Place | None = None,
+    *,
+    mark_after: int | None = None,
+) -> tuple[list[Item], Place]:
+    """Return what to show of these events, and what then stood last.
+
+    Args:
+        log: events in order.
+        thread: the conversation as it is now; says how far messages have come.
+        before: what stands before them.
+        mark_after: where staff had read up to; a mark goes before the person's first message after it.
+    """
+    found: list[Item] = []
+    place = before or Place()
+    said: dict[int, str] = {}
+    for event in log:
+        item = _item(event, thread, reader, place, said)
+        if item is None:
+            continue
+        date = reader.words.date(event.at)
+        if date != place.date:
+            found.append(Day(date, reader.words.day(event.at, reader.now)))
+        if mark_after is not None and isinstance(item, Bubble) and item.kind == "person" and item.seq > mark_after:
+            found.append(Mark())
+            mark_after = None
+        found.append(item)
+        place = Place(date, _author(event), event.at)
+    return found, place
+
+
+def _author(event: AnyEvent) -> str:
+    if isinstance(event, events.Posted):
+        return f"{event.role}:{event.by}:{event.channel}"
+    return f"note:{event.by}" if isinstance(event, events.Noted) else ""
+
+
+def _item(event: AnyEvent, thread: Thread, reader: Reader, place: Place, said: dict[int, str]) -> Item | None:
+    if isinstance(event, events.Posted | events.Noted):
+        same = place.author == _author(event) and place.date == reader.words.date(event.at)
+        head = not (same and place.at is not None and event.at - place.at < TOGETHER)
+        if isinstance(event, events.Noted):
+            return _note(event, reader, head)
+        said[event.seq] = event.text
+        return _bubble(event, thread, reader, head, said)
+    text = _text(event, reader)
+    return Line(event.seq, event.at, text, _other(event)) if text is not None else None
+
+
+def _bubble(event: events.Posted, thread: Thread, reader: Reader, head: bool, said: Mapping[int, str]) -> Bubble:
+    return Bubble(
+        kind=event.role,
+        seq=event.seq,
+        at=event.at,
+        name=_speaker(event, thread, reader),
+        pieces=pieces(event.text),
+        head=head,
+        mine=event.role is Role.STAFF and event.by == reader.id,
+        channel=event.channel,
+        language=event.language,
+        quote=said.get(event.reply_to) if event.reply_to is not None else None,
+        choices=event.choices,
+        links=tuple(link for link in event.links if safe_href(link.url) is not None),
+        urgent=event.urgent,
+        handover=event.handover,
+        missed=event.missed,
+        why=event.why,
+        tick=tick_of(event, thread),
+    )
+
+
+def _note(event: events.Noted, reader: Reader, head: bool) -> Bubble:
+    mentioned = ", ".join(reader.name_of(id) for id in event.mentions)
+    return Bubble(
+        kind="note",
+        seq=event.seq,
+        at=event.at,
+        name=_who(event, reader),
+        pieces=pieces(event.text),
+        head=head,
+        mine=event.by == reader.id,
+        mentions=mentioned,
+    )
+
+
+def _speaker(event: events.Posted, thread: Thread, reader: Reader) -> str:
+    match event.role:
+        case Role.PERSON:
+            return person_name(thread, reader.words)
+        case Role.STAFF:
+            return _who(event, reader)
+        case Role.ASSISTANT | Role.SYSTEM:
+            return reader.words(event.role)
+
+
+def _who(event: AnyEvent, reader: Reader) -> str:
+    if event.role is not Role.STAFF:
+        return reader.words("person" if event.role is Role.PERSON else event.role)
+    return reader.words("you") if event.by == reader.id else cleaned(event.name or "") or reader.name_of(event.by)
+
+
+def person_name(thread: Thread, words: Words) -> str:
+    """Return how staff call this person; somebody without a name is told apart by the end of the thread's id."""
+    return thread.name or words("visitor", tail=thread.id[-4:].upper())
+
+
+def tick_of(event: events.Posted, thread: Thread) -> str | None:
+    """Return how far a message of ours has come, or ``None`` for the person's own."""
+    if event.role is Role.PERSON:
+        return None
+    if event.channel is Channel.WEB:
+        return "read" if event.seq <= thread.read_by_person else "sent"
+    standing = delivery.find(thread.deliveries, event.seq)
+    return (standing.status if standing is not None else DeliveryStatus.READ).name.lower()
+
+
+def _text(event: AnyEvent, reader: Reader) -> str | None:
+    """Return the line for what happened, or ``None`` when it is none of a timeline's business."""
+    words, name = reader.words, _who(event, reader)
+    match event:
+        case events.Taken(was=None):
+            return words("line_taken", name=name)
+        case events.Taken(was=was):
+            return words("line_taken_from", name=name, other=reader.name_of(was))
+        case events.Released(reason=reason):
+            return words("line_idle") if reason == "idle" else words("line_released", name=name)
+        case events.Closed():
+            return words("line_closed", name=name)
+        case events.Assigned(to=None):
+            return words("line_unassigned", name=name)
+        case events.Assigned(to=to):
+            return words("line_assigned", name=name, other=reader.name_of(to))
+        case events.Snoozed(until=until):
+            return words("line_snoozed", name=name, time=words.moment(until, reader.now))
+        case events.Named(called=called):
+            return words("line_named", name=name, called=called)
+        case events.AddressLinked(address=address, assurance=assurance):
+            if address.channel is Channel.WEB:
+                return words("line_linked_web")
+            which = words("number", tail=tail_of(address)) if tail_of(address) else words(f"channel_{address.channel}")
+            sure = words(f"assurance_{assurance.name.lower()}")
+            return words("line_linked", channel=words(f"channel_{address.channel}"), which=f"{which}, {sure}")
+        case events.Woken() | events.Returned() | events.Erased():
+            return words(f"line_{event.__struct_config__.tag}")
+        case events.MovedTo() | events.JoinedWith() | events.PartedFrom():
+            return words(f"line_{event.__struct_config__.tag}")
+        case _:
+            return None
+
+
+def _other(event: AnyEvent) -> ThreadId | None:
+    match event:
+        case events.MovedTo(to=to):
+            return to
+        case events.JoinedWith(other=other) | events.PartedFrom(other=other):
+            return other
+        case _:
+            return None
