@@ -16,7 +16,7 @@ from litestar.di import Provide
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.routing import Mount, Route
+from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.types import ASGIApp
 
 from knowledge_base import Bands, KnowledgeBase, load
@@ -38,6 +38,7 @@ from server.web.passes import Passes, derived_key
 from server.web.security import Guarded, WidgetOrigins
 from server.web.sessions import TOPIC as SESSION_ENDED
 from server.web.sessions import Sessions
+from server.web.sockets import Sockets
 from server.web.strict import StrictRequest
 
 DEMO = CHECKOUT / "knowledge_base" / "content"
@@ -58,19 +59,27 @@ def create_app(settings: Settings, port: int | None = None) -> Starlette:
     metrics = Metrics()
     engine = create_engine(settings, metrics, port)
     house = _house(engine, metrics, port)
+    sockets = Sockets(house, engine.hub)
     pages = Pages(house.origin, static := Files(STATIC))
-    widget, litestar = Widget(WIDGET), _litestar(house, pages)
+    widget, litestar, sockets = Widget(WIDGET), _litestar(house, pages), Sockets(house, engine.hub)
+    house.forgotten.append(sockets.forget)
+    engine.started.append(sockets.start)
 
     def look() -> None:
         metrics.refresh(engine.worker.oldest_due, ready=not house.readiness.not_ready())
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        async with engine.running(work=settings.worker), litestar.lifespan():
-            yield
+        async with engine.running(work=settings.worker), litestar.lifespan(), sockets.running():
+            try:
+                yield
+            finally:
+                await sockets.stop()
 
     app = Starlette(
         routes=[
+            WebSocketRoute("/ws/visitor", sockets.visitor),
+            WebSocketRoute("/ws/staff", sockets.staff),
             Route("/health/live", health.live),
             Route("/health/ready", health.ready_door(house.readiness)),
             Route("/metrics", metrics_door(metrics, look, settings.proxy)),
@@ -90,14 +99,14 @@ def create_app(settings: Settings, port: int | None = None) -> Starlette:
         exception_handlers={HTTPException: problems.starlette_problem},
         lifespan=lifespan,
     )
-    app.state.house, app.state.engine = house, engine
+    app.state.house, app.state.engine, app.state.sockets = house, engine, sockets
     return app
 
 
 async def drain(app: Starlette) -> None:
     """Send everybody away: no new visitors, and time for those who are here to come back elsewhere."""
-    house: House = app.state.house
-    house.readiness.draining = True
+    app.state.house.readiness.draining = True
+    await app.state.sockets.drain()
 
 
 def _litestar(house: House, pages: Pages) -> Litestar:
@@ -158,7 +167,6 @@ def _house(engine: Engine, metrics: Metrics, port: int | None) -> House:
         secure=origin.startswith("https:"),
     )
     engine.hub.on(SESSION_ENDED, sessions.heard)
-    engine.hub.on(visits.FORGET, lambda payload: engine.inbound.forget(visits.forgotten(payload)))
     return House(
         settings=settings,
         clinic=engine.clinic,

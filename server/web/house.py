@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from server.core.ports import Bus, Store
 from server.service.clinic import Clinic
 from server.service.conversations import Conversations
-from server.service.inbound import Inbound
+from server.service.inbound import Inbound, Visitor
 from server.service.inbox import Inbox
 from server.settings import Settings
 from server.web.accounts import Accounts
@@ -65,6 +65,7 @@ class House:
         self.passes, self.sessions, self.accounts = passes, sessions, Accounts(store)
         self.readiness, self.metrics = readiness, metrics
         self.secret, self.origin, self.own_origins = secret, origin, own_origins
+        self.forgotten: list[Callable[[Visitor], None]] = []  # told when a visitor's secret no longer opens anything
         self.keep = timedelta(days=settings.visitor_days)  # how long a visitor is known after their last word
 
     def absolute(self, url: str) -> str:

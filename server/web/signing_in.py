@@ -168,10 +168,6 @@ async def sign_out_form(data: Form, me: SignedIn, house: House) -> Response[Any]
     return _see_other(SIGN_IN, house.sessions.clear_cookie())
 
 
-FORMS = (sign_in_form, enter_form, sign_out_form)
-"""Routes behind the console's pages; they belong into its router, which has the pages under the same paths."""
-
-
 def only_on_this_machine(request: AnyRequest, house: House) -> None:
     """Return when the demo is asked from the machine it runs on.
 
@@ -201,4 +197,4 @@ def _see_other(path: str, cookie: str | None = None) -> Response[Any]:
     return Redirect(path, status_code=303, headers=headers)
 
 
-__all__ = ["FORMS", "NotSignedIn", "StaffShown", "staff_session"]
+__all__ = ["NotSignedIn", "StaffShown", "staff_session"]

@@ -125,7 +125,8 @@ class Visits:
         if await house.store.find_address(address) is not None:
             await house.store.drop_address(address)
             await house.store.claim_address(address, _nowhere(), keep=house.clock() + house.keep)
-        house.inbound.forget(visitor)
+        for forgotten in house.forgotten:
+            forgotten(visitor)
         house.bus.say(FORGET, msgspec.json.encode(visitor))
 
     async def may_read(self, a_pass: Pass, thread: ThreadId) -> int | None:
