@@ -61,9 +61,8 @@ def create_app(settings: Settings, port: int | None = None) -> Starlette:
     house = _house(engine, metrics, port)
     sockets = Sockets(house, engine.hub)
     pages = Pages(house.origin, static := Files(STATIC))
-    widget, litestar, sockets = Widget(WIDGET), _litestar(house, pages), Sockets(house, engine.hub)
+    widget, litestar = Widget(WIDGET), _litestar(house, pages)
     house.forgotten.append(sockets.forget)
-    engine.started.append(sockets.start)
 
     def look() -> None:
         metrics.refresh(engine.worker.oldest_due, ready=not house.readiness.not_ready())
@@ -71,10 +70,7 @@ def create_app(settings: Settings, port: int | None = None) -> Starlette:
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         async with engine.running(work=settings.worker), litestar.lifespan(), sockets.running():
-            try:
-                yield
-            finally:
-                await sockets.stop()
+            yield
 
     app = Starlette(
         routes=[

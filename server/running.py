@@ -20,6 +20,7 @@ from starlette.applications import Starlette
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 from server.settings import Settings
+from server.web.wire import Wire
 
 BACKLOG = 2048  # connections the kernel keeps for us: more than 200 clients who come back at once
 KEEP_ALIVE = 75  # seconds an idle connection is kept: longer than proxies in front keep theirs, so that they close it
@@ -159,7 +160,7 @@ def configuration(app: Any, settings: Settings) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         http=Hurried,
-        ws="websockets-sansio",
+        ws=Wire,
         ws_max_size=settings.frame_bytes,
         ws_per_message_deflate=False,
         ws_ping_interval=None,  # the protocol has its own heartbeat

@@ -7,10 +7,11 @@ whole process, so that an idle connection costs its memory and nothing else.
 """
 
 import asyncio
+import contextlib
 import logging
 import math
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 
 from starlette.types import Receive, Scope, Send
@@ -111,17 +112,18 @@ class Sockets:
 
     # life
 
-    async def start(self) -> None:
-        """Begin to look after connections."""
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Look after connections meanwhile."""
         self._start(self._tick_for_ever())
         self._start(self._ask_sessions_for_ever())
-
-    async def stop(self) -> None:
-        """Look after them no longer."""
-        for task in self._tasks:
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
+        try:
+            yield
+        finally:
+            for task in self._tasks:
+                task.cancel()
+            if self._tasks:
+                await asyncio.wait(self._tasks)
 
     async def drain(self) -> None:
         """Send everybody away politely, within the time that is set for it; nobody gets in any more."""
