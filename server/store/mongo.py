@@ -1,8 +1,8 @@
 """The production store: MongoDB through PyMongo's own asynchronous client.
 
 An event is one document whose ``_id`` is its place in the log; a second unique index remembers every key. One insert is
-atomic, so nothing here needs a transaction or a replica set. Every write is acknowledged by a majority and journalled
-before it counts, every read sees only such, and every operation has a time by which it ends.
+atomic, so nothing here needs a transaction or a replica set. Every write is in the journal of a majority before it
+counts, every read sees only such, and every operation has a time by which it ends.
 
 Whatever depends on time (leases, records that end) is decided by the database's clock, inside the database: ``$$NOW``
 in a pipeline. Whatever people wrote goes into a pipeline as ``$literal``, or it could name a field.
@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 import bson
+import pymongo
 from bson import CodecOptions, Int64, MaxKey
 from bson.errors import BSONError
 from bson.raw_bson import RawBSONDocument
@@ -128,6 +129,7 @@ class MongoStore:
         self._uri, self._name, self._timeout = uri, database, timeout
         self._client: AsyncMongoClient[Document] | None = None
         self._database: AsyncDatabase[Document] | None = None
+        self._durably = WriteConcern(1, j=True)
         self._under_way: set[asyncio.Future[Any]] = set()
 
     async def open(self) -> None:
@@ -141,12 +143,13 @@ class MongoStore:
             self._client = AsyncMongoClient(
                 self._uri, appname="onethread", timeoutMS=round(self._timeout * 1000), maxPoolSize=CONNECTIONS
             )
-            self._database = self._client.get_database(
-                self._name, _CODEC, ReadPreference.PRIMARY, WriteConcern("majority", j=True), ReadConcern("majority")
-            )
-        hello = await self._do(self._db.command("hello"))
+        hello = await self._do(self._client.admin.command("hello"))
         if hello["maxWireVersion"] < WIRE_7_0:
             raise StoreTooOld("MongoDB 7.0")
+        self._durably = durable_on(hello)
+        self._database = self._client.get_database(
+            self._name, _CODEC, ReadPreference.PRIMARY, self._durably, ReadConcern("majority")
+        )
         for collection, indexes in INDEXES.items():
             await self._do(self._in(collection).create_indexes(indexes))
         await self._make_epoch()
@@ -157,7 +160,8 @@ class MongoStore:
         if self._under_way:
             await asyncio.wait(self._under_way)
         if client is not None:
-            await client.close()
+            with suppress(PyMongoError), pymongo.timeout(self._timeout):  # it says goodbye, perhaps to nobody
+                await client.close()
 
     @property
     def _db(self) -> AsyncDatabase[Document]:
@@ -690,7 +694,7 @@ class MongoStore:
 
     async def _command(self, command: Document) -> Document:
         """Run a write command. Cheaper than the driver's bulk methods, and its errors do not quote what was written."""
-        durably = {"ordered": False, "writeConcern": {"w": "majority", "j": True}}
+        durably = {"ordered": False, "writeConcern": self._durably.document}
         return await self._do(self._db.command({**command, **durably}))
 
     async def _do(self, operation: Coroutine[Any, Any, T]) -> T:
@@ -797,6 +801,17 @@ def _check_reply(reply: Document, known: frozenset[int] | set[int] = frozenset()
         raise StoreFault(f"code {min(faults)}")
     if codes or "writeConcernError" in reply:
         raise Unavailable
+
+
+def durable_on(hello: Mapping[str, Any]) -> WriteConcern:
+    """Return what a write must wait for on a server that introduces itself so.
+
+    A set or a cluster: a majority has it in its journal. A standalone has no majority, and asked for one it does not
+    wait for its journal either, whatever ``j`` says: of writes acknowledged so, MongoDB 8.2 loses those of the last
+    milliseconds when it is killed. Asked for itself alone, it waits.
+    """
+    alone = "setName" not in hello and hello.get("msg") != "isdbgrid"
+    return WriteConcern(1 if alone else "majority", j=True)
 
 
 class _Taken(Exception):

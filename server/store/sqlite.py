@@ -465,7 +465,8 @@ class SqliteStore:
     async def recent_threads(self, since: datetime, limit: int = 10_000) -> list[ThreadId]:
         """Return threads with events since then, by the log, newest first."""
         sql = """SELECT json_group_array(thread) FROM (
-            SELECT thread FROM events INDEXED BY events_at WHERE at >= ? GROUP BY thread ORDER BY max(at) DESC, thread LIMIT ?)"""
+            SELECT thread FROM events INDEXED BY events_at WHERE at >= ?
+            GROUP BY thread ORDER BY max(at) DESC, thread LIMIT ?)"""
         return await self._json(list[ThreadId], sql, micros(since), limit)
 
     async def each_thread(self, after: ThreadId = "", limit: int = 1000) -> list[ThreadId]:
