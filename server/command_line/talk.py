@@ -18,6 +18,7 @@ from server.settings import Settings
 
 HEARTBEAT = 25.0  # seconds, as the protocol says
 FIRST_WAIT, LONGEST_WAIT = 0.5, 4.0  # seconds before coming back after a cut: full jitter, doubling
+LAST_WORDS = 1.0  # seconds for an answer to what was said last
 PUT_OFF = 1.0  # seconds before what was put off is tried again
 
 Json = dict[str, Any]
@@ -187,9 +188,9 @@ class Chat:
                 await self._socket.send(frame.decode())
 
     def _end_when_said(self) -> None:
-        """The input has ended: so does the chat, once everything said is acknowledged."""
+        """The input has ended: so does the chat, a moment after everything said is acknowledged."""
         if self._no_more and not self._client.queue:
-            self._ended.set()
+            asyncio.get_running_loop().call_later(LAST_WORDS, self._ended.set)
 
     def _show(self, event: Json) -> None:
         line = line_of(event, self._role)
