@@ -22,10 +22,10 @@ MAX_CHOICES = 3
 MAX_RELATED = 2  # shown under an answer that brings no buttons of its own
 MAX_MISSES = 2  # times running that offering or finding nothing is bearable
 MAX_SENTENCES = 4  # of a message that are also looked at one by one
-MIN_TYPO_KEY = 6  # letters a phrase needs before a typo in it is forgiven
+MIN_TYPO_KEY = 6  # letters a phrase needs before a typo in it, or another language, is forgiven
 MAX_PHRASE = 60  # characters: a longer message is no phrase
 NEARLY_AS_GOOD = 0.6  # share of the best score from which another entry is worth offering
-ASSISTANT_TAGS = {"smalltalk"}
+ASSISTANT_TAGS = frozenset({"smalltalk"})
 POLITE = frozenset(
     {"bitte", "danke", "hallo", "hello", "hej", "hey", "hi", "moin", "please", "pls", "plz", "snalla", "tack", "thanks"}
 )
@@ -107,39 +107,46 @@ def _chosen(asked: _Asked) -> Entry | None:
     """Return the entry of the choice that was tapped, where there still is one."""
     choice = asked.context.choice or ""
     entry = asked.snapshot.entries.get(choice.removeprefix(CHOICE_PREFIX)) if choice.startswith(CHOICE_PREFIX) else None
-    return entry if entry and asked.language in entry.answers and asked.language in entry.title else None
+    return entry if entry and entry.speaks(asked.language) else None
 
 
 def _named(asked: _Asked, stands: str | None) -> Outcome | None:
-    """Return what to say to a message that is, as a whole, one that entries name."""
+    """Return what to say to a message that is, as a whole, one that entries name, in whichever language."""
     if len(asked.cleaned) > MAX_PHRASE:
         return None
-    languages = asked.snapshot.clinic.languages
-    own = [stands] if stands else []
-    for language in (*own, *(each for each in languages if each != stands)):
-        foreign = language != stands and stands is not None
-        named = _phrase(asked.snapshot.phrases[language], asked.cleaned, foreign=foreign)
+    for language in sorted(asked.snapshot.clinic.languages, key=lambda each: each != stands):
+        foreign = stands is not None and language != stands
+        named = _phrase(asked.snapshot.phrases[language], asked.cleaned, typos=not foreign)
         entries = [asked.snapshot.entries[name] for name in named]
-        if not entries:
+        if not entries or (foreign and not _counts_abroad(entries, asked.cleaned)):
             continue
-        asked = _in(asked, language)
+        if not (foreign and _is_small_talk(entries[0]) and entries[0].speaks(asked.language)):
+            asked = _in(asked, language)
         if len(entries) > 1:
             return _suggestions(asked, entries, _certain(asked, entries[0], Band.SUGGEST))
         return _entry(asked, _agreed(asked, entries[0]), _certain(asked, entries[0], Band.PHRASE))
     return None
 
 
-def _phrase(phrases: Mapping[str, tuple[str, ...]], cleaned: str, *, foreign: bool) -> tuple[str, ...]:
-    """Return the entries a whole message names, one typo forgiven.
+def _counts_abroad(entries: Sequence[Entry], cleaned: str) -> bool:
+    """Whether a phrase in another language than the thread's means what it says: short words, languages share.
 
-    Args:
-        foreign: whether it is not the thread's language; then short words, which languages share, do not count.
+    "Thanks" and "human" are understood everywhere, and do not change the language of the thread.
     """
+    return len(t.key(cleaned)) >= MIN_TYPO_KEY or _is_small_talk(entries[0])
+
+
+def _is_small_talk(entry: Entry) -> bool:
+    return not ASSISTANT_TAGS.isdisjoint(entry.tags)
+
+
+def _phrase(phrases: Mapping[str, tuple[str, ...]], cleaned: str, *, typos: bool) -> tuple[str, ...]:
+    """Return the entries a whole message names; in the thread's own language one typo is forgiven."""
     key = t.key(cleaned)
     for each in dict.fromkeys((key, _without_politeness(key))):
-        if each in phrases and (len(each) >= MIN_TYPO_KEY or not foreign):
+        if each in phrases:
             return phrases[each]
-        if len(each) >= MIN_TYPO_KEY and not foreign:
+        if typos and len(each) >= MIN_TYPO_KEY:
             near = [phrase for phrase in phrases if abs(len(phrase) - len(each)) < 2 and one_typo(phrase, each)]
             if near:
                 return phrases[near[0]]
@@ -158,10 +165,10 @@ def _without_politeness(key: str) -> str:
 def _agreed(asked: _Asked, entry: Entry) -> Entry:
     """Return what "yes, please" agrees to: the first button of the answer before, where there is one."""
     before = asked.snapshot.entries.get(asked.context.last_entry or "")
-    if "agree" not in entry.tags or before is None or asked.language not in before.answers:
+    if "agree" not in entry.tags or before is None or not before.speaks(asked.language):
         return entry
     offered = [asked.snapshot.entries.get(button.entry) for button in before.answers[asked.language].buttons]
-    return next((each for each in offered if each and asked.language in each.answers), entry)
+    return next((each for each in offered if each and each.speaks(asked.language)), entry)
 
 
 def _retrieve(asked: _Asked, language: Spoken) -> Outcome:
@@ -207,7 +214,7 @@ def _is_chat(asked: _Asked, found: _Found) -> bool:
     """Whether it is only small talk, which answers a message but not a question beside it."""
     best = found.retrieved.best
     entry = asked.snapshot.entries.get(best[0].target.name) if best and best[0].target.kind is Kind.ENTRY else None
-    return entry is None or bool(ASSISTANT_TAGS & set(entry.tags))
+    return entry is None or _is_small_talk(entry)
 
 
 def _answers(asked: _Asked, found: _Found) -> bool:
@@ -251,7 +258,7 @@ def _choices(asked: _Asked, entry: Entry) -> tuple[Choice, ...]:
 
 def _choice(asked: _Asked, button: Button) -> Choice | None:
     entry = asked.snapshot.entries.get(button.entry)
-    if entry is None or asked.language not in entry.answers or asked.language not in entry.title:
+    if entry is None or not entry.speaks(asked.language):
         return None
     return Choice(CHOICE_PREFIX + entry.id, button.label or entry.title[asked.language])
 

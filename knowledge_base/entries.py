@@ -87,6 +87,10 @@ class Entry(Struct, frozen=True, forbid_unknown_fields=True):
         ended = self.valid_until is not None and self.valid_until < today
         return self.status == "live" and started and not ended
 
+    def speaks(self, language: str) -> bool:
+        """Whether it has an answer in a language, and a title to offer it by."""
+        return language in self.answers and language in self.title
+
     def version(self) -> str:
         """Return a short hash that changes with every word of the entry."""
         return sha256(msgspec.json.encode(self, order="deterministic")).hexdigest()[:8]

@@ -154,7 +154,7 @@ def _sentences(source: Source, clinic: Clinic, numbers: dict[str, str]) -> dict[
 
 
 def _targets(content: Content, entries: Iterable[Entry], language: str) -> list[Target]:
-    entries = [entry for entry in entries if language in entry.answers and language in entry.title]
+    entries = [entry for entry in entries if entry.speaks(language)]
     targets = [Target(entry.id, Kind.ENTRY, entry.questions.get(language, ())) for entry in entries]
     targets += [Target(entry.id, Kind.NEGATIVE, entry.negatives.get(language, ())) for entry in entries]
     targets += [Target(each.topic, Kind.OUTSIDE, each.questions.get(language, ())) for each in content.outside]
@@ -166,7 +166,7 @@ def _targets(content: Content, entries: Iterable[Entry], language: str) -> list[
 def _phrases(entries: Iterable[Entry], language: str) -> dict[str, tuple[str, ...]]:
     found: dict[str, tuple[str, ...]] = {}
     for entry in entries:
-        if language not in entry.answers or language not in entry.title:
+        if not entry.speaks(language):
             continue
         for phrase in (*entry.phrases.get(language, ()), entry.title[language]):
             key = t.key(phrase)

@@ -21,7 +21,7 @@ _MODIFIERS = {"\ufe0e", "\ufe0f", *map(chr, range(0x1F3FB, 0x1F400))}  # variati
 
 def clean(text: str) -> str:
     """Return the message without markup, control characters, zero-width characters and doubled spaces."""
-    text = unicodedata.normalize("NFKC", _TAG.sub(" ", text[:MAX_TEXT]))
+    text = unicodedata.normalize("NFKC", _TAG.sub(" ", text[:MAX_TEXT]))[:MAX_TEXT]  # one letter may become eighteen
     if not text.isprintable():
         text = "".join(character if character == "\n" else _visible(character) for character in text)
     return "\n".join(line for line in (" ".join(part.split()) for part in text.split("\n")) if line)

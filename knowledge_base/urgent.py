@@ -6,7 +6,8 @@ matter, and "no chest pain" is not chest pain. A list of words can never be comp
 to it that what it does find never gets an everyday answer.
 
 How rules are written in `content/urgent.yaml`:
-  `schmerz`    the word begins like this, one typo forgiven      `=arm`   exactly this word
+  `schmerz`    the word begins like this, one typo forgiven; with three letters or fewer, the word is just this
+  `=arm`       exactly this word
   `infarkt ?`  (at the end of a rule) a name that is also used in calm: not while the message speaks of the past
                or in general, unless it also says now
 A rule's first group is the rarest: only messages that have a word of it are looked at further.
@@ -25,6 +26,7 @@ from knowledge_base.source import Source
 
 WINDOW = 8  # words: how far apart the parts of a rule may stand
 NEGATION_REACH = 3  # words: how far before a finding a "no" still belongs to it
+BEGINNING_LENGTH = 4  # letters: fewer begin too many words ("man" begins "many" and "Mandag")
 TYPO_LENGTH = 5  # letters: from here one typo is forgiven; shorter words are too near to each other
 LONE_TYPO_LENGTH = 8  # letters: the same for a word that decides all by itself ("choking" is near to "cooking")
 MAX_TYPO_WORDS = 150  # unknown words per message that are checked for typos: beyond it, only what is spelt right
@@ -154,6 +156,8 @@ class Stems:
             typos_from: how long it must be for a typo to be forgiven.
         """
         folded = t.fold(stem)
+        if len(folded) < BEGINNING_LENGTH and not folded.startswith("="):
+            folded = "=" + folded
         exact, forgiving = folded.startswith("="), len(folded) >= typos_from
         if (folded, forgiving) in self._numbers:
             return self._numbers[folded, forgiving]
@@ -405,9 +409,9 @@ def read_urgent(source: Source) -> UrgentFile:
             for number, rule in zip(count(), rules, strict=False):
                 groups = [g.strip().split("|") for g in _GROUPS.split(rule.rstrip("? "))]
                 stems = [stem for group in groups for stem in group]
-                if any(len(stem) < 2 or not t.words(t.fold(stem)) for stem in stems):
+                if any(len(stem) < 2 or len(t.words(t.fold(stem))) != 1 for stem in stems):
                     raise source.error(
                         f".lexicon.{language}.rules.{category}[{number}]",
-                        "expected word beginnings of two letters and more, joined by | and +",
+                        "expected single word beginnings of two letters and more, joined by | and +",
                     )
     return file

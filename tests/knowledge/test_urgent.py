@@ -1,0 +1,190 @@
+"""Emergencies come first, get fixed words, and never an everyday answer."""
+
+import pytest
+
+from knowledge_base import Answer, Band, Context, KnowledgeBase, Nothing, Reason, Suggestions, Urgent
+from knowledge_base.urgent import one_typo
+from tests.knowledge.given import Held, Say, Urgency
+
+
+def test_emergencies_are_found_with_typos_and_in_everyday_words(
+    base: KnowledgeBase, urgency: Urgency, say: Say
+) -> None:
+    found = [base.answer(sentence, urgency.language) for sentence, _ in urgency.urgent]
+    unseen = [base.answer(sentence, urgency.language) for sentence in urgency.unseen]
+    recall = sum(isinstance(outcome, Urgent) for outcome in found) / len(found)
+    recall_unseen = sum(isinstance(outcome, Urgent) for outcome in unseen) / len(unseen)
+
+    say(f"{urgency.language}: {len(found)} emergencies, found {recall:.3f}; {len(unseen)} others {recall_unseen:.3f}")
+    assert len(found) >= 60
+    assert recall >= 0.95
+    assert recall_unseen >= 0.85
+
+
+def test_no_emergency_gets_an_everyday_answer(base: KnowledgeBase, urgency: Urgency) -> None:
+    sentences = [sentence for sentence, _ in urgency.urgent] + list(urgency.unseen)
+
+    answered = [each for each in sentences if isinstance(base.answer(each, urgency.language), Answer | Suggestions)]
+
+    assert answered == []
+
+
+def test_an_emergency_is_put_in_its_category(base: KnowledgeBase, urgency: Urgency) -> None:
+    found = [(base.answer(sentence, urgency.language), name.replace("_", "-")) for sentence, name in urgency.urgent]
+    alike = [outcome.category == name for outcome, name in found if isinstance(outcome, Urgent)]
+
+    assert sum(alike) / len(alike) >= 0.95
+
+
+def test_calm_sentences_with_the_same_words_are_no_emergency(base: KnowledgeBase, urgency: Urgency) -> None:
+    alarmed = [each for each in urgency.calm if isinstance(base.answer(each, urgency.language), Urgent)]
+
+    assert alarmed == []
+
+
+def test_everyday_questions_are_no_emergency_in_any_language(base: KnowledgeBase, held: Held) -> None:
+    entries = base.snapshot.entries.values()
+    everyday = [question for question, _ in held.questions] + list(held.outside)
+    everyday += [each for entry in entries for each in (*entry.questions[held.language], entry.title[held.language])]
+    everyday += [each for entry in entries for each in entry.phrases.get(held.language, ())]
+
+    for language in base.clinic.languages:
+        assert [each for each in everyday if isinstance(base.answer(each, language), Urgent)] == []
+
+
+@pytest.mark.parametrize("language", ["de", "en", "sv"])
+def test_what_the_assistant_says_itself_is_no_emergency(base: KnowledgeBase, language: str) -> None:
+    entries = [entry for entry in base.snapshot.entries.values() if entry.id != "emergency-info"]  # that one names 112
+    answers = [entry.answers[language].text for entry in entries]
+
+    assert [text for text in answers if base.snapshot.lexicon.find(text, language)] == []
+
+
+def test_an_emergency_is_heard_over_a_tapped_choice(base: KnowledgeBase) -> None:
+    tapped = Context(choice="kb:parking", last_entry="address")
+
+    assert isinstance(base.answer("My chest hurts and I can't breathe", "en", tapped), Urgent)
+
+
+@pytest.mark.parametrize(
+    ("country", "numbers"),
+    [
+        ("DE", ["112", "116117"]),
+        ("SE", ["112", "1177"]),
+        ("GB", ["999", "111"]),
+        ("US", ["911"]),
+        ("AT", ["112", "1450"]),
+    ],
+)
+def test_each_country_has_its_numbers(base: KnowledgeBase, country: str, numbers: list[str]) -> None:
+    outcome = base.answer("My husband has severe chest pain", "en", Context(country=country))
+
+    assert isinstance(outcome, Urgent)
+    assert [number for number in numbers if number not in outcome.text] == []
+
+
+def test_a_country_nobody_thought_of_gets_the_clinics_own_numbers(base: KnowledgeBase) -> None:
+    outcome = base.answer("Brustschmerzen!", "de", Context(country="NZ"))
+
+    assert isinstance(outcome, Urgent)
+    assert "112" in outcome.text
+
+
+@pytest.mark.parametrize(
+    ("language", "sentence", "country", "line"),
+    [
+        ("de", "Ich will nicht mehr leben", "DE", "0800 111 0 111"),
+        ("en", "I want to end my life", "GB", "116 123"),
+        ("en", "I want to end my life", "US", "988"),
+        ("sv", "Jag vill inte leva längre", "SE", "90101"),
+    ],
+)
+def test_self_harm_has_gentle_words_and_a_crisis_line(
+    base: KnowledgeBase, language: str, sentence: str, country: str, line: str
+) -> None:
+    outcome = base.answer(sentence, language, Context(country=country))
+
+    assert isinstance(outcome, Urgent)
+    assert (outcome.category, outcome.language) == ("self-harm", language)
+    assert line in outcome.text
+
+
+def test_an_emergency_is_answered_in_the_language_it_is_written_in(base: KnowledgeBase) -> None:
+    languages = [
+        base.answer(sentence, "de").language
+        for sentence in ("I can't breathe", "jag kan inte andas", "ich bekomme keine Luft", "chest pain")
+    ]
+
+    assert languages == ["en", "sv", "de", "en"]
+
+
+def test_the_why_of_an_emergency_names_the_words_that_decided(base: KnowledgeBase) -> None:
+    outcome = base.answer("Seit heute früh starke Schmerzen in der Brust", "de")
+
+    assert isinstance(outcome, Urgent)
+    assert (outcome.why.band, outcome.why.entry) == (Band.URGENT, "urgent:heart")
+    assert set(outcome.why.words) == {"schmerzen", "brust"}
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "Keine Brustschmerzen, nur Husten",
+        "Ich habe keine Schmerzen in der Brust",
+        "I have no chest pain",
+        "no pain in my chest any more",
+        "Jag har ingen smärta i bröstet",
+        "Das Kind atmet ohne Probleme, keine Atemnot",
+    ],
+)
+def test_what_is_denied_is_no_emergency(base: KnowledgeBase, sentence: str) -> None:
+    assert not isinstance(base.answer(sentence, "de"), Urgent)
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "Ich weiß nicht, ob das ein Herzinfarkt ist",
+        "Nicht nur Husten, auch Atemnot",
+        "Meine Brustschmerzen hören nicht auf",
+        "I'm not sure if this is a heart attack",
+        "I don't know what to do, my chest hurts",
+        "no fever but chest pain",
+        "ingen feber men ont i bröstet",
+    ],
+)
+def test_a_denial_of_something_else_hides_no_emergency(base: KnowledgeBase, sentence: str) -> None:
+    assert isinstance(base.answer(sentence, "de"), Urgent)
+
+
+def test_umlauts_typos_and_capitals_make_no_difference(base: KnowledgeBase) -> None:
+    spellings = ["OHNMÄCHTIG", "ohnmaechtig", "ohnmachtig", "Ohnmächttig", "BRUSTSCHMERZEN", "brustschmezen"]
+
+    assert [each for each in spellings if not isinstance(base.answer(f"Er ist {each}!", "de"), Urgent)] == []
+
+
+def test_words_that_stand_far_apart_do_not_make_an_emergency(base: KnowledgeBase) -> None:
+    apart = "Meine Brust wurde letzte Woche geröntgt, heute frage ich nach dem Befund, im Knie habe ich Schmerzen"
+
+    assert not isinstance(base.answer(apart, "de"), Urgent)
+
+
+def test_what_only_resembles_an_emergency_goes_to_a_person_with_a_safety_line(base: KnowledgeBase) -> None:
+    outcome = base.answer("Es fühlt sich an wie ein Schraubstock um den Oberkörper", "de")
+
+    assert isinstance(outcome, Nothing)
+    assert outcome.reason is Reason.MAYBE_URGENT
+    assert outcome.hands_over
+    assert "112" in outcome.text
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "near"),
+    [
+        ("herz", "herz", True), ("hertz", "herz", True), ("hez", "herz", True), ("hezr", "herz", True),
+        ("harz", "herz", True), ("harzt", "herz", False), ("zreh", "herz", False), ("", "a", True), ("", "ab", False),
+    ],
+)  # fmt: skip
+def test_one_typo_is_one_letter_or_two_swapped(a: str, b: str, *, near: bool) -> None:
+    assert one_typo(a, b) is near
+    assert one_typo(b, a) is near

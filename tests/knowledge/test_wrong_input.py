@@ -1,0 +1,116 @@
+"""Whatever is written, there is a typed outcome, and soon."""
+
+import random
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from knowledge_base import Context, KnowledgeBase, Nothing, Outcome, Reason, answer
+
+HOSTILE = {
+    "nothing": "",
+    "blanks": " \t\r\n\u00a0\u200b",
+    "one letter": "x" * 4096,
+    "one syllable": "ja " * 1365,
+    "emoji": "😀" * 4096,
+    "families": "👨‍👩‍👧‍👦" * 500,
+    "too long": "Wann haben Sie geöffnet? " * 4000,
+    "mixed scripts": "Wann ουραν открыто 開いて 열려 مفتوح פתוח เปิด खुला?",
+    "markup": "<script>alert('x')</script><img src=x onerror=alert(1)><b>Wann</b> offen?",
+    "open tags": "<a" * 2000,
+    "angle brackets": "<" * 4096,
+    "null": "Wann\x00haben\x00Sie\x00geöffnet?",
+    "control": "".join(map(chr, range(32))) * 100,
+    "half a surrogate": "\ud800 Wann \udfff",
+    "bidi": "\u202eteffnöeg eiS nebah nnaW\u202c",
+    "accents": "Z̴̡̛a̷l̸g̵o̶" * 300,
+    "one accent": "a" + "\u0301" * 4000,
+    "digits": "1234567890 " * 370,
+    "placeholders": "{opening_hours} {0} %s ${x} {{7*7}}",
+    "regular expressions": "(a+)+$" * 600,
+    "every stem": "brust schmerz luft nicht " * 170,
+    "denials": "nicht kein ohne " * 250,
+    "sentences": "Ja. " * 1000,
+    "ligatures": "ﷺ" * 4096,
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_anything_at_all_gets_a_typed_outcome_in_a_language_of_the_clinic(base: KnowledgeBase, name: str) -> None:
+    for language in (None, "de", "sv"):
+        outcome = base.answer(HOSTILE[name], language)
+        assert isinstance(outcome, Outcome)
+        assert outcome.language in base.clinic.languages
+        assert outcome.text
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_nothing_is_slow(base: KnowledgeBase, name: str) -> None:
+    assert _quickest(base, HOSTILE[name]) < 0.02  # seconds; a few milliseconds on an idle machine
+
+
+def test_a_long_message_of_strange_words_is_not_slow(base: KnowledgeBase) -> None:
+    chance = random.Random(7)
+    words = ("".join(chance.choices("abcdefghijklmnopqrstuvwxyzäöü", k=chance.randint(4, 9))) for _ in range(700))
+
+    assert _quickest(base, " ".join(words)[:4096]) < 0.03
+
+
+def _quickest(base: KnowledgeBase, text: str) -> float:
+    taken = []
+    for _ in range(5):
+        start = time.perf_counter()
+        base.answer(text, "de")
+        taken.append(time.perf_counter() - start)
+    return min(taken)
+
+
+def test_half_of_all_questions_are_answered_within_two_milliseconds(base: KnowledgeBase) -> None:
+    questions = [question for entry in base.snapshot.entries.values() for question in entry.questions["en"][:2]]
+    taken = []
+    for question in questions:
+        start = time.perf_counter()
+        base.answer(question, "en")
+        taken.append(time.perf_counter() - start)
+
+    assert sorted(taken)[len(taken) // 2] < 0.002
+
+
+@pytest.mark.parametrize("text", ["", "   ", "…", "?!", "\u200b", "😀😀", "🦄", "<br>", "\x00"])
+def test_what_has_no_word_is_asked_for_one_and_calls_nobody(base: KnowledgeBase, text: str) -> None:
+    outcome = base.answer(text, "en")
+
+    assert isinstance(outcome, Nothing)
+    assert (outcome.reason, outcome.hands_over) == (Reason.UNREADABLE, False)
+    assert outcome.text == "I could not read that. Could you write your question in a short sentence?"
+
+
+def test_markup_and_invisible_characters_do_not_hide_a_question(base: KnowledgeBase) -> None:
+    plain = base.answer("Wann haben Sie geöffnet?", "de")
+
+    assert base.answer("<p><b>Wann</b> haben\x00Sie ge\u200böffnet?</p>", "de") == plain
+
+
+def test_no_outcome_repeats_what_was_written(base: KnowledgeBase) -> None:
+    for text in ("<script>evil</script> xyzzyplugh", "xyzzyplugh öffnungszeiten", "xyzzyplugh Brustschmerzen"):
+        assert "xyzzyplugh" not in base.answer(text, "de").text
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    text=st.text(max_size=200) | st.text(alphabet="abcdeäöüß <>/{}?!.,'\"\n\x00\u200b\ud83d", max_size=400),
+    language=st.none() | st.text(max_size=5),
+    choice=st.none() | st.text(max_size=20),
+    last=st.none() | st.text(max_size=20),
+    misses=st.integers(-5, 5),
+    channel=st.text(max_size=10),
+    country=st.text(max_size=3),
+)
+def test_no_message_and_no_context_is_an_exception(
+    text: str, language: str | None, choice: str | None, last: str | None, misses: int, channel: str, country: str
+) -> None:
+    context = Context(channel, country, choice, last, misses)
+
+    assert isinstance(answer(text, language, context), Outcome)
