@@ -46,18 +46,19 @@ WIDGET = CHECKOUT / "widget" / "dist"
 WIDGET_PATHS = r"/api/visits|/api/threads/[^/]+/events"  # what the widget asks for from other origins
 
 
-def create_app(settings: Settings, port: int | None = None) -> Starlette:
+def create_app(settings: Settings, port: int | None = None, knowledge: Knowledge | None = None) -> Starlette:
     """Return the application; nothing is opened before its lifespan begins.
 
     Args:
         port: the one really listened on, where the setting says any.
+        knowledge: what answers questions, if not the clinic's own content.
 
     Raises:
         WrongSettings: there is no clinic to serve.
         ContentError: its files cannot be used; with file and line.
     """
     metrics = Metrics()
-    engine = create_engine(settings, metrics, port)
+    engine = create_engine(settings, metrics, port, knowledge)
     house = _house(engine, metrics, port)
     sockets = Sockets(house, engine.hub)
     pages = Pages(house.origin, static := Files(STATIC))
@@ -135,14 +136,17 @@ def _litestar(house: House, pages: Pages) -> Litestar:
     )
 
 
-def create_engine(settings: Settings, metrics: Metrics, port: int | None = None) -> Engine:
+def create_engine(
+    settings: Settings, metrics: Metrics, port: int | None = None, knowledge: Knowledge | None = None
+) -> Engine:
     """Return what runs behind the doors.
 
     Raises:
         WrongSettings, ContentError: as ``create_app``.
     """
     clinic = _clinic(settings, own_origins(settings, port))
-    engine = Engine(settings, timed_store(store_of(settings), metrics), bus_of(settings), clinic, _knowledge(settings))
+    store, knowledge = timed_store(store_of(settings), metrics), knowledge or _knowledge(settings)
+    engine = Engine(settings, store, bus_of(settings), clinic, knowledge)
     engine.conversations.observers.append(metrics.stored)
     engine.started.append(partial(demo_staff.let_in if settings.demo else demo_staff.send_away, engine.store))
     return engine

@@ -8,7 +8,6 @@ import asyncio
 import contextlib
 import json
 import resource
-import signal
 import socket
 from collections.abc import Awaitable, Callable, Iterator
 from http import HTTPStatus
@@ -116,15 +115,11 @@ class Server(uvicorn.Server):
         self._announce: Callable[[], Awaitable[None]] | None = None
 
     async def run_until_stopped(self, listening: socket.socket, started: Callable[[], Awaitable[None]]) -> None:
-        """Open the house, answer on ``listening``, and close again when asked to.
+        """Open the house, answer on ``listening``, and close again when asked to; ``started`` is called in between.
 
         Raises:
             whatever keeps the house from opening.
         """
-        loop = asyncio.get_running_loop()
-        with contextlib.suppress(NotImplementedError, ValueError, RuntimeError):  # not in the main thread
-            for number in (signal.SIGINT, signal.SIGTERM):
-                loop.add_signal_handler(number, self.stop)
         async with self._app.router.lifespan_context(self._app):
             self._announce = started
             await self.serve([listening])

@@ -7,6 +7,7 @@ second one stops at once.
 import argparse
 import asyncio
 import errno
+import signal
 import socket
 import sys
 
@@ -83,6 +84,8 @@ async def _serve(listening: socket.socket, settings: Settings) -> None:
         link = await house.sessions.link(ADMIN) if settings.demo else None
         print(welcome(house.origin, link), flush=True)
 
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, server.stop)
     await server.run_until_stopped(listening, say_where)
 
 

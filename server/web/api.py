@@ -10,7 +10,8 @@ from typing import Annotated
 
 import msgspec
 from litestar import Router, delete, get, patch, post, put
-from litestar.params import Parameter
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, JSONBody
 from msgspec import Meta
 
 from server.core.errors import BadValue, NotFound
@@ -29,7 +30,9 @@ MAX_REPLIES = 500  # canned replies of a clinic
 REPLIES = "replies"  # the collection of canned replies
 _Language = Annotated[str, Meta(pattern="^[a-z]{2,3}$")]
 _Message = Annotated[str, Meta(min_length=1, max_length=4096)]
-_ID = r"^[a-z0-9][a-z0-9-]{0,39}$"
+ReplyId = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
+Query = Annotated[str, Meta(max_length=MAX_QUERY)]
+Cursor = Annotated[str, Meta(max_length=200)]
 
 # conversations --------------------------------------------------------------------------------------------------------
 
@@ -69,7 +72,10 @@ class PanelShown(msgspec.Struct, frozen=True):
 
 @get("/inbox", summary="A list of conversations", **needs(Action.READ))
 async def inbox(
-    house: House, me: SignedIn, view: View = View.NEEDS_REPLY, after: Annotated[str, Meta(max_length=200)] | None = None
+    house: NamedDependency[House],
+    me: NamedDependency[SignedIn],
+    view: FromQuery[View] = View.NEEDS_REPLY,
+    after: FromQuery[Cursor | None] = None,
 ) -> RowsShown:
     """Return a page of one list: urgent first, then newest first."""
     page = await house.inbox.page(view, me.staff.id, after)
@@ -77,19 +83,19 @@ async def inbox(
 
 
 @get("/inbox/counts", summary="How many each list has", **needs(Action.READ))
-async def counts(house: House, me: SignedIn) -> dict[str, int]:
+async def counts(house: NamedDependency[House], me: NamedDependency[SignedIn]) -> dict[str, int]:
     """Return how many conversations each list has, counting at most 1,000."""
     return {view.value: number for view, number in (await house.inbox.counts(me.staff.id)).items()}
 
 
 @get("/search", summary="Find a person", **needs(Action.READ))
-async def search(house: House, q: Annotated[str, Parameter(max_length=MAX_QUERY)] = "") -> list[HitShown]:
+async def search(house: NamedDependency[House], q: FromQuery[Query] = "") -> list[HitShown]:
     """Return the conversations in which every word of `q` begins some word, or is a number's last four digits."""
     return [HitShown(view_of(hit.row), hit.words) for hit in await house.inbox.search(q)]
 
 
 @get("/threads/{thread:str}", summary="One person at a glance", **needs(Action.READ))
-async def panel(house: House, thread: str) -> PanelShown:
+async def panel(house: NamedDependency[House], thread: FromPath[str]) -> PanelShown:
     """Return what is known of the person behind a conversation."""
     return panel_shown(await house.inbox.panel(await known_thread(house, thread)))
 
@@ -128,14 +134,16 @@ class Draft(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
 
 @get("/threads/{thread:str}/draft", summary="My draft", **needs(Action.REPLY))
-async def draft(house: House, me: SignedIn, thread: str) -> Draft:
+async def draft(house: NamedDependency[House], me: NamedDependency[SignedIn], thread: FromPath[str]) -> Draft:
     """Return what I had begun to write here; empty when nothing."""
     kept = await house.store.get(_drafts(me), (await known_thread(house, thread)).id)
     return Draft(kept.decode() if kept is not None else "")
 
 
 @put("/threads/{thread:str}/draft", status_code=204, summary="Keep my draft", **needs(Action.REPLY))
-async def keep_draft(house: House, me: SignedIn, thread: str, data: Draft) -> None:
+async def keep_draft(
+    house: NamedDependency[House], me: NamedDependency[SignedIn], thread: FromPath[str], data: JSONBody[Draft]
+) -> None:
     """Keep what I have begun to write; an empty text drops it."""
     id = (await known_thread(house, thread)).id
     if data.text.strip():
@@ -167,13 +175,13 @@ class CannedShown(msgspec.Struct, frozen=True):
 
 
 @get("/replies", summary="Canned replies", **needs(Action.REPLY))
-async def replies(house: House) -> list[CannedShown]:
+async def replies(house: NamedDependency[House]) -> list[CannedShown]:
     """Return the canned replies, by title."""
     return await all_replies(house)
 
 
 @put("/replies/{id:str}", summary="Write a canned reply", **needs(Action.REPLY))
-async def write_reply(house: House, id: Annotated[str, Parameter(pattern=_ID)], data: Canned) -> CannedShown:
+async def write_reply(house: NamedDependency[House], id: FromPath[ReplyId], data: JSONBody[Canned]) -> CannedShown:
     """Add or replace a canned reply."""
     known = await house.store.listing(REPLIES)
     if id not in known and len(known) >= MAX_REPLIES:
@@ -183,7 +191,7 @@ async def write_reply(house: House, id: Annotated[str, Parameter(pattern=_ID)], 
 
 
 @delete("/replies/{id:str}", summary="Drop a canned reply", **needs(Action.REPLY))
-async def drop_reply(house: House, id: Annotated[str, Parameter(pattern=_ID)]) -> None:
+async def drop_reply(house: NamedDependency[House], id: FromPath[ReplyId]) -> None:
     """Drop a canned reply; one that is not there is fine."""
     await house.store.drop(REPLIES, id)
 
@@ -236,27 +244,29 @@ class AccountChanged(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
 
 @get("/colleagues", summary="Who works here", **needs(Action.READ))
-async def colleagues(house: House) -> list[StaffShown]:
+async def colleagues(house: NamedDependency[House]) -> list[StaffShown]:
     """Return the colleagues a conversation can be assigned to."""
     accounts = await house.accounts.listing()
     return [StaffShown(each.id, each.name, each.role, each.language) for each in accounts if not each.disabled]
 
 
 @get("/staff", summary="All accounts", **needs(Action.STAFF))
-async def accounts(house: House) -> list[AccountShown]:
+async def accounts(house: NamedDependency[House]) -> list[AccountShown]:
     """Return all accounts, disabled ones last."""
     return [account_shown(account) for account in await house.accounts.listing()]
 
 
 @post("/staff", summary="Add a colleague", **needs(Action.STAFF))
-async def add_account(house: House, data: AccountAdded) -> AccountShown:
+async def add_account(house: NamedDependency[House], data: JSONBody[AccountAdded]) -> AccountShown:
     """Add a colleague."""
     added = await house.accounts.add(data.login, data.name, data.role, data.password, language=data.language)
     return account_shown(added)
 
 
 @patch("/staff/{id:str}", summary="Change an account", **needs(Action.STAFF))
-async def change_account(house: House, id: str, data: AccountChanged) -> AccountShown:
+async def change_account(
+    house: NamedDependency[House], id: FromPath[str], data: JSONBody[AccountChanged]
+) -> AccountShown:
     """Change a colleague's account. A new password, a new role or being disabled ends all of their sessions at once."""
     before = await house.accounts.get(id)
     after = await house.accounts.change(
@@ -268,7 +278,7 @@ async def change_account(house: House, id: str, data: AccountChanged) -> Account
 
 
 @delete("/staff/{id:str}/sessions", summary="Sign a colleague out everywhere", **needs(Action.STAFF))
-async def end_sessions(house: House, id: str) -> None:
+async def end_sessions(house: NamedDependency[House], id: FromPath[str]) -> None:
     """End every session of a colleague, also on open sockets."""
     await house.accounts.get(id)
     await house.sessions.sign_out_everywhere(id)

@@ -5,6 +5,8 @@ from functools import cache
 from typing import Annotated, Any
 
 from litestar import Response, get
+from litestar.di import NamedDependency
+from litestar.params import FromQuery
 from litestar.response import Redirect
 from msgspec import Meta
 
@@ -24,13 +26,15 @@ def _texts() -> dict[str, Any]:
 
 
 @get("/", include_in_schema=False)
-async def first_page(house: House) -> Redirect:
+async def first_page(house: NamedDependency[House]) -> Redirect:
     """Lead to the demo page, or to the console where there is no demo."""
     return Redirect("/demo" if house.settings.demo else "/console", status_code=307)
 
 
 @get("/demo", include_in_schema=False)
-async def demo_page(request: AnyRequest, house: House, pages: Pages, lang: Wish = None) -> Response[str]:
+async def demo_page(
+    request: AnyRequest, house: NamedDependency[House], pages: NamedDependency[Pages], lang: FromQuery[Wish] = None
+) -> Response[str]:
     """Show the clinic's page with the widget on it."""
     language = _language(request, house, lang)
     clinic, now, t = house.clinic, house.clock(), _texts()[language]
@@ -47,7 +51,9 @@ async def demo_page(request: AnyRequest, house: House, pages: Pages, lang: Wish 
 
 
 @get("/demo/privacy", include_in_schema=False)
-async def privacy_page(request: AnyRequest, house: House, pages: Pages, lang: Wish = None) -> Response[str]:
+async def privacy_page(
+    request: AnyRequest, house: NamedDependency[House], pages: NamedDependency[Pages], lang: FromQuery[Wish] = None
+) -> Response[str]:
     """Show the demo clinic's privacy notice."""
     return pages.page("demo_privacy.html", trusted_types=True, **_shared(house, _language(request, house, lang)))
 

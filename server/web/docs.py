@@ -4,6 +4,7 @@ import tomllib
 from typing import Any
 
 from litestar import Response, get
+from litestar.di import NamedDependency
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme
 
@@ -43,7 +44,7 @@ def openapi_json(request: AnyRequest) -> Response[dict[str, Any]]:
 
 
 @get("/api/docs", include_in_schema=False, sync_to_thread=False)
-def docs_page(request: AnyRequest, pages: Pages) -> Response[str]:
+def docs_page(request: AnyRequest, pages: NamedDependency[Pages]) -> Response[str]:
     """Return the API's description for people."""
     schema = request.app.openapi_schema.to_schema()
     return pages.page(

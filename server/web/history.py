@@ -4,7 +4,9 @@ import re
 from typing import Annotated
 
 from litestar import Response, get
-from litestar.params import Parameter
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery
+from msgspec import Meta
 
 from server.core.commands import person, staff
 from server.core.errors import BadValue, NotFound
@@ -19,18 +21,18 @@ from server.web.visits import Visits, bearer, check_origin
 THREAD = re.compile(r"[a-z0-9]{1,64}")  # what thread ids look like; the store is not asked about anything else
 PAGE = 50  # events, unless asked for fewer or more
 
-Seq = Annotated[int, Parameter(ge=0, le=2**53)]
-Limit = Annotated[int, Parameter(ge=1, le=100)]
+MAX_SEQ = 2**53  # what every client can count to
+Limit = Annotated[int, Meta(ge=1, le=100)]
 
 
 @get("/api/threads/{thread:str}/events", summary="A page of a conversation", tags=["visitors", "conversations"])
 async def history(
     request: AnyRequest,
-    house: House,
-    thread: str,
-    after: Seq | None = None,
-    before: Seq | None = None,
-    limit: Limit = PAGE,
+    house: NamedDependency[House],
+    thread: FromPath[str],
+    after: FromQuery[int | None] = None,
+    before: FromQuery[int | None] = None,
+    limit: FromQuery[Limit] = PAGE,
 ) -> Response[bytes]:
     """Return events in order: those that follow `after`, those just before `before`, or the newest.
 
@@ -39,6 +41,8 @@ async def history(
     """
     if after is not None and before is not None:
         raise BadValue("after", "`after` or `before`, not both")
+    if any(seq is not None and not 0 <= seq <= MAX_SEQ for seq in (after, before)):
+        raise BadValue("before" if after is None else "after", f"a number from 0 to {MAX_SEQ}")
     audience, sender, upto = await _reader(request, house, thread)
     head = (await house.conversations.thread(thread)).seq
     log = await _page(house, thread, after, before if upto is None else min(before or upto + 1, upto + 1), limit)

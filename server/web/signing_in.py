@@ -9,8 +9,8 @@ from urllib.parse import quote
 
 import msgspec
 from litestar import Response, Router, delete, get, post
-from litestar.enums import RequestEncodingType
-from litestar.params import Body
+from litestar.di import NamedDependency
+from litestar.params import JSONBody, URLEncodedBody
 from litestar.response import Redirect
 from msgspec import Meta
 
@@ -77,7 +77,9 @@ def session_shown(me: SignedIn) -> SessionShown:
 
 
 @post("/session", status_code=200, summary="Sign in")
-async def sign_in(request: AnyRequest, data: SignInAsked, house: House) -> Response[SessionShown]:
+async def sign_in(
+    request: AnyRequest, data: JSONBody[SignInAsked], house: NamedDependency[House]
+) -> Response[SessionShown]:
     """Begin a session; the answer sets its cookie."""
     from_our_page(request)
     address = client_address(request.scope, house.settings.proxy)
@@ -86,7 +88,9 @@ async def sign_in(request: AnyRequest, data: SignInAsked, house: House) -> Respo
 
 
 @post("/session/link", status_code=200, summary="Sign in with a one-time link")
-async def follow_link(request: AnyRequest, data: LinkAsked, house: House) -> Response[SessionShown]:
+async def follow_link(
+    request: AnyRequest, data: JSONBody[LinkAsked], house: NamedDependency[House]
+) -> Response[SessionShown]:
     """Begin a session for the link that a demo server prints; only on the machine it runs on."""
     from_our_page(request)
     only_on_this_machine(request, house)
@@ -95,27 +99,27 @@ async def follow_link(request: AnyRequest, data: LinkAsked, house: House) -> Res
 
 
 @get("/session", summary="Who is signed in", **needs(Action.READ))
-async def show_session(me: SignedIn) -> SessionShown:
+async def show_session(me: NamedDependency[SignedIn]) -> SessionShown:
     """Return the colleague whose session this is."""
     return session_shown(me)
 
 
 @delete("/session", status_code=204, summary="Sign out", **needs(Action.READ))
-async def sign_out(me: SignedIn, house: House) -> Response[None]:
+async def sign_out(me: NamedDependency[SignedIn], house: NamedDependency[House]) -> Response[None]:
     """End this session, also on its open sockets."""
     await house.sessions.sign_out(me.session)
     return Response(None, status_code=204, headers={"set-cookie": house.sessions.clear_cookie()})
 
 
 @delete("/sessions", status_code=204, summary="Sign out everywhere", **needs(Action.READ))
-async def sign_out_everywhere(me: SignedIn, house: House) -> Response[None]:
+async def sign_out_everywhere(me: NamedDependency[SignedIn], house: NamedDependency[House]) -> Response[None]:
     """End every session of mine, also on open sockets."""
     await house.sessions.sign_out_everywhere(me.staff.id)
     return Response(None, status_code=204, headers={"set-cookie": house.sessions.clear_cookie()})
 
 
 @post("/ticket", status_code=200, summary="A ticket for a socket", **needs(Action.READ))
-async def ticket(me: SignedIn, house: House) -> TicketShown:
+async def ticket(me: NamedDependency[SignedIn], house: NamedDependency[House]) -> TicketShown:
     """Return a ticket to be used once, in `hello` of `/ws/staff`."""
     return TicketShown(house.sessions.ticket(me.session), TICKET_SECONDS)
 
@@ -129,11 +133,11 @@ staff_session = Router(
 
 # forms ----------------------------------------------------------------------------------------------------------------
 
-Form = Annotated[dict[str, Any], Body(media_type=RequestEncodingType.URL_ENCODED)]
+Form = URLEncodedBody[dict[str, Any]]
 
 
 @post("/sign-in", status_code=303)
-async def sign_in_form(request: AnyRequest, data: Form, house: House) -> Response[Any]:
+async def sign_in_form(request: AnyRequest, data: Form, house: NamedDependency[House]) -> Response[Any]:
     """Begin a session and go to where the person wanted to."""
     from_our_page(request)
     wanted = inside(_text(data, "next"))
@@ -146,7 +150,7 @@ async def sign_in_form(request: AnyRequest, data: Form, house: House) -> Respons
 
 
 @post("/enter", status_code=303)
-async def enter_form(request: AnyRequest, data: Form, house: House) -> Response[Any]:
+async def enter_form(request: AnyRequest, data: Form, house: NamedDependency[House]) -> Response[Any]:
     """Begin a session for a one-time link, posted by the page that the link leads to."""
     from_our_page(request)
     try:
@@ -158,7 +162,7 @@ async def enter_form(request: AnyRequest, data: Form, house: House) -> Response[
 
 
 @post("/sign-out", status_code=303, **needs(Action.READ, form=True))
-async def sign_out_form(data: Form, me: SignedIn, house: House) -> Response[Any]:
+async def sign_out_form(data: Form, me: NamedDependency[SignedIn], house: NamedDependency[House]) -> Response[Any]:
     """End this session, or all of mine when `everywhere` is set."""
     house.sessions.check_csrf(me.session, _text(data, "csrf"))
     if _text(data, "everywhere"):

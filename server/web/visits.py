@@ -11,6 +11,8 @@ from typing import Annotated
 
 import msgspec
 from litestar import delete, post
+from litestar.di import NamedDependency
+from litestar.params import JSONBody
 from msgspec import Meta
 
 from server.core.errors import RateLimited, Refused
@@ -232,14 +234,14 @@ def bearer(request: AnyRequest) -> str:
 
 
 @post("/api/visits", status_code=200, summary="Come in", tags=["visitors"])
-async def begin_visit(request: AnyRequest, data: VisitAsked, house: House) -> VisitGranted:
+async def begin_visit(request: AnyRequest, data: JSONBody[VisitAsked], house: NamedDependency[House]) -> VisitGranted:
     """Return a pass for a conversation, and the secret that leads back to it. Writes nothing."""
     address = client_address(request.scope, house.settings.proxy)
     return await Visits(house).begin(data, request.headers.get("origin"), address)
 
 
 @delete("/api/visits", summary="End and forget here", tags=["visitors"])
-async def end_visit(request: AnyRequest, house: House) -> None:
+async def end_visit(request: AnyRequest, house: NamedDependency[House]) -> None:
     """Let the visitor's secret open nothing from now on. Needs the pass as bearer token."""
     a_pass = house.passes.read(bearer(request), house.clock())
     check_origin(house, a_pass, request.headers.get("origin"))

@@ -1,0 +1,89 @@
+"""A real server on a port of its own, with the demo clinic and the embedded store in a temporary folder."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+from starlette.applications import Starlette
+
+from server.app import create_app, drain
+from server.core.identity import StaffRole
+from server.demo_staff import COLLEAGUES
+from server.running import Server, bind
+from server.service.answering import Question, Reply, ReplyKind
+from server.settings import Settings
+from server.web.house import House
+
+IDS = {colleague.role: colleague.id for colleague in COLLEAGUES}
+
+
+class Parrot:
+    """Says back what it was asked: answers without a knowledge base."""
+
+    def answer(self, question: Question) -> Reply:
+        return Reply(ReplyKind.ANSWER, f"You said: {question.text}", question.language or "en")
+
+
+@dataclass
+class Running:
+    """A server that answers at ``origin``."""
+
+    app: Starlette
+    server: Server
+    origin: str
+    client: httpx.AsyncClient
+
+    @property
+    def house(self) -> House:
+        house: House = self.app.state.house
+        return house
+
+    async def visit(self, **asked: Any) -> httpx.Response:
+        body = {"site": "demo"} | {name: value for name, value in asked.items() if name != "origin"}
+        return await self.client.post("/api/visits", json=body, headers={"Origin": asked.get("origin", self.origin)})
+
+    @contextlib.asynccontextmanager
+    async def signed_in(self, role: StaffRole) -> AsyncIterator[httpx.AsyncClient]:
+        """A colleague's browser: its cookie, and the header that lets it change something."""
+        async with httpx.AsyncClient(base_url=self.origin, headers={"Origin": self.origin}) as browser:
+            token = await self.house.sessions.link(IDS[role])
+            answer = await browser.post("/api/staff/session/link", json={"token": token})
+            assert answer.status_code == 200, answer.text
+            browser.headers["X-CSRF-Token"] = answer.json()["csrf"]
+            yield browser
+
+
+@contextlib.asynccontextmanager
+async def running(folder: Path, **changed: Any) -> AsyncIterator[Running]:
+    """Run a server with these settings changed, until the test is over."""
+    listening = bind("127.0.0.1", 0)
+    port = listening.getsockname()[1]
+    settings = replace(Settings(data=folder, port=port, drain_seconds=2.0), **changed)
+    app = create_app(settings, port, Parrot())
+    server = Server(app, settings, lambda: drain(app))
+    started = asyncio.Event()
+
+    async def say_so() -> None:
+        started.set()
+
+    serving = asyncio.create_task(server.run_until_stopped(listening, say_so))
+    waiting = asyncio.create_task(started.wait())
+    await asyncio.wait([serving, waiting], return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    if serving.done():
+        await serving
+    origin = f"http://127.0.0.1:{port}"
+    try:
+        async with httpx.AsyncClient(base_url=origin) as client:
+            yield Running(app, server, origin, client)
+    finally:
+        server.stop()
+        await serving
+
+
+replace_value = msgspec.structs.replace
