@@ -11,7 +11,7 @@ from typing import Annotated
 import msgspec
 from litestar import Router, delete, get, patch, post, put
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery, JSONBody
+from litestar.params import FromPath, FromQuery, JSONBody, PathParameter, QueryParameter
 from msgspec import Meta
 
 from server.core.errors import BadValue, NotFound
@@ -30,9 +30,8 @@ MAX_REPLIES = 500  # canned replies of a clinic
 REPLIES = "replies"  # the collection of canned replies
 _Language = Annotated[str, Meta(pattern="^[a-z]{2,3}$")]
 _Message = Annotated[str, Meta(min_length=1, max_length=4096)]
-ReplyId = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
-Query = Annotated[str, Meta(max_length=MAX_QUERY)]
-Cursor = Annotated[str, Meta(max_length=200)]
+ReplyId = Annotated[str, PathParameter(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
+Query = Annotated[str, QueryParameter(max_length=MAX_QUERY)]
 
 # conversations --------------------------------------------------------------------------------------------------------
 
@@ -75,7 +74,7 @@ async def inbox(
     house: NamedDependency[House],
     me: NamedDependency[SignedIn],
     view: FromQuery[View] = View.NEEDS_REPLY,
-    after: FromQuery[Cursor | None] = None,
+    after: FromQuery[str | None] = None,
 ) -> RowsShown:
     """Return a page of one list: urgent first, then newest first."""
     page = await house.inbox.page(view, me.staff.id, after)
@@ -89,7 +88,7 @@ async def counts(house: NamedDependency[House], me: NamedDependency[SignedIn]) -
 
 
 @get("/search", summary="Find a person", **needs(Action.READ))
-async def search(house: NamedDependency[House], q: FromQuery[Query] = "") -> list[HitShown]:
+async def search(house: NamedDependency[House], q: Query = "") -> list[HitShown]:
     """Return the conversations in which every word of `q` begins some word, or is a number's last four digits."""
     return [HitShown(view_of(hit.row), hit.words) for hit in await house.inbox.search(q)]
 
@@ -181,7 +180,7 @@ async def replies(house: NamedDependency[House]) -> list[CannedShown]:
 
 
 @put("/replies/{id:str}", summary="Write a canned reply", **needs(Action.REPLY))
-async def write_reply(house: NamedDependency[House], id: FromPath[ReplyId], data: JSONBody[Canned]) -> CannedShown:
+async def write_reply(house: NamedDependency[House], id: ReplyId, data: JSONBody[Canned]) -> CannedShown:
     """Add or replace a canned reply."""
     known = await house.store.listing(REPLIES)
     if id not in known and len(known) >= MAX_REPLIES:
@@ -191,7 +190,7 @@ async def write_reply(house: NamedDependency[House], id: FromPath[ReplyId], data
 
 
 @delete("/replies/{id:str}", summary="Drop a canned reply", **needs(Action.REPLY))
-async def drop_reply(house: NamedDependency[House], id: FromPath[ReplyId]) -> None:
+async def drop_reply(house: NamedDependency[House], id: ReplyId) -> None:
     """Drop a canned reply; one that is not there is fine."""
     await house.store.drop(REPLIES, id)
 

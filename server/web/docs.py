@@ -3,11 +3,13 @@
 import tomllib
 from typing import Any
 
-from litestar import Response, get
+from litestar import Response, Router, get
 from litestar.di import NamedDependency
 from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 
+from server.core.errors import NotFound
 from server.settings import CHECKOUT
 from server.web.guards import AnyRequest
 from server.web.pages import Pages
@@ -20,6 +22,13 @@ Visitors show the pass from `POST /api/visits` as a bearer token. Staff sign in 
 its cookie, and send its `csrf` as `X-CSRF-Token` with everything that changes something. Every error is a problem \
 document (RFC 9457) with a `code`."""
 VERSION: str = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+
+
+def _nothing_here(connection: object, handler: object) -> None:
+    """Litestar's own pages for a schema load from elsewhere, and answer what is missing in their own way: none of it."""
+    raise NotFound
+
+
 CONFIG = OpenAPIConfig(
     title="Onethread",
     version=VERSION,
@@ -30,8 +39,8 @@ CONFIG = OpenAPIConfig(
             "session": SecurityScheme(type="apiKey", name="onethread", security_scheme_in="cookie"),
         }
     ),
-    path="/api/_schema",
-    render_plugins=[],
+    openapi_router=Router("/api/openapi", route_handlers=[], guards=[_nothing_here], include_in_schema=False),
+    render_plugins=[JsonRenderPlugin()],
     use_handler_docstrings=True,
 )
 METHODS = ("get", "post", "put", "patch", "delete")

@@ -5,8 +5,7 @@ from typing import Annotated
 
 from litestar import Response, get
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery
-from msgspec import Meta
+from litestar.params import FromPath, FromQuery, QueryParameter
 
 from server.core.commands import person, staff
 from server.core.errors import BadValue, NotFound
@@ -22,7 +21,7 @@ THREAD = re.compile(r"[a-z0-9]{1,64}")  # what thread ids look like; the store i
 PAGE = 50  # events, unless asked for fewer or more
 
 MAX_SEQ = 2**53  # what every client can count to
-Limit = Annotated[int, Meta(ge=1, le=100)]
+Limit = Annotated[int, QueryParameter(ge=1, le=100)]
 
 
 @get("/api/threads/{thread:str}/events", summary="A page of a conversation", tags=["visitors", "conversations"])
@@ -32,7 +31,7 @@ async def history(
     thread: FromPath[str],
     after: FromQuery[int | None] = None,
     before: FromQuery[int | None] = None,
-    limit: FromQuery[Limit] = PAGE,
+    limit: Limit = PAGE,
 ) -> Response[bytes]:
     """Return events in order: those that follow `after`, those just before `before`, or the newest.
 

@@ -162,6 +162,8 @@ def _mistakes(extra: Any) -> tuple[Mistake, ...]:
 
 def _mistake(each: dict[str, Any]) -> Mistake:
     field = str(each.get("key", ""))
+    if str(each.get("message", "")) == "'data'":
+        return Mistake("Expected a body")
     message = _VALUES.sub(r"\1", str(each.get("message", ""))).partition(" - at ")[0]
     return Mistake(message[:200], field if _FIELD.match(field) else "")
 

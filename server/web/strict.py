@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 from litestar import Request
-from litestar.exceptions import ClientException
+from litestar.exceptions import ClientException, HTTPException
 
 from server.web.security import TooLarge
 
@@ -22,6 +22,12 @@ _skim = msgspec.json.Decoder(msgspec.Raw)
 
 class NotOurJson(ClientException):
     """This is no JSON, or none that has just one meaning."""
+
+
+class NotJson(HTTPException):
+    """A body of another type: browsers send those anywhere without asking first."""
+
+    status_code = 415
 
 
 def read_json(body: bytes) -> Any:
@@ -77,5 +83,7 @@ class StrictRequest(Request[Any, Any, Any]):
     async def json(self) -> Any:
         """Return what the body says; asked twice, it is read once."""
         if self._strict is None:
+            if self.content_type[0] != "application/json":
+                raise NotJson
             self._strict = (read_json(await self.body()),)
         return self._strict[0]
