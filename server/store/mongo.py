@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 import bson
 import pymongo
-from bson import CodecOptions, Int64, MaxKey
+from bson import CodecOptions, MaxKey
 from bson.errors import BSONError
 from bson.raw_bson import RawBSONDocument
 from pymongo import ASCENDING, DESCENDING, AsyncMongoClient, IndexModel, ReadPreference, ReturnDocument, WriteConcern
@@ -90,6 +90,7 @@ _RANK = [("urgent", DESCENDING), ("updated", DESCENDING), ("_id", DESCENDING)]
 INDEXES = {
     "events": [
         IndexModel([("_id.t", ASCENDING), ("sender", ASCENDING), ("key", ASCENDING)], name="keys", unique=True),
+        IndexModel([("_id.t", ASCENDING), ("_id.s", DESCENDING)], name="heads"),
         IndexModel("due", name="due", partialFilterExpression=_OWING),
         IndexModel([("_id.t", ASCENDING), ("_id.s", ASCENDING)], name="owing", partialFilterExpression=_OWING),
         IndexModel("_id.t", name="threads", partialFilterExpression={"_id.s": 1}),
@@ -287,21 +288,14 @@ class MongoStore:
         """Return the last seq of each of these threads, by the log; unknown ones are left out."""
         if not threads:
             return {}
-        last = [
-            {"$match": {"$expr": {"$and": [{"$gt": ["$_id", "$$first"]}, {"$lte": ["$_id", "$$last"]}]}}},
-            {"$sort": {"_id": -1}},
-            {"$limit": 1},
-            {"$project": {"_id": 1}},
-        ]
-        ends = {"first": {"t": "$t", "s": 0}, "last": {"t": "$t", "s": Int64(MAX_SEQ)}}
         found = await self._pipeline(
-            None,
-            {"$documents": {"$literal": [{"t": thread} for thread in set(threads)]}},
-            {"$lookup": {"from": "events", "let": ends, "pipeline": last, "as": "head"}},
-            {"$unwind": "$head"},
-            {"$project": {"t": 1, "s": "$head._id.s"}},
+            "events",
+            {"$match": {"_id.t": {"$in": list(set(threads))}}},
+            {"$sort": {"_id.t": 1, "_id.s": -1}},
+            {"$group": {"_id": "$_id.t", "s": {"$first": "$_id.s"}}},  # with that index, one step for each thread
+            hint="heads",
         )
-        return {each["t"]: each["s"] for each in found}
+        return {each["_id"]: each["s"] for each in found}
 
     # owed work
 
@@ -319,7 +313,7 @@ class MongoStore:
     async def owed(self, thread: ThreadId, kind: str, upto: int | None = None) -> list[Due]:
         """Return what a thread owes of one kind, due or not, in order of seq."""
         owing = _owing(thread, MAX_SEQ if upto is None else upto, kind)
-        found = await self._all("events", owing, {"owes": 1}, [("_id.s", 1)])
+        found = await self._all("events", owing, {"owes": 1}, [("_id.s", 1)], hint="owing")
         return [due for each in found for due in documents.dues_of(each, [kind])]
 
     async def settle(self, done: Sequence[tuple[ThreadId, int, str]], fence: Lease | None = None) -> None:
@@ -331,16 +325,17 @@ class MongoStore:
         await self._check_fence(fence)
         await self._update(
             "events",
-            [
-                ({"_id": _place(thread, seq), f"owes.{kind}": {"$exists": True}}, _paid(kind))
-                for thread, seq, kind in done
-            ],
+            [{"q": _owed_by(thread, seq, kind), "u": _paid(kind)} for thread, seq, kind in done],
         )
 
     async def settle_upto(self, upto: Sequence[tuple[ThreadId, int, str]]) -> None:
         """Take away all items of a kind up to and including a seq, for each (thread, seq, kind), in one write."""
         await self._update(
-            "events", [(_owing(thread, seq, kind), _paid(kind)) for thread, seq, kind in upto], multi=True
+            "events",
+            [
+                {"q": _owing(thread, seq, kind), "u": _paid(kind), "multi": True, "hint": "owing"}
+                for thread, seq, kind in upto
+            ],
         )
 
     async def postpone(self, thread: ThreadId, seq: int, kind: str, due: datetime, fence: Lease | None = None) -> None:
@@ -352,8 +347,7 @@ class MongoStore:
         await self._check_fence(fence)
         attempts = {"$add": [{"$ifNull": [f"$owes.{kind}.attempts", 0]}, 1]}
         later = {"$set": {f"owes.{kind}.due": due, f"owes.{kind}.attempts": attempts}}
-        owing = {"_id": _place(thread, seq), f"owes.{kind}": {"$exists": True}}
-        await self._do(self._in("events").update_one(owing, [later, {"$set": {"due": _STILL_OWED}}]))
+        await self._update("events", [{"q": _owed_by(thread, seq, kind), "u": [later, {"$set": {"due": _STILL_OWED}}]}])
 
     async def claim(self, lane: str, holder: str, seconds: float) -> Lease | None:
         """Return the lease of this lane, or ``None`` while somebody else holds it or its ``next_at`` is ahead."""
@@ -458,7 +452,7 @@ class MongoStore:
 
     async def save_rows(self, rows: Sequence[Row]) -> None:
         """Write snapshots and inbox rows; one with a lower erasure count, or a lower seq, loses."""
-        await self._update("rows", [({"_id": row.thread.id}, _save(row)) for row in rows], upsert=True)
+        await self._update("rows", [{"q": {"_id": row.thread.id}, "u": _save(row), "upsert": True} for row in rows])
 
     async def row(self, thread: ThreadId) -> Row | None:
         """Return the row of this thread."""
@@ -648,15 +642,17 @@ class MongoStore:
         sort: Sequence[tuple[str, int]] | None = None,
         limit: int = 0,
         skip: int = 0,
+        hint: str | None = None,
     ) -> list[Document]:
-        found = self._in(collection).find(wanted, only, skip, limit, sort=sort, batch_size=limit)
+        found = self._in(collection).find(wanted, only, skip, limit, sort=sort, batch_size=limit, hint=hint)
         return await self._do(found.to_list())
 
-    async def _pipeline(self, collection: str | None, *stages: Document) -> list[Document]:
-        source = self._db if collection is None else self._in(collection)
+    async def _pipeline(self, collection: str, *stages: Document, hint: str | None = None) -> list[Document]:
+        source = self._in(collection)
+        options: Document = {"hint": hint} if hint else {}
 
         async def aggregate() -> list[Document]:
-            return await (await source.aggregate(list(stages))).to_list()
+            return await (await source.aggregate(list(stages), **options)).to_list()
 
         return await self._do(aggregate())
 
@@ -679,18 +675,10 @@ class MongoStore:
     async def _delete(self, collection: str, id: object) -> None:
         await self._do(self._in(collection).delete_one({"_id": id}))
 
-    async def _update(
-        self,
-        collection: str,
-        updates: Sequence[tuple[Document, list[Document]]],
-        multi: bool = False,
-        upsert: bool = False,
-    ) -> None:
+    async def _update(self, collection: str, updates: Sequence[Document]) -> None:
         """Make many changes in one command, each by itself."""
-        if not updates:
-            return
-        said = [{"q": which, "u": how, "multi": multi, "upsert": upsert} for which, how in updates]
-        _check_reply(await self._command({"update": collection, "updates": said}))
+        if updates:
+            _check_reply(await self._command({"update": collection, "updates": updates}))
 
     async def _command(self, command: Document) -> Document:
         """Run a write command. Cheaper than the driver's bulk methods, and its errors do not quote what was written."""
@@ -717,6 +705,11 @@ _LANE_ENDS = {"$add": [{"$max": ["$until", "$next_at"]}, LANE_KEPT // timedelta(
 def _place(thread: ThreadId, seq: int) -> Document:
     """Return the identity of an event."""
     return {"t": thread, "s": max(-1, min(seq, MAX_SEQ))}
+
+
+def _owed_by(thread: ThreadId, seq: int, kind: str) -> Document:
+    """Return what finds an event while it owes an item of this kind."""
+    return {"_id": _place(thread, seq), f"owes.{kind}": {"$exists": True}}
 
 
 def _owing(thread: ThreadId, upto: int, kind: str) -> Document:

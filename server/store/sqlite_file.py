@@ -30,6 +30,8 @@ Job = Callable[[sqlite3.Connection], T]
 
 READERS = 4  # threads: enough that one long search does not hold up the others
 BUSY_SECONDS = 5.0  # how long to wait for another process's transaction, which are all short
+WRITER_CACHE = 32_768  # KiB: an insert touches three trees at places far apart, and reading them back is slow
+READER_CACHE = 8_192  # KiB, of each reader
 WAL_BYTES = 64 * 1024 * 1024  # to which the log beside the database is cut back after a burst
 OLDEST = (3, 35, 0)  # of SQLite: RETURNING
 
@@ -132,7 +134,7 @@ class SqliteFile:
             self._lock_out_others()
         try:
             os.close(os.open(self._path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))  # patients' words: owner alone
-            connection = self._connect()
+            connection = self._connect(WRITER_CACHE)
             try:
                 self._migrate(connection)
             except BaseException:
@@ -143,7 +145,7 @@ class SqliteFile:
             raise
         return connection
 
-    def _connect(self, *more: str) -> sqlite3.Connection:
+    def _connect(self, cache: int, *more: str) -> sqlite3.Connection:
         connection = sqlite3.connect(
             self._path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=256
         )
@@ -154,7 +156,9 @@ class SqliteFile:
             "foreign_keys = ON",
             "trusted_schema = OFF",
             f"journal_size_limit = {WAL_BYTES}",
+            "wal_autocheckpoint = 4000",  # pages: a page that many commits change is written back once
             "temp_store = MEMORY",
+            f"cache_size = -{cache}",
         )
         for setting in (*settings, *more):
             connection.execute(f"PRAGMA {setting}")
@@ -190,7 +194,7 @@ class SqliteFile:
     def _query(self, query: Job[T]) -> T:
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
-            connection = self._local.connection = self._connect("query_only = ON")
+            connection = self._local.connection = self._connect(READER_CACHE, "query_only = ON")
             self._connections.append(connection)
         return query(connection)
 

@@ -95,12 +95,12 @@ async def test_a_database_that_is_killed_and_comes_back_loses_nothing_and_double
 
 async def test_what_is_acknowledged_a_moment_before_a_power_cut_is_there_after_it(own_mongod: Mongod) -> None:
     async with opened(own_mongod.uri) as store:
-        for life in range(1, 6):
+        for life in (1, 2, 3):
             await keep(store, *(post(f"t{life}", n) for n in range(1, 4)))
             own_mongod.kill()  # without giving way to anything first
             await asyncio.to_thread(own_mongod.start)
 
-        assert await store.heads([f"t{life}" for life in range(1, 6)]) == {f"t{life}": 3 for life in range(1, 6)}
+        assert await store.heads(["t1", "t2", "t3"]) == {"t1": 3, "t2": 3, "t3": 3}
 
 
 async def test_a_database_that_stops_answering_is_unknown_in_time_and_then_known(own_mongod: Mongod) -> None:
