@@ -14,19 +14,20 @@ from urllib.parse import quote, urlsplit
 
 import msgspec
 from litestar import Response, Router, get, post, put
+from litestar.di import NamedDependency
 from litestar.params import Parameter
 from litestar.response import Redirect
 
 from server.core.identity import Action
 from server.core.ports import View
 from server.web.api import REPLIES, Canned, Draft, known_thread
-from server.web.desk import NOTE_DRAFTS, ROWS, VIEWS, Desk, Where, view_named
 from server.web.guards import AnyRequest, needs
 from server.web.house import House
 from server.web.pages import Pages, preferred
 from server.web.replies import PLACEHOLDERS
+from server.web.screen import NOTE_DRAFTS, ROWS, VIEWS, Screen, Where, view_named
 from server.web.sessions import NotSignedIn, SignedIn
-from server.web.signing_in import CONSOLE, SIGN_IN, Form, inside
+from server.web.signing_in import CONSOLE, SIGN_IN, Form, enter_form, inside, sign_in_form, sign_out_form
 from server.web.strings import LANGUAGES, NAMES, Words, table
 from server.web.timeline import Place
 
@@ -50,9 +51,9 @@ Text = Annotated[str, Parameter(max_length=200)]
 @get(["/", "/{view:str}", "/{view:str}/{thread:str}"], **needs(Action.READ))
 async def console_page(
     request: AnyRequest,
-    house: House,
-    me: SignedIn,
-    pages: Pages,
+    house: NamedDependency[House],
+    me: NamedDependency[SignedIn],
+    pages: NamedDependency[Pages],
     view: str = View.NEEDS_REPLY.value,
     thread: str | None = None,
     q: Text = "",
@@ -60,30 +61,30 @@ async def console_page(
     before: Seq | None = None,
 ) -> Response[str]:
     """Show a list or a search, with a conversation beside it when one is open."""
-    desk = await _desk(request, house, me)
+    screen = await _screen(request, house, me)
     part = request.headers.get("hx-target", "") if "hx-request" in request.headers else ""
     where = Where(view_named(view), thread, q.strip())
     if thread is None and part in ("list", "side"):  # the conversation beside it stays
         where = msgspec.structs.replace(where, thread=_open_thread(request))
-    values = desk.shared()
+    values = screen.shared()
     if part != "work":
-        values |= await desk.lists(where, rows)
+        values |= await screen.lists(where, rows)
     if part not in ("list", "side"):
-        values |= await desk.conversation(where, before)
+        values |= await screen.conversation(where, before)
     headers = {"vary": "HX-Request, HX-Target"}
     if part in PARTS:
         if part == "side":
             headers["hx-replace-url"] = where.url(where.thread)
         return pages.page(f"console/{PARTS[part]}", headers=headers, **values)
-    return pages.page("console/page.html", headers=headers, **values, **_frame(desk, where, house))
+    return pages.page("console/page.html", headers=headers, **values, **_frame(screen, where, house))
 
 
 @get("/parts/{thread:str}/news", **needs(Action.READ))
 async def news(
     request: AnyRequest,
-    house: House,
-    me: SignedIn,
-    pages: Pages,
+    house: NamedDependency[House],
+    me: NamedDependency[SignedIn],
+    pages: NamedDependency[Pages],
     thread: str,
     after: Seq,
     date: Text = "",
@@ -91,22 +92,29 @@ async def news(
     at: datetime | None = None,
 ) -> Response[str]:
     """Show what has happened in a conversation since event `after`; the rest says what stood last on the page."""
-    desk = await _desk(request, house, me)
-    found = await desk.news(thread, after, Place(date, author, at if at is not None and at.tzinfo else None))
-    return pages.page("console/news.html", **desk.shared(), **found)
+    screen = await _screen(request, house, me)
+    found = await screen.news(thread, after, Place(date, author, at if at is not None and at.tzinfo else None))
+    return pages.page("console/news.html", **screen.shared(), **found)
 
 
 @get("/parts/{thread:str}/older", **needs(Action.READ))
 async def older(
-    request: AnyRequest, house: House, me: SignedIn, pages: Pages, thread: str, before: Seq
+    request: AnyRequest,
+    house: NamedDependency[House],
+    me: NamedDependency[SignedIn],
+    pages: NamedDependency[Pages],
+    thread: str,
+    before: Seq,
 ) -> Response[str]:
     """Show what was said before event `before`."""
-    desk = await _desk(request, house, me)
-    return pages.page("console/older_part.html", **desk.shared(), **await desk.older(thread, before))
+    screen = await _screen(request, house, me)
+    return pages.page("console/older_part.html", **screen.shared(), **await screen.older(thread, before))
 
 
 @put("/parts/{thread:str}/note-draft", status_code=204, **needs(Action.NOTE))
-async def keep_note_draft(house: House, me: SignedIn, thread: str, data: Draft) -> None:
+async def keep_note_draft(
+    house: NamedDependency[House], me: NamedDependency[SignedIn], thread: str, data: Draft
+) -> None:
     """Keep a note that is not finished, apart from the reply: one must never be sent as the other."""
     id, collection = (await known_thread(house, thread)).id, NOTE_DRAFTS.format(me.staff.id)
     if data.text.strip():
@@ -115,8 +123,8 @@ async def keep_note_draft(house: House, me: SignedIn, thread: str, data: Draft) 
         await house.store.drop(collection, id)
 
 
-async def _desk(request: AnyRequest, house: House, me: SignedIn) -> Desk:
-    return await Desk.of(house, me, preferred(request.headers.get("accept-language", ""), LANGUAGES))
+async def _screen(request: AnyRequest, house: House, me: SignedIn) -> Screen:
+    return await Screen.of(house, me, preferred(request.headers.get("accept-language", ""), LANGUAGES))
 
 
 def _open_thread(request: AnyRequest) -> str | None:
@@ -126,13 +134,13 @@ def _open_thread(request: AnyRequest) -> str | None:
     return found[1] if found else None
 
 
-def _frame(desk: Desk, where: Where, house: House) -> dict[str, Any]:
+def _frame(screen: Screen, where: Where, house: House) -> dict[str, Any]:
     """Return what stands around the lists and the conversation, and comes only with a whole page."""
-    w = desk.words
+    w = screen.words
     return {
         "here": where.url(where.thread),
         "limit": house.settings.text_characters,
-        "colleagues": desk.colleagues,
+        "colleagues": screen.colleagues,
         "commands": _commands(w),
         "help": _help(w),
         "script_words": json.dumps(
@@ -209,7 +217,12 @@ def _help(w: Words) -> list[tuple[tuple[str, ...], str]]:
 
 @get(["/sign-in", "/enter"])
 async def sign_in_page(
-    request: AnyRequest, house: House, pages: Pages, error: Text = "", next: Text = "", lang: Text = ""
+    request: AnyRequest,
+    house: NamedDependency[House],
+    pages: NamedDependency[Pages],
+    error: Text = "",
+    next: Text = "",
+    lang: Text = "",
 ) -> Response[str]:
     """Show the door. `/enter#…` is where a one-time link leads: its token stays in the browser until it is posted."""
     wished = lang if lang in LANGUAGES else preferred(request.headers.get("accept-language", ""), LANGUAGES)
@@ -232,7 +245,7 @@ def _error(w: Words, code: str) -> str:
 
 
 @post("/language", status_code=303, **needs(Action.READ, form=True))
-async def choose_language(data: Form, me: SignedIn, house: House) -> Response[Any]:
+async def choose_language(data: Form, me: NamedDependency[SignedIn], house: NamedDependency[House]) -> Response[Any]:
     """Speak another language to me from now on."""
     house.sessions.check_csrf(me.session, _field(data, "csrf"))
     if _field(data, "language") in LANGUAGES:
@@ -245,26 +258,31 @@ async def choose_language(data: Form, me: SignedIn, house: House) -> Response[An
 
 @get("/replies", **needs(Action.REPLY))
 async def replies_page(
-    request: AnyRequest, house: House, me: SignedIn, pages: Pages, saved: Text = "", error: Text = ""
+    request: AnyRequest,
+    house: NamedDependency[House],
+    me: NamedDependency[SignedIn],
+    pages: NamedDependency[Pages],
+    saved: Text = "",
+    error: Text = "",
 ) -> Response[str]:
     """Show the canned replies, to be changed."""
-    desk = await _desk(request, house, me)
+    screen = await _screen(request, house, me)
     codes = dict.fromkeys((*house.clinic.languages, *LANGUAGES))
     return pages.page(
         "console/replies.html",
         trusted_types=True,
-        **desk.shared(),
-        replies=await desk.replies(),
+        **screen.shared(),
+        replies=await screen.replies(),
         opened=saved,
         saved=bool(saved),
-        error=desk.words("canned_bad") if error else "",
+        error=screen.words("canned_bad") if error else "",
         text_languages=[(code, NAMES.get(code, code)) for code in codes],
         placeholders=", ".join(f"{{{name}}}" for name in PLACEHOLDERS),
     )
 
 
 @post("/replies", status_code=303, **needs(Action.REPLY, form=True))
-async def save_reply(data: Form, me: SignedIn, house: House) -> Response[Any]:
+async def save_reply(data: Form, me: NamedDependency[SignedIn], house: NamedDependency[House]) -> Response[Any]:
     """Add or replace a canned reply."""
     house.sessions.check_csrf(me.session, _field(data, "csrf"))
     id, texts = _field(data, "id").strip(), _texts(data)
@@ -279,7 +297,7 @@ async def save_reply(data: Form, me: SignedIn, house: House) -> Response[Any]:
 
 
 @post("/replies/drop", status_code=303, **needs(Action.REPLY, form=True))
-async def drop_reply(data: Form, me: SignedIn, house: House) -> Response[Any]:
+async def drop_reply(data: Form, me: NamedDependency[SignedIn], house: NamedDependency[House]) -> Response[Any]:
     """Drop a canned reply."""
     house.sessions.check_csrf(me.session, _field(data, "csrf"))
     if REPLY_ID.fullmatch(_field(data, "id")):
@@ -316,6 +334,9 @@ console = Router(
         older,
         keep_note_draft,
         sign_in_page,
+        sign_in_form,
+        enter_form,
+        sign_out_form,
         choose_language,
         replies_page,
         save_reply,

@@ -95,8 +95,10 @@ class Reader(msgspec.Struct, frozen=True):
 
     def name_of(self, id: StaffId | None) -> str:
         """Return how a colleague is called on this reader's screen."""
-        if id == self.id:
-            return self.words("you")
+        return self.words("you") if id == self.id else self.called(id)
+
+    def called(self, id: StaffId | None) -> str:
+        """Return a colleague's name, also the reader's own."""
         return cleaned(self.names.get(id or "", "")) or self.words("somebody")
 
 
@@ -207,7 +209,7 @@ def _bubble(event: events.Posted, thread: Thread, reader: Reader, head: bool, sa
 
 
 def _note(event: events.Noted, reader: Reader, head: bool) -> Bubble:
-    mentioned = ", ".join(reader.name_of(id) for id in event.mentions)
+    mentioned = ", ".join(reader.called(id) for id in event.mentions)
     return Bubble(
         kind="note",
         seq=event.seq,
@@ -231,9 +233,14 @@ def _speaker(event: events.Posted, thread: Thread, reader: Reader) -> str:
 
 
 def _who(event: AnyEvent, reader: Reader) -> str:
+    return reader.words("you") if event.by == reader.id else _doer(event, reader)
+
+
+def _doer(event: AnyEvent, reader: Reader) -> str:
+    """Return whose doing it was, by name also where it was the reader's own: one sentence then fits everybody."""
     if event.role is not Role.STAFF:
-        return reader.words("person" if event.role is Role.PERSON else event.role)
-    return reader.words("you") if event.by == reader.id else cleaned(event.name or "") or reader.name_of(event.by)
+        return reader.words(event.role)
+    return cleaned(event.name or "") or reader.called(event.by)
 
 
 def person_name(thread: Thread, words: Words) -> str:
@@ -253,12 +260,12 @@ def tick_of(event: events.Posted, thread: Thread) -> str | None:
 
 def _text(event: AnyEvent, reader: Reader) -> str | None:
     """Return the line for what happened, or ``None`` when it is none of a timeline's business."""
-    words, name = reader.words, _who(event, reader)
+    words, name = reader.words, _doer(event, reader)
     match event:
         case events.Taken(was=None):
             return words("line_taken", name=name)
         case events.Taken(was=was):
-            return words("line_taken_from", name=name, other=reader.name_of(was))
+            return words("line_taken_from", name=name, other=reader.called(was))
         case events.Released(reason=reason):
             return words("line_idle") if reason == "idle" else words("line_released", name=name)
         case events.Closed():
@@ -266,7 +273,7 @@ def _text(event: AnyEvent, reader: Reader) -> str | None:
         case events.Assigned(to=None):
             return words("line_unassigned", name=name)
         case events.Assigned(to=to):
-            return words("line_assigned", name=name, other=reader.name_of(to))
+            return words("line_assigned", name=name, other=reader.called(to))
         case events.Snoozed(until=until):
             return words("line_snoozed", name=name, time=words.moment(until, reader.now))
         case events.Named(called=called):

@@ -1,7 +1,7 @@
-"""What a colleague has on the desk: the values of the console's pages, asked of the inbox and the log.
+"""What a colleague has on the screen: the values of the console's pages, asked of the inbox and the log.
 
-One `Desk` per request: who asks, in which language, and now. Its methods return what a template needs and nothing that
-one could write with.
+One `Screen` per request: who asks, in which language, and now. Its methods return what a template needs and nothing
+that one could write with.
 """
 
 from collections.abc import Sequence
@@ -83,7 +83,7 @@ class RowShown(msgspec.Struct, frozen=True):
     glance: bool  # also show the facts and the open task
 
 
-class Desk:
+class Screen:
     """One colleague's look at the clinic's conversations, for one request."""
 
     def __init__(self, house: House, me: SignedIn, language: str, accounts: Sequence[Account]) -> None:
@@ -94,8 +94,8 @@ class Desk:
         self.reader = Reader(me.staff.id, self.words, {each.id: each.name for each in accounts}, self.now)
 
     @classmethod
-    async def of(cls, house: House, me: SignedIn, wish: str) -> "Desk":
-        """Return the desk of whoever is signed in; ``wish``: the browser's language, where the account has none."""
+    async def of(cls, house: House, me: SignedIn, wish: str) -> "Screen":
+        """Return the screen of whoever is signed in; ``wish``: the browser's language, where the account has none."""
         return cls(house, me, me.account.language or wish, await house.accounts.listing())
 
     def shared(self) -> dict[str, Any]:

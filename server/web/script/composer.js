@@ -1,0 +1,205 @@
+/** The fields below a conversation: a reply with five seconds to think again, a note, and the drafts of both. */
+import { ask, limit, me, say, words } from './kept.js';
+
+const SECONDS = 5; // to undo
+const SAVE = 800; // ms after the last letter before a draft is kept
+const TYPING = 3_000; // ms between two "I am typing"
+
+const by = (id) => document.getElementById(id);
+const thread = () => by('work').dataset.thread;
+export const noting = () => by('note') && !by('note').hidden;
+const field = () => by(noting() ? 'note' : 'reply');
+
+let pending; // the reply that is counted down: {thread, name, text, seen, left, timer}
+let seen; // the last message on the screen when this reply was begun
+let typed = 0;
+let saving;
+let unsaved; // {thread, note, text}: a draft the server does not have yet
+
+/** @type {{add, toast, typing, newest}} what the page does for us */
+let page;
+export const compose = (does) => (page = does);
+
+/** A conversation was opened, or its frame drawn anew. */
+export function opened(frames) {
+  saveNow();
+  seen = undefined;
+  for (const each of [by('reply'), by('note')]) {
+    if (frames.some(({ t, thread: of, text }) => of === thread() && text === each?.value && t === (each.id === 'note' ? 'note' : 'post'))) each.value = '';
+  }
+  mode(false);
+  show();
+}
+
+/** Reply, or note. */
+export function mode(note, focus) {
+  if (!by('reply')) return;
+  by('note').hidden = !note;
+  by('reply').hidden = note;
+  for (const each of document.querySelectorAll('.modes button')) each.setAttribute('aria-pressed', (each.dataset.do === 'note') === note);
+  for (const each of document.querySelectorAll('#composer [data-note], #composer [data-reply]')) each.hidden = 'note' in each.dataset !== note;
+  document.querySelector('#composer [data-do=mention]').hidden = !note;
+  document.querySelector('#composer [data-do=canned]').hidden = note;
+  if (focus) field().focus();
+  count();
+}
+
+/** Letters were typed. */
+export function input(target) {
+  if (target !== by('reply') && target !== by('note')) return;
+  const { value, id } = target;
+  clearTimeout(saving);
+  unsaved = { thread: thread(), note: id === 'note', text: value };
+  saving = setTimeout(saveNow, SAVE);
+  count();
+  if (id === 'note') return;
+  seen = value.trim() ? (seen ?? page.newest()) : undefined;
+  if (!value) by('guard').hidden = true;
+  if (!value || Date.now() - typed > TYPING) {
+    typed = value ? Date.now() : 0;
+    page.typing(Boolean(value));
+  }
+}
+
+/** Keep the draft now: the page is about to go. */
+export function saveNow(leaving) {
+  clearTimeout(saving);
+  if (!unsaved) return;
+  const { thread: of, note, text } = unsaved;
+  unsaved = undefined;
+  const path = note ? `/console/parts/${of}/note-draft` : `/api/threads/${of}/draft`;
+  ask('PUT', path, { text: text.slice(0, 4096) }, { keepalive: leaving }).catch(() => (unsaved ??= { thread: of, note, text }));
+}
+
+function count() {
+  const left = limit - [...field().value].length;
+  by('count').textContent = left < 0 ? say('too_long', { number: -left }) : left < 200 ? say('characters_left', { number: left }) : '';
+}
+
+/** Put words where the caret is. */
+export function insert(text, instead = 0) {
+  const target = field();
+  target.focus();
+  target.setRangeText(text, target.selectionStart - instead, target.selectionEnd, 'end');
+  target.dispatchEvent(new Event('input', { bubbles: true }));
+}
+
+/** A colleague has said something in the conversation that is open. */
+export function colleague({ who, seq }) {
+  if (seen === undefined || who.id === me || seq <= seen) return;
+  guard(say('just_replied', who));
+}
+
+function guard(text) {
+  by('guard').firstElementChild.textContent = text;
+  by('guard').hidden = false;
+}
+
+/** They have read what the colleague said. */
+export function goOn() {
+  by('guard').hidden = true;
+  seen = page.newest();
+  by('reply').focus();
+}
+
+/** Send what is in the field: a note at once, a reply after five seconds; again: now. */
+export function send() {
+  if (pending) return fire();
+  const target = field();
+  const text = target.value.trim();
+  if (!text || [...text].length > limit) return target.focus();
+  if (noting()) {
+    page.add({ t: 'note', thread: thread(), text, mentions: mentioned(text) });
+    return clear(target);
+  }
+  if (!by('guard').hidden) return by('guard').querySelector('button').focus();
+  pending = { thread: thread(), text, seen: seen ?? page.newest(), left: SECONDS };
+  pending.timer = setInterval(() => (--pending.left > 0 ? show() : fire()), 1_000);
+  clear(target);
+  show();
+}
+
+const mentioned = (text) =>
+  [...document.querySelectorAll('#mention-options [data-id]')].filter(({ dataset }) => text.includes(`@${dataset.name}`)).map(({ dataset }) => dataset.id);
+
+/** The words are on their way; the draft stays until the server has them. */
+function clear(target) {
+  clearTimeout(saving);
+  unsaved = undefined;
+  target.value = '';
+  seen = undefined;
+  page.typing(false);
+  count();
+}
+
+/** Time is up, or they do not want to wait. */
+export function fire() {
+  if (!pending) return;
+  const { thread: to, text, seen: upto, timer } = pending;
+  clearInterval(timer);
+  pending = undefined;
+  page.add({ t: 'post', thread: to, text, seen: upto });
+  show();
+}
+
+/** Not sent. Says whether there was something to take back. */
+export function undo() {
+  if (!pending) return false;
+  const { thread: to, text, timer } = pending;
+  clearInterval(timer);
+  pending = undefined;
+  const back = restore(to, text);
+  page.toast(words[back ? 'undone' : 'kept_as_draft']);
+  show();
+  return true;
+}
+
+/** Words that were not said come back to their field, or stay a draft. */
+function restore(to, text) {
+  if (to !== thread() || !by('reply')) {
+    ask('PUT', `/api/threads/${to}/draft`, { text });
+    return false;
+  }
+  mode(false, true);
+  const target = by('reply');
+  target.value = target.value ? `${text}\n${target.value}` : text;
+  target.dispatchEvent(new Event('input', { bubbles: true }));
+  return true;
+}
+
+/** The server has answered a reply or a note. */
+export function answered({ t, thread: of, text }, answer) {
+  show();
+  if (answer.t === 'refused') {
+    if (t === 'note') {
+      if (of === thread()) mode(true, true);
+      insert(text);
+    } else if (restore(of, text) && answer.code === 'colleague_replied') {
+      seen = 0;
+      guard(words.colleague_replied);
+      return true;
+    }
+    return false;
+  }
+  const note = t === 'note';
+  if (of !== thread() || !by(note ? 'note' : 'reply').value) {
+    unsaved = { thread: of, note, text: '' };
+    saveNow();
+  }
+  return true;
+}
+
+/** What is on its way, above the field. */
+export function show(waiting = page.waiting()) {
+  const strip = by('pending');
+  if (!strip) return;
+  strip.hidden = !pending && !waiting;
+  if (strip.hidden) return;
+  if (pending && !strip.querySelector('button')) {
+    strip.replaceChildren(...['undo', 'send_now'].map((key) => Object.assign(document.createElement('button'), { type: 'button', textContent: words[key] })));
+    strip.prepend(document.createElement('span'));
+    strip.children[1].dataset.do = 'undo';
+    strip.children[2].dataset.do = 'send-now';
+  } else if (!pending) strip.replaceChildren(document.createElement('span'));
+  strip.firstChild.textContent = pending ? say('sending_in', { seconds: pending.left }) : words[waiting];
+}

@@ -1,0 +1,391 @@
+/**
+ * The console comes to life: what happens is heard on the line and drawn by the server, what a colleague does is said on it.
+ *
+ * Every drawing is asked for by its number: "what has happened since event 57". So the first page, what is live and what was
+ * missed while the network was gone are one path, and no text of anybody becomes markup here.
+ */
+import * as composer from './composer.js';
+import { alert, badge, heard, permit } from './alerts.js';
+import { ask, csrf, keep, kept, me, say, words } from './kept.js';
+import { connectStaff, followPage, outbox } from './line.js';
+import { pick } from './picker.js';
+
+const CALM = 400; // ms: changes of the list within that time are drawn together
+const AGAIN = 2_000; // ms until a drawing that failed is asked for again
+const WAITING = 30_000; // ms between two looks at how long people have waited
+
+const by = (id) => document.getElementById(id);
+const all = (selector, within = document) => [...within.querySelectorAll(selector)];
+const open = () => by('work').dataset.thread;
+const end = () => by('end');
+const shown = () => Number(end()?.value ?? 0);
+const narrow = matchMedia('(max-width: 45rem)');
+
+// the line -------------------------------------------------------------------------------------------------------------
+
+let epoch;
+let following;
+let wasCut;
+
+const line = connectStaff({
+  url: `${location.origin.replace(/^http/, 'ws')}/ws/staff`,
+  async enter() {
+    const answer = await ask('POST', '/api/staff/ticket');
+    if (answer.ok) return answer.json();
+    throw { stop: [401, 403].includes(answer.status) && 'signed_out', wait: 1_000 };
+  },
+  on: {
+    frame: hear,
+    settle: (frame) => box.settle(frame),
+    mistake: () => box.mistake(),
+    owed: () => true,
+    state(state, code) {
+      if (state === 'live') {
+        box.again();
+        refreshList();
+      }
+      if (code === 'signed_out' || code === 'not_allowed') location.assign(`/console/sign-in?next=${encodeURIComponent(location.pathname + location.search)}`);
+      banner(state);
+    },
+  },
+});
+
+const box = outbox(line.send, (frame, answer) => {
+  const told = ['post', 'note'].includes(frame.t) && composer.answered(frame, answer);
+  if (answer.t === 'refused' && !told) toast(say('not_done', { text: words[`refused_${answer.code}`] ?? answer.text ?? words.refused_other }));
+  composer.show();
+});
+
+const tell = (frame) => box.add({ thread: open(), ...frame });
+
+function hear(frame) {
+  const { t, thread } = frame;
+  const here = thread === open();
+  if (t === 'welcome') {
+    if (epoch && epoch !== frame.epoch) location.reload();
+    epoch = frame.epoch;
+  } else if (t === 'inbox') {
+    heard(frame.row, me, frame.row.thread === open());
+    refreshList();
+  } else if (!here) return;
+  else if (t === 'reset') location.reload();
+  else if (t === 'event') {
+    if (frame.kind === 'posted' && frame.who.role === 'staff') composer.colleague(frame);
+    if (frame.seq > shown()) news();
+    if (frame.kind === 'read' && frame.who.role === 'person') tick((seq) => seq <= frame.upto, 'read');
+    if (frame.kind === 'receipt') tick((seq) => seq === frame.of, frame.status);
+    if (frame.kind === 'erased') location.reload();
+  } else if (t === 'typing' && frame.who.role === 'person') types(frame.on);
+  else if (t === 'presence') present(frame.staff);
+}
+
+/** The line is gone, or back. A blink is not worth a word. */
+let cut;
+function banner(state) {
+  clearTimeout(cut);
+  const put = (key, well) => {
+    by('banner').hidden = !key;
+    by('banner').classList.toggle('well', Boolean(well));
+    by('banner').lastElementChild.hidden = Boolean(well);
+    by('banner').firstElementChild.textContent = words[key] ?? '';
+  };
+  if (state === 'live') {
+    put(wasCut && 'back_again', true);
+    if (wasCut) setTimeout(() => line.state === 'live' && put(), 4_000);
+    wasCut = false;
+  } else if (state === 'stopped') put('stopped');
+  else cut = setTimeout(() => { put('cut'); wasCut = true; composer.show(); }, 1_500);
+}
+
+// drawings -------------------------------------------------------------------------------------------------------------
+
+/** Ask for one drawing at a time; asked again meanwhile, once more afterwards. */
+function drawing(url, target, swap, calm = 0) {
+  let busy;
+  let more;
+  return async function draw() {
+    more = true;
+    if (busy) return;
+    busy = true;
+    await new Promise((then) => setTimeout(then, calm));
+    more = false;
+    const where = url();
+    if (where) await htmx.ajax('GET', where, { target, swap }).catch(() => {});
+    busy = false;
+    if (more) draw();
+  };
+}
+
+const refreshList = drawing(() => by('list')?.dataset.url, '#list', 'outerHTML', CALM);
+const news = drawing(() => end()?.dataset.url, '#log', 'beforeend', 20);
+
+document.addEventListener('htmx:afterSettle', ({ detail: { target } }) => {
+  const part = target.id;
+  if (part === 'work' || part === 'app') opened();
+  if (part === 'log' || part === 'older') read();
+  if (part === 'log') reveal();
+  if (part === 'side' || part === 'app' || part === 'list') badge();
+  ago();
+});
+// What failed on the way is asked for again; a page that was asked for by a click says so.
+document.addEventListener('htmx:sendError', ({ detail }) => later(detail));
+document.addEventListener('htmx:responseError', ({ detail }) => later(detail));
+const later = ({ target }) => setTimeout(() => (target?.id === 'log' ? news() : target?.id === 'list' ? refreshList() : toast(words.cut)), AGAIN);
+
+/** A conversation is on the screen. */
+function opened() {
+  const thread = open();
+  if (following && following !== thread) line.unwatch(following);
+  following = thread;
+  for (const row of all('.row')) row.toggleAttribute('aria-current', row.id === `row-${thread}`);
+  if (!thread) return;
+  by('log').setAttribute('aria-live', 'polite');
+  line.watch(thread);
+  composer.opened(box.frames);
+  if (narrow.matches && document.activeElement === document.body) by('name').focus();
+  read();
+}
+
+/** Tell the person that their words were read, if somebody really looks. */
+function read() {
+  const { last, read: before, person } = end()?.dataset ?? {};
+  if (open() && !document.hidden && Number(person) > Number(before)) line.send({ t: 'read', thread: open(), seq: Number(last) });
+}
+
+/** Somebody who reads further up stays there, and is told that there is more below. */
+function reveal() {
+  by('jump').hidden = by('scroll').scrollTop > -80;
+}
+
+function tick(which, status) {
+  for (const each of all('[data-tick]')) {
+    if (!which(Number(each.dataset.tick))) continue;
+    each.className = `tick ${status}`;
+    each.lastElementChild.textContent = words[`tick_${status}`];
+  }
+}
+
+let colleagues = [];
+let typing;
+const names = (list) => (list.length > 1 ? say('and', { first: list.slice(0, -1).join(', '), last: list.at(-1) }) : list[0]);
+
+function present(staff) {
+  colleagues = staff.filter(({ id }) => id !== me);
+  presence();
+}
+
+function types(on) {
+  clearTimeout(typing);
+  typing = on && setTimeout(() => types(false), 6_000);
+  presence();
+}
+
+function presence() {
+  const line = (key, list) => list.length && say(`${key}_${list.length > 1 ? 'many' : 'one'}`, { names: names(list) });
+  const writing = colleagues.filter((each) => each.typing).map(({ name }) => name);
+  if (typing) writing.unshift(by('work').dataset.name);
+  const looking = colleagues.filter((each) => !each.typing).map(({ name }) => name);
+  if (by('presence')) by('presence').textContent = [line('typing', writing), line('looking', looking)].filter(Boolean).join(' · ');
+}
+
+/** How long somebody has waited, in words that stay true. */
+function ago() {
+  const format = new Intl.RelativeTimeFormat(document.documentElement.lang, { style: 'narrow' });
+  for (const each of all('[data-ago]')) {
+    const minutes = Math.round((Date.parse(each.dateTime) - Date.now()) / 60_000);
+    each.textContent = `${each.dataset.ago} ${minutes > -60 ? format.format(minutes, 'minute') : format.format(Math.round(minutes / 60), 'hour')}`;
+  }
+}
+
+let gone;
+function toast(text) {
+  clearTimeout(gone);
+  by('toast').textContent = text;
+  gone = setTimeout(() => by('toast').replaceChildren(), 6_000);
+}
+
+// doing ----------------------------------------------------------------------------------------------------------------
+
+/** Ask something of the colleague: yes, or a line of text. Nothing when they think better of it. */
+function confirm(title, label, value) {
+  const dialog = by('ask');
+  const input = dialog.querySelector('input');
+  by('ask-title').textContent = title;
+  input.parentElement.hidden = !label;
+  input.parentElement.firstElementChild.textContent = label ?? '';
+  input.value = value ?? '';
+  dialog.returnValue = '';
+  dialog.showModal();
+  (label ? input : dialog.querySelector('.primary')).focus();
+  return new Promise((then) => {
+    dialog.onclose = () => then(dialog.returnValue && (label ? input.value.trim() : true));
+  });
+}
+
+const PRESETS = {
+  later: (date) => date.setHours(date.getHours() + 3, 0, 0, 0),
+  tomorrow: (date) => date.setDate(date.getDate() + 1) && date.setHours(8, 0, 0, 0),
+  week: (date) => date.setDate(date.getDate() + ((8 - date.getDay()) % 7 || 7)) && date.setHours(8, 0, 0, 0),
+};
+const preset = (name) => new Date(PRESETS[name](new Date()));
+
+function move(step) {
+  const rows = all('.row');
+  const here = rows.findIndex((row) => row === document.activeElement || row.hasAttribute('aria-current'));
+  rows[Math.min(rows.length - 1, Math.max(0, here + step))]?.focus();
+}
+
+const pickFrom = (name) => pick(by(`pick-${name}`));
+
+const deeds = {
+  async take() {
+    const { holder, holderName } = by('head').dataset;
+    if (!holder || (holder !== me && (await confirm(say('take_from', { name: holderName }) + '?')))) tell({ t: 'take', was: holder });
+  },
+  release: () => tell({ t: 'release' }),
+  close: () => tell({ t: 'close' }),
+  assign: () => pickFrom('assign'),
+  'assign-to': ({ id }) => tell({ t: 'assign', to: id || null }),
+  snooze() {
+    const format = new Intl.DateTimeFormat(document.documentElement.lang, { weekday: 'short', hour: '2-digit', minute: '2-digit' });
+    for (const each of all('[data-preset]')) each.querySelector('time').textContent = PRESETS[each.dataset.preset] ? format.format(preset(each.dataset.preset)) : '';
+    pickFrom('snooze');
+  },
+  async 'snooze-to'({ preset: name }) {
+    const input = by('ask').querySelector('input');
+    input.type = 'datetime-local';
+    const start = new Date(preset('tomorrow') - new Date().getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
+    const until = PRESETS[name] ? preset(name) : new Date((await confirm(words.snooze_until, words.snooze_until, start)) || NaN);
+    input.type = 'text';
+    if (until > Date.now()) tell({ t: 'snooze', until: until.toISOString() });
+  },
+  async rename() {
+    const name = await confirm(words.rename_label, words.rename_label, by('work').dataset.name);
+    if (name) tell({ t: 'name', name });
+  },
+  reply: () => composer.mode(false, true),
+  note: () => composer.mode(true, true),
+  send: () => composer.send(),
+  'send-now': () => composer.fire(),
+  undo: () => composer.undo(),
+  seen: () => composer.goOn(),
+  canned: () => composer.mode(false) || pickFrom('canned'),
+  insert: ({ text }) => composer.insert(text, typedSlash()),
+  mention: () => pickFrom('mention'),
+  'mention-them': ({ name }) => composer.insert(`@${name} `, typedAt()),
+  why() {
+    const every = all('.why');
+    const shut = every.some((each) => !each.open);
+    for (const each of every) each.open = shut;
+  },
+  person() {
+    if (getComputedStyle(by('panel')).display === 'none') location.hash = 'panel';
+    by('panel').focus();
+  },
+  search: () => by('q').select() || by('q').focus(),
+  next: () => move(1),
+  previous: () => move(-1),
+  palette: () => pick(by('pick-palette'), (option) => !('threaded' in option.dataset) || Boolean(open())),
+  help: () => by('help').showModal(),
+  alerts: () => by('alerts').showModal(),
+  'test-alert': () => alert(words.alert_test),
+  jump: () => (by('scroll').scrollTop = 0),
+  wake: () => (line.state === 'stopped' ? location.reload() : line.wake()),
+};
+
+const before = (letter) => {
+  const { value, selectionStart: at } = document.activeElement === by('note') || composer.noting() ? by('note') : by('reply');
+  return value[at - 1] === letter ? 1 : 0;
+};
+const typedSlash = () => before('/');
+const typedAt = () => before('@');
+
+function act(name, data = {}) {
+  if (name.startsWith('view-')) return htmx.ajax('GET', data.href, { target: '#app', swap: 'outerHTML' }).then(() => history.pushState({ htmx: true }, '', data.href));
+  const asks = ['take', 'release', 'close', 'assign', 'snooze', 'rename', 'reply', 'note', 'canned', 'person'].includes(name);
+  if (asks && (!open() || (name !== 'person' && 'moved' in by('head').dataset))) return undefined;
+  return deeds[name]?.(data);
+}
+
+document.addEventListener('click', ({ target }) => {
+  const doing = target.closest?.('[data-do]');
+  if (!doing) return;
+  if (doing.role === 'option') doing.closest('dialog').close();
+  act(doing.dataset.do, doing.dataset);
+});
+by('app').parentElement.addEventListener('click', ({ target }) => target.closest('#jump') && deeds.jump());
+
+const KEYS = {
+  '/': 'search', '?': 'help', j: 'next', k: 'previous', r: 'reply', n: 'note', t: 'take', l: 'release', a: 'assign',
+  z: 'snooze', c: 'close', i: 'canned', m: 'rename', w: 'why', p: 'person',
+};
+
+document.addEventListener('keydown', (event) => {
+  const { key, target, ctrlKey, metaKey, altKey } = event;
+  const writing = target.matches('input, textarea, select, [contenteditable]');
+  const dialog = document.querySelector('dialog[open]');
+  let name;
+  if (ctrlKey || metaKey) {
+    if (key === 'Enter' && target.closest('#composer')) name = 'send';
+    if (key.toLowerCase() === 'k') name = dialog ? undefined : 'palette';
+  } else if (key === 'Escape' && !dialog) {
+    if (composer.undo()) return;
+    if (writing) target.blur();
+    if (location.hash === '#panel') location.hash = 'thread';
+  } else if (!writing && !dialog && !altKey && localStorage.getItem('onethread.keys') !== 'off') {
+    name = KEYS[key.toLowerCase()];
+    const view = all('#views a')[key - 1];
+    if (view) view.click();
+  }
+  if (key === 'Enter' && target === by('q')) {
+    const first = document.querySelector('#list .row');
+    if (first && target.value.trim()) {
+      event.preventDefault();
+      first.click();
+      first.focus();
+    }
+  }
+  if (!name) return;
+  event.preventDefault();
+  act(name);
+});
+
+document.addEventListener('input', (event) => {
+  composer.input(event.target);
+  const { target, data } = event;
+  if (target.id === 'reply' && data === '/' && target.value === '/') act('canned');
+  if (target.id === 'note' && data === '@') deeds.mention();
+});
+
+document.addEventListener('change', async ({ target }) => {
+  const { keep: name } = target.dataset;
+  if (!name) return;
+  if (name === 'desktop' && target.checked) target.checked = await permit();
+  keep(name, target.checked);
+});
+
+// begin ----------------------------------------------------------------------------------------------------------------
+
+composer.compose({
+  add: (frame) => box.add(frame),
+  toast,
+  typing: (on) => open() && line.send({ t: 'typing', thread: open(), on }),
+  newest: () => Number(end().dataset.last),
+  waiting: () => box.frames.some(({ t, thread }) => t === 'post' && thread === open()) && (line.state === 'live' ? 'sending_now' : 'sending_waits'),
+});
+
+document.addEventListener('htmx:configRequest', ({ detail }) => (detail.headers['X-CSRF-Token'] = csrf));
+document.addEventListener('visibilitychange', read);
+// Words on their way leave before the line is hung up; drafts are kept.
+addEventListener('pagehide', () => {
+  composer.fire();
+  composer.saveNow(true);
+});
+for (const box of all('[data-keep]')) box.checked = box.dataset.keep === 'keys' ? localStorage.getItem('onethread.keys') !== 'off' : kept(box.dataset.keep);
+setInterval(ago, WAITING);
+epoch = by('work').dataset.epoch;
+opened();
+badge();
+ago();
+followPage(line);
+line.start();

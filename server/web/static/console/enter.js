@@ -1,0 +1,1 @@
+var t=location.hash.slice(1),e=document.getElementById("enter");t&&e&&(history.replaceState(null,"",location.pathname),e.elements.token.value=t,document.getElementById("entering").hidden=!1,e.submit());
