@@ -49,9 +49,12 @@ class Log:
         self.events.append(event)
         return True
 
-    def skip(self, to: int) -> None:
-        """Everything up to ``to`` is seen, shown or not."""
+    def skip(self, after: int, to: int) -> bool:
+        """The numbers above ``after`` up to ``to`` are not for me; ``False`` when something before them is missing."""
+        if self.known and after > self.last:
+            return False
         self.known, self.last = True, max(self.last, to)
+        return True
 
     def start_again(self, epoch: str) -> None:
         """What we have is not the server's: forget it."""
@@ -92,7 +95,9 @@ class Client:
         """Return what is said first on a new connection."""
         self.live = self.lost = False
         self.in_flight = None
-        place: Json = {"after": self.log.last, "epoch": self.log.epoch} if self.log.known else {}
+        place: Json = {"after": self.log.last} if self.log.known else {}
+        if place and self.log.epoch:
+            place["epoch"] = self.log.epoch
         if not self.staff:
             return [_encode({"t": "hello", "v": VERSION, **self._hello(), **place})]
         hello = {"t": "hello", "v": VERSION, **self._hello()}
@@ -125,7 +130,7 @@ class Client:
             case "event":
                 return self._event(frame)
             case "skip" if frame["thread"] == self.log.thread:
-                self.log.skip(frame["to"])
+                self.lost = not self.log.skip(frame["after"], frame["to"]) or self.lost
             case "welcome":
                 self.log.epoch = frame["epoch"]
             case "reset" if frame["thread"] == self.log.thread:
