@@ -202,12 +202,13 @@ def _search(asked: _Asked, language: str) -> _Found:
     parts = t.sentences(asked.cleaned)
     looked_at = [asked.cleaned] if len(parts) < 2 else [asked.cleaned, *parts[:MAX_SENTENCES]]
     found = []
-    for part in looked_at:
+    for part in (each[: t.MAX_COMPARED] for each in looked_at):
         folded = t.words(t.fold(part))
         if folded:
             found.append(_Found(index.find(folded), language, folded, t.spelt(part)))
     helpful = [each for each in found if not _is_chat(asked, each)]
-    return max(helpful or found, key=lambda each: each.sureness)
+    nothing = _Found(Retrieved((), 0.0), language, [], [])
+    return max(helpful or found, key=lambda each: each.sureness, default=nothing)
 
 
 def _is_chat(asked: _Asked, found: _Found) -> bool:

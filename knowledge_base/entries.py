@@ -105,7 +105,7 @@ class Placed(Struct, frozen=True):
 
 
 def read_entries(source: Source, clinic: Clinic, numbers: dict[str, str]) -> list[Placed]:
-    """Return the entries of one file, their placeholders filled.
+    """Return the entries of one file, their placeholders filled, with answers in the clinic's languages only.
 
     Args:
         numbers: the emergency numbers of the clinic's country, which answers may name like any other fact.
@@ -118,8 +118,9 @@ def read_entries(source: Source, clinic: Clinic, numbers: dict[str, str]) -> lis
     for number, entry in enumerate(source.read(list[Entry])):
         path = f"[{number}]"
         answers = {
-            language: _filled(said, values.get(language, numbers), source, f"{path}.answers.{language}")
+            language: _filled(said, values[language], source, f"{path}.answers.{language}")
             for language, said in entry.answers.items()
+            if language in values
         }
         placed.append(Placed(msgspec.structs.replace(entry, answers=answers), source, path))
     return placed

@@ -33,6 +33,7 @@ HOSTILE = {
     "every stem": "brust schmerz luft nicht " * 170,
     "denials": "nicht kein ohne " * 250,
     "sentences": "Ja. " * 1000,
+    "a word at the end": "… " * 400 + "Brot",
     "ligatures": "ﷺ" * 4096,
 }
 
