@@ -14,7 +14,7 @@ from typing import Protocol
 import httpx
 import msgspec
 
-from bench.wire import Wire, connect
+from bench.wire import Wire, connect, shake
 
 SENTENCES = (
     "Good morning, could you tell me when Dr. Phillips is in on Mondays?",
@@ -116,7 +116,7 @@ class Counting:
         if room.last_seq and seq != room.last_seq + 1:
             self.faults.out_of_order += 1
         room.last_seq = seq
-        if SENTENCES[room.seen % len(SENTENCES)].split(",")[0].encode() not in frame:
+        if SENTENCES[room.seen % len(SENTENCES)].rpartition(" ")[2].encode() not in frame:
             self.faults.altered += 1
         room.seen += 1
         self.on_seen(room)
@@ -213,7 +213,8 @@ class SocketIoClient(Counting):
             elif frame.startswith(b'42["live"') and not ready.done():
                 ready.set_result(None)
 
-        wire = await connect(self.port, "/socket.io/?EIO=4&transport=websocket", on_text)
+        wire = Wire(on_text)
+        await shake(wire, self.port, "/socket.io/?EIO=4&transport=websocket")
         self.wires.append(wire)
         await ready
         return wire

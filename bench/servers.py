@@ -92,7 +92,7 @@ def start_contestant(name: str, module: str, mongodb_uri: str, log: Path) -> Ser
 
 
 LIFTED = {
-    "ONETHREAD_VISITS_NEW_PER_MINUTE": "1000000",
+    "ONETHREAD_VISITS_NEW_PER_MINUTE": "100000",
     "ONETHREAD_VISITS_NEW_PER_HOUR": "1000000",
     "ONETHREAD_SOCKETS_PER_ADDRESS": "100000",
     "ONETHREAD_POSTS_BURST": "100000",

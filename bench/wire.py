@@ -9,6 +9,7 @@ import asyncio
 import base64
 import os
 from collections.abc import Callable
+from typing import cast
 
 OP_TEXT, OP_CLOSE, OP_PING, OP_PONG = 1, 8, 9, 10
 
@@ -39,8 +40,7 @@ class Wire(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the way out."""
-        if isinstance(transport, asyncio.Transport):
-            self.transport = transport
+        self.transport = cast("asyncio.Transport", transport)  # uvloop's is one in all but name
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell whoever waits."""
@@ -131,6 +131,17 @@ async def connect(
     Raises:
         ConnectionError: the server did not agree to the handshake.
     """
+    wire = Wire(on_text, on_close)
+    await shake(wire, port, path, origin=origin, protocol=protocol)
+    return wire
+
+
+async def shake(wire: Wire, port: int, path: str, *, origin: str = "", protocol: str = "") -> None:
+    """Open ``wire`` to this machine's ``port``; for whoever must have it before the first frame comes.
+
+    Raises:
+        ConnectionError: the server did not agree to the handshake.
+    """
     key = base64.b64encode(os.urandom(16)).decode()
     lines = [
         f"GET {path} HTTP/1.1",
@@ -142,9 +153,6 @@ async def connect(
     ]
     lines += [f"Origin: {origin}"] if origin else []
     lines += [f"Sec-WebSocket-Protocol: {protocol}"] if protocol else []
-    transport, wire = await asyncio.get_running_loop().create_connection(
-        lambda: Wire(on_text, on_close), "127.0.0.1", port
-    )
+    transport, _ = await asyncio.get_running_loop().create_connection(lambda: wire, "127.0.0.1", port)
     transport.write(("\r\n".join(lines) + "\r\n\r\n").encode())
     await wire.opened
-    return wire
