@@ -467,10 +467,10 @@ class MongoStore:
         Raises:
             BadValue: ``after`` is no page's ``next``.
         """
-        wanted = [_in_view(view, staff, now)]
-        if after is not None:
-            wanted.append(_behind(documents.read_cursor(after)))
-        found = await self._all("rows", {"$and": wanted}, None, _RANK, limit + 1)
+        wanted = _in_view(view, staff, now)
+        if after is not None:  # each way to be behind that place with the view's own condition: each from the index
+            wanted = {"$or": [{**wanted, **behind} for behind in _behind(documents.read_cursor(after))]}
+        found = await self._all("rows", wanted, None, _RANK, limit + 1)
         rows = tuple(documents.row_of(each) for each in found)
         more = documents.cursor(documents.place_of(rows[limit - 1].thread)) if len(rows) > limit else None
         return Page(rows[:limit], more)
@@ -757,14 +757,14 @@ def _in_view(view: View, staff: StaffId | None, now: datetime) -> Document:
             return {**listed, "$or": [{"snoozed_until": None}, {"snoozed_until": {"$lte": now}}]}
 
 
-def _behind(place: documents.Place) -> Document:
-    """Return what finds the rows that stand behind this place in a list."""
+def _behind(place: documents.Place) -> list[Document]:
+    """Return what finds the rows that stand behind this place in a list, one way each."""
     updated = EPOCH + timedelta(milliseconds=place.updated)
     behind: list[Document] = [
         {"urgent": place.urgent, "updated": {"$lt": updated}},
         {"urgent": place.urgent, "updated": updated, "_id": {"$lt": place.thread}},
     ]
-    return {"$or": [*behind, {"urgent": False}] if place.urgent else behind}
+    return [*behind, {"urgent": False}] if place.urgent else behind
 
 
 def _begins(word: str) -> Document:
@@ -801,7 +801,8 @@ def durable_on(hello: Mapping[str, Any]) -> WriteConcern:
 
     A set or a cluster: a majority has it in its journal. A standalone has no majority, and asked for one it does not
     wait for its journal either, whatever ``j`` says: of writes acknowledged so, MongoDB 8.2 loses those of the last
-    milliseconds when it is killed. Asked for itself alone, it waits.
+    milliseconds when it is killed. Asked for itself alone, it waits. (It may still show readers what is younger than
+    its journal: where several processes share a database, let it be a set, be it of one member.)
     """
     alone = "setName" not in hello and hello.get("msg") != "isdbgrid"
     return WriteConcern(1 if alone else "majority", j=True)

@@ -165,8 +165,7 @@ class SqliteStore:
         task, self._housekeeping = self._housekeeping, None
         if task is not None:
             task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+            await asyncio.wait([task])
         await self._file.close()
 
     async def epoch(self) -> str:

@@ -257,14 +257,13 @@ def _commit(connection: sqlite3.Connection, batch: Sequence[_Write[Any]]) -> lis
 
 
 def _transaction(connection: sqlite3.Connection, work: Callable[[], list[Any]]) -> list[Any]:
-    connection.execute("BEGIN IMMEDIATE")
     try:
+        connection.execute("BEGIN IMMEDIATE")
         outcomes = work()
         connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:  # SQLite ends it by itself when the disk is full
-            connection.execute("ROLLBACK")
-        raise
+    finally:
+        if connection.in_transaction:  # it failed, and SQLite has not ended it by itself as it does on a full disk
+            connection.rollback()
     return outcomes
 
 

@@ -13,12 +13,13 @@ from pymongo import AsyncMongoClient
 from server.command_line.part_processes import Mongod, MongoSet
 from server.core.errors import Unavailable
 from server.core.events import AnyEvent
-from server.core.ports import Conflict, Duplicate, Outcome, Stored, Unknown
-from server.store import mongo
+from server.core.model import Thread
+from server.core.ports import Conflict, Duplicate, Outcome, Row, Stored, Unknown, View
+from server.store import documents, mongo
 from server.store.errors import StoreFault, StoreTooOld
 from server.store.mongo import MongoStore
 from tests.contract.questions import ask_everything
-from tests.contract.scenes import append, insist, keep, post, seqs, whole_log
+from tests.contract.scenes import NOON, append, insist, keep, post, seqs, whole_log
 
 THREADS = 40
 QUICK = 1.0  # seconds: how long a store waits for its database where the database is known to be away
@@ -272,14 +273,23 @@ async def test_many_processes_may_open_at_once(mongod_uri: str) -> None:
 async def test_questions_are_answered_from_an_index(mongod_uri: str) -> None:
     async with database_of_its_own(mongod_uri, "contract_plans") as database:
         async with opened(mongod_uri, "contract_plans") as store:
+            rows = [Row(Thread(f"t{n:03}", seq=1, open=True, urgent=n % 2 == 0, updated_at=NOON)) for n in range(500)]
+            await store.save_rows(rows)
             await database.command("profile", 2)
             await ask_everything(store)
+            for deep in ("t250", "t251"):
+                await store.rows(
+                    View.BOT, None, NOON, documents.cursor(documents.place_of(rows[int(deep[1:])].thread)), 9
+                )
             await database.command("profile", 0)
         said = await database["system.profile"].find({"ns": {"$not": {"$regex": r"system|\$cmd"}}}).to_list()
 
     plans = [(each["op"], each["ns"], each.get("planSummary", ""), each.get("hasSortStage", False)) for each in said]
     assert len(plans) > 40
     assert [each for each in plans if "COLLSCAN" in each[2]] == []
+    pages = [each for each in said if each["op"] == "query" and each["ns"].endswith(".rows") and each["nreturned"] > 5]
+    assert len(pages) >= 2
+    assert [each["docsExamined"] for each in pages if each["docsExamined"] > 3 * each["nreturned"]] == []
     sorted_in_memory = [each for each in plans if each[3]]
     assert sorted_in_memory == [] or all("at_1" in each[2] or "at: 1" in each[2] for each in sorted_in_memory)
 
