@@ -25,25 +25,29 @@ VERSION: str = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="u
 
 
 def _nothing_here(connection: object, handler: object) -> None:
-    """Litestar's own pages for a schema load from elsewhere, and answer what is missing in their own way: none of it."""
+    """Litestar's own pages for a schema load from elsewhere and answer what is missing their own way: none of it."""
     raise NotFound
 
 
-CONFIG = OpenAPIConfig(
-    title="Onethread",
-    version=VERSION,
-    description=DESCRIPTION,
-    components=Components(
-        security_schemes={
-            "pass": SecurityScheme(type="http", scheme="bearer", bearer_format="JWT"),
-            "session": SecurityScheme(type="apiKey", name="onethread", security_scheme_in="cookie"),
-        }
-    ),
-    openapi_router=Router("/api/openapi", route_handlers=[], guards=[_nothing_here], include_in_schema=False),
-    render_plugins=[JsonRenderPlugin()],
-    use_handler_docstrings=True,
-)
 METHODS = ("get", "post", "put", "patch", "delete")
+
+
+def configuration() -> OpenAPIConfig:
+    """Return what Litestar is told of the API; a new one for each application."""
+    return OpenAPIConfig(
+        title="Onethread",
+        version=VERSION,
+        description=DESCRIPTION,
+        components=Components(
+            security_schemes={
+                "pass": SecurityScheme(type="http", scheme="bearer", bearer_format="JWT"),
+                "session": SecurityScheme(type="apiKey", name="onethread", security_scheme_in="cookie"),
+            }
+        ),
+        openapi_router=Router("/api/openapi", route_handlers=[], guards=[_nothing_here], include_in_schema=False),
+        render_plugins=[JsonRenderPlugin()],
+        use_handler_docstrings=True,
+    )
 
 
 @get("/api/openapi.json", include_in_schema=False, sync_to_thread=False)

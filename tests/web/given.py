@@ -2,8 +2,10 @@
 
 import asyncio
 import contextlib
+import shutil
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +13,14 @@ import httpx
 import msgspec
 from starlette.applications import Starlette
 
-from server.app import create_app, drain
+from server.app import DEMO, create_app, drain
 from server.core.identity import StaffRole
 from server.demo_staff import COLLEAGUES
 from server.running import Server, bind
 from server.service.answering import Question, Reply, ReplyKind
 from server.settings import Settings
 from server.web.house import House
+from server.web.sessions import new_link
 
 IDS = {colleague.role: colleague.id for colleague in COLLEAGUES}
 
@@ -87,3 +90,14 @@ async def running(folder: Path, **changed: Any) -> AsyncIterator[Running]:
 
 
 replace_value = msgspec.structs.replace
+
+
+def own_clinic(folder: Path) -> Path:
+    """A data folder with a clinic of its own, as any clinic that is not the demo has one."""
+    data = folder / "clinic"
+    shutil.copytree(DEMO, data)
+    return data
+
+
+async def old_link(running: Running, staff: str) -> str:
+    return await new_link(running.house.store, staff, running.house.clock() - timedelta(hours=1))
