@@ -16,7 +16,7 @@ from litestar.di import Provide
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.routing import Mount, Route, WebSocketRoute
+from starlette.routing import Mount, WebSocketRoute
 from starlette.types import ASGIApp
 
 from knowledge_base import Bands, KnowledgeBase, load
@@ -29,7 +29,7 @@ from server.service.answering import Knowledge
 from server.service.clinic import Clinic, read_clinic
 from server.settings import CHECKOUT, Settings, WrongSettings
 from server.web import api, console, demo, docs, health, history, problems, signing_in, visits
-from server.web.files import Files, Widget
+from server.web.files import Files, Widget, reading
 from server.web.guards import provide_house, provide_me
 from server.web.house import House, Readiness
 from server.web.metrics import Metrics, metrics_door, timed_store
@@ -77,11 +77,11 @@ def create_app(settings: Settings, port: int | None = None, knowledge: Knowledge
         routes=[
             WebSocketRoute("/ws/visitor", sockets.visitor),
             WebSocketRoute("/ws/staff", sockets.staff),
-            Route("/health/live", health.live),
-            Route("/health/ready", health.ready_door(house.readiness)),
-            Route("/metrics", metrics_door(metrics, look, settings.proxy)),
-            Route("/widget/{path:path}", widget.answer),
-            Route("/static/{path:path}", static.door),
+            reading("/health/live", health.live),
+            reading("/health/ready", health.ready_door(house.readiness)),
+            reading("/metrics", metrics_door(metrics, look, settings.proxy)),
+            reading("/widget/{path:path}", widget.answer),
+            reading("/static/{path:path}", static.door),
             Mount("/", cast("ASGIApp", litestar)),  # two spellings of the same protocol
         ],
         middleware=[

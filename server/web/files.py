@@ -6,6 +6,7 @@ minute, which an unchanged file answers with 304. Types come from a short list: 
 
 import gzip
 import hashlib
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import msgspec
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 
 TYPES = {
     ".css": "text/css; charset=utf-8",
@@ -34,7 +36,19 @@ TYPES = {
 WORTH_PACKING = frozenset({".css", ".html", ".js", ".json", ".map", ".svg", ".txt", ".webmanifest"})
 FOR_EVER = "public, max-age=31536000, immutable"
 SHORT = "public, max-age=60, must-revalidate"
+READ, OTHER = ("GET", "HEAD"), ("POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 MAX_FILE = 4 * 1024 * 1024  # bytes: anything longer does not belong here
+
+
+def reading(path: str, answer: Callable[[Request], Awaitable[Response]]) -> Route:
+    """Return a route that is only read from. It takes other methods too: to say so, where a mount below would not."""
+
+    async def only_read(request: Request) -> Response:
+        if request.method not in READ:
+            raise HTTPException(405, headers={"allow": ", ".join(READ)})
+        return await answer(request)
+
+    return Route(path, only_read, methods=[*READ, *OTHER])
 
 
 @dataclass(frozen=True, slots=True)
