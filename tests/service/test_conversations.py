@@ -116,6 +116,18 @@ async def test_a_known_key_returns_its_first_event_in_a_process_that_has_never_h
         assert await another.handle(post()) == Handled(as_read(first.event), 1, again=True)
 
 
+async def test_a_known_key_is_found_by_a_process_that_remembers_an_older_state(
+    conversations: Conversations, store: Store, clock: Clock
+) -> None:
+    async with house(store, clock) as another:
+        await another.thread("t1")
+        first = await conversations.handle(post())
+        await conversations.handle(take())
+
+        assert await another.handle(post()) == Handled(as_read(first.event), 2, again=True)
+        assert await another.thread("t1") == await conversations.thread("t1")
+
+
 async def test_a_known_key_is_asked_for_before_any_rule(
     conversations: Conversations, store: Store, clock: Clock
 ) -> None:
@@ -409,6 +421,20 @@ async def test_the_memory_of_threads_is_bounded_and_nothing_is_lost_by_forgettin
         assert conversations.in_memory <= 20
 
 
+async def test_a_thread_that_is_being_written_to_is_not_forgotten(unsteady: Unsteady, clock: Clock) -> None:
+    async with house(unsteady.as_store, clock, cached_threads=1) as conversations:
+        unsteady.gate.clear()
+        writing = [asyncio.create_task(conversations.handle(post())) for _ in range(2)]
+        await unsteady.reached.wait()
+        await conversations.thread("t2")
+        writing.append(asyncio.create_task(conversations.handle(post("k2"))))
+        await conversations.thread("t3")
+        unsteady.gate.set()
+
+        assert [handled.seq for handled in await asyncio.gather(*writing)] == [1, 1, 2]
+        assert unsteady.most_at_once == 1
+
+
 # the store is away
 
 
@@ -573,6 +599,18 @@ async def test_a_stop_while_the_store_is_away_ends_and_leaves_nobody_waiting(uns
     async with house(unsteady.as_store, clock) as conversations:
         asking = [asyncio.create_task(conversations.handle(post(thread=f"t{n}"))) for n in range(5)]
         await asyncio.sleep(0)
+
+    outcomes = await asyncio.gather(*asking, return_exceptions=True)
+    assert [type(each) for each in outcomes] == [Unavailable] * 5
+
+
+async def test_a_stop_tells_those_whose_turn_never_came(unsteady: Unsteady, clock: Clock) -> None:
+    unsteady.next = [unsteady.away] * 1000
+    journal = Journal(unsteady.as_store, group_events=1, flights=1)
+    async with house(unsteady.as_store, clock, journal=journal) as conversations:
+        await asyncio.gather(*(conversations.thread(f"t{n}") for n in range(5)))
+        asking = [asyncio.create_task(conversations.handle(post(thread=f"t{n}"))) for n in range(5)]
+        await unsteady.reached.wait()
 
     outcomes = await asyncio.gather(*asking, return_exceptions=True)
     assert [type(each) for each in outcomes] == [Unavailable] * 5
