@@ -12,7 +12,7 @@ not given more of the past.
 import asyncio
 import logging
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -31,6 +31,7 @@ PAGE = 100  # events read at a time: what a reader may be given before it has se
 HEADS = 1000  # threads asked about in one query of a sweep
 TRIES = 5  # how often what a bell announced is looked for at once, before that is left to the sweep
 AGAIN = 0.02  # seconds before the second look; doubled
+INBOX_ROWS = 50  # rows in one frame: some 30 KB, so that a reader with a full list still gets what is said
 SPEAK = 30.0  # seconds between two announcements of who is present here
 
 EVENT, TYPING, PRESENCE, INBOX = "event", "typing", "presence", "inbox"
@@ -487,10 +488,10 @@ class Hub:
         """Let them hear it no longer."""
         self._inboxes.discard(reader)
 
-    def announce_inbox(self, row: Any) -> None:
-        """A row of the inbox has changed: tell all colleagues, here and in other processes."""
-        if self._inboxes or self._bus.connected:
-            payload = msgspec.json.encode(row)
+    def announce_inbox(self, rows: Sequence[Any]) -> None:
+        """Rows of the inbox have changed: tell all colleagues, here and in other processes."""
+        for start in range(0, len(rows) if self._inboxes or self._bus.connected else 0, INBOX_ROWS):
+            payload = msgspec.json.encode(rows[start : start + INBOX_ROWS])
             self._tell_inbox(payload)
             if self._bus.connected:
                 self._bus.say(INBOX, payload)

@@ -662,9 +662,9 @@ def presence(thread: ThreadId, staff: Sequence[Present]) -> bytes:
     return _encode({"t": "presence", "thread": thread, "staff": staff})
 
 
-def inbox(row: bytes) -> bytes:
-    """Return the frame for a row of the inbox that changed; ``row`` is JSON."""
-    return b'{"t":"inbox","row":%b}' % row
+def inbox(rows: bytes) -> bytes:
+    """Return the frame for rows of the inbox that changed; ``rows`` is a JSON array."""
+    return b'{"t":"inbox","rows":%b}' % rows
 
 
 def pong(heads: Mapping[ThreadId, int]) -> bytes:

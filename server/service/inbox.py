@@ -7,7 +7,7 @@ reads the log after its row, and a start repairs the rows of recent threads.
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -149,9 +149,13 @@ class Inbox:
     """Keeps rows and search words in step with the log, and answers the console's questions about them."""
 
     def __init__(
-        self, store: Store, *, clock: Callable[[], datetime], announce: Callable[[RowView], None] = lambda row: None
+        self,
+        store: Store,
+        *,
+        clock: Callable[[], datetime],
+        announce: Callable[[Sequence[RowView]], None] = lambda rows: None,
     ) -> None:
-        """Write to ``store``; tell ``announce`` of each row that changed."""
+        """Write to ``store``; tell ``announce`` which rows have changed, together."""
         self._store, self._clock, self._announce = store, clock, announce
         self._dirty: dict[ThreadId, Row] = {}
         self._words: list[tuple[ThreadId, str]] = []
@@ -195,8 +199,8 @@ class Inbox:
             self._keep(dirty, words)
             self._pending.set()
             raise
-        for row in dirty.values():
-            self._announce(view_of(row))
+        if dirty:
+            self._announce([view_of(row) for row in dirty.values()])
 
     def _keep(self, dirty: dict[ThreadId, Row], words: list[tuple[ThreadId, str]]) -> None:
         """Put back what could not be written, below what has changed since."""

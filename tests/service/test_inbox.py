@@ -43,7 +43,7 @@ def told() -> list[RowView]:
 
 @pytest.fixture
 async def inbox(store: Store, conversations: Conversations, clock: Clock, told: list[RowView]) -> AsyncIterator[Inbox]:
-    inbox = Inbox(store, clock=clock, announce=told.append)
+    inbox = Inbox(store, clock=clock, announce=told.extend)
     conversations.observers.append(inbox.touch)
     yield inbox
     await inbox.flush()
@@ -91,7 +91,7 @@ async def test_rows_that_could_not_be_written_are_written_later_with_what_came_s
     store: Store, conversations: Conversations, clock: Clock, told: list[RowView]
 ) -> None:
     away = Away(store)
-    inbox = Inbox(away, clock=clock, announce=told.append)  # type: ignore[arg-type]  # fits what is used
+    inbox = Inbox(away, clock=clock, announce=told.extend)  # type: ignore[arg-type]  # fits what is used
     conversations.observers.append(inbox.touch)
     await say(conversations, post(text="Where are you?"))
     with pytest.raises(Unavailable):
@@ -113,7 +113,7 @@ async def test_the_inbox_goes_on_writing_by_itself_after_the_store_was_away(
 ) -> None:
     written = asyncio.Event()
     away = Away(store)
-    inbox = Inbox(away, clock=clock, announce=lambda row: written.set())  # type: ignore[arg-type]  # fits what is used
+    inbox = Inbox(away, clock=clock, announce=lambda rows: written.set())  # type: ignore[arg-type]  # fits what is used
     conversations.observers.append(inbox.touch)
     running = asyncio.create_task(inbox.run())
     await say(conversations, post())
