@@ -1,5 +1,6 @@
 """What the assistant says by itself, in every language; and the clock that everybody shares."""
 
+import inspect
 import re
 from datetime import UTC, datetime, timedelta
 from importlib import resources
@@ -7,7 +8,9 @@ from importlib import resources
 import msgspec
 import pytest
 
+from server.core import errors
 from server.service.clock import DatabaseClock
+from server.service.conversations import CannotStore
 from server.service.sentences import languages, say
 
 TABLES = {
@@ -32,6 +35,13 @@ def test_every_language_has_the_same_gaps_to_fill() -> None:
 def test_no_two_languages_say_the_same() -> None:
     for key in TABLES["en"]:
         assert len({table[key] for table in TABLES.values()}) == 3, key
+
+
+def test_every_refusal_has_its_sentence() -> None:
+    refusals = [each for _, each in inspect.getmembers(errors, inspect.isclass) if issubclass(each, errors.Refused)]
+    codes = {each.code for each in refusals} - {errors.Refused.code} | {CannotStore.code}
+
+    assert sorted(code for code in codes if f"refused_{code}" not in TABLES["en"]) == []
 
 
 @pytest.mark.parametrize("language", ["sv", "sv-SE", "SV", "sv-Latn-FI"])
