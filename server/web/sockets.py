@@ -26,7 +26,7 @@ from server.live.desk import Desk, Later, not_now, refusal
 from server.live.hub import Hub
 from server.live.protocol import SUBPROTOCOL, BadFrame, TooOld
 from server.live.visitor import NOT_KNOWN, VisitorLine
-from server.service.inbound import Visitor
+from server.service.inbound import Visitor, visitor_address
 from server.web.budget import Allowed, Budget
 from server.web.house import House
 from server.web.line import TOO_SLOW, Line, Room
@@ -322,8 +322,12 @@ class Sockets:
         return self._house.own_origins if door == "staff" else self._house.clinic.origins
 
     async def _known(self, me: Visitor) -> bool:
+        """Whether the visitor's secret leads to their thread, or to one that has moved there a moment ago."""
         shown = Pass(me.thread, me.site, me.hash, "", datetime.max.replace(tzinfo=UTC))
-        return await self._visits.may_read(shown, me.thread) != 0
+        if await self._visits.may_read(shown, me.thread) != 0:
+            return True
+        leads_to = await self._house.store.find_address(visitor_address(me.site, me.hash).id)
+        return leads_to is not None and (await self._house.conversations.thread(leads_to)).moved_to == me.thread
 
     def _issue(self, me: Visitor, language: str) -> tuple[str, int]:
         return self._house.passes.issue(me.thread, me.site, me.hash, language, self._house.clock())

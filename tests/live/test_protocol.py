@@ -356,7 +356,7 @@ def test_every_other_frame_says_what_the_documentation_says() -> None:
         "thread": "t1",
         "staff": [{"id": "anna", "name": "Anna", "typing": False}],
     }
-    assert said(protocol.inbox(b'{"thread":"t1"}')) == {"t": "inbox", "row": {"thread": "t1"}}
+    assert said(protocol.inbox(b'[{"thread":"t1"}]')) == {"t": "inbox", "rows": [{"thread": "t1"}]}
     assert said(protocol.pong({"t1": 7})) == {"t": "pong", "heads": {"t1": 7}}
     assert said(protocol.new_pass("p", 900)) == {"t": "pass", "pass": "p", "expires_in": 900}
     assert said(protocol.reset("t1", "e2", 7)) == {"t": "reset", "thread": "t1", "epoch": "e2", "seq": 7}
