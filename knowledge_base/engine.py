@@ -39,7 +39,7 @@ class Bands(Struct, frozen=True):
 
     answer: float = 0.45
     suggest: float = 0.15
-    near_urgent: float = 0.25
+    near_urgent: float = 0.2
 
 
 class _Asked(Struct, frozen=True):

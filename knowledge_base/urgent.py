@@ -8,6 +8,8 @@ to it that what it does find never gets an everyday answer.
 How rules are written in `content/urgent.yaml`:
   `schmerz`    the word begins like this, one typo forgiven; with three letters or fewer, the word is just this
   `=arm`       exactly this word
+  `$person`    any of a set of words that the language names under `sets`
+  `- mail`     (after the groups) not while the message has this word
   `infarkt ?`  (at the end of a rule) a name that is also used in calm: not while the message speaks of the past
                or in general, unless it also says now
 A rule's first group is the rarest: only messages that have a word of it are looked at further.
@@ -15,7 +17,6 @@ A rule's first group is the rarest: only messages that have a word of it are loo
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import count
 from typing import Annotated
 
 from msgspec import Meta, Struct
@@ -91,6 +92,7 @@ class Words(Struct, frozen=True, forbid_unknown_fields=True):
         known: words that are near to a dangerous one and right as they are.
         calm: word beginnings that speak of the past or in general; only rules that end in ``?`` heed them.
         now: word beginnings that outweigh the calm ones.
+        sets: words that many rules share, under the name a rule calls them by.
         examples: whole messages for the softer, learned score; they are compared like questions.
     """
 
@@ -101,8 +103,23 @@ class Words(Struct, frozen=True, forbid_unknown_fields=True):
     known: tuple[str, ...]
     calm: tuple[str, ...]
     now: tuple[str, ...]
+    sets: dict[str, str]
     rules: dict[str, tuple[Annotated[str, Meta(min_length=2)], ...]]
     examples: tuple[str, ...]
+
+    def groups(self, rule: str) -> tuple[list[list[str]], list[str]]:
+        """Return the groups of a rule, each as the word beginnings it is made of, and those that must not be there.
+
+        Raises:
+            KeyError: the rule names a set that is not there.
+        """
+        present, _, absent = rule.rstrip("? ").partition(" - ")
+        groups = [self._stems(part) for part in _GROUPS.split(present)]
+        return groups, self._stems(absent) if absent else []
+
+    def _stems(self, part: str) -> list[str]:
+        names = part.strip().split("|")
+        return [stem for name in names for stem in (self.sets[name[1:]].split("|") if name[:1] == "$" else [name])]
 
 
 class UrgentFile(Struct, frozen=True, forbid_unknown_fields=True):
@@ -127,6 +144,7 @@ class _Rule(Struct, frozen=True):
     language: str
     category: str
     groups: tuple[frozenset[int], ...]
+    absent: frozenset[int]
     calmable: bool
 
 
@@ -240,7 +258,7 @@ class Lexicon:
         for language, words in lexicon.items():
             for category, rules in words.rules.items():
                 for line in rules:
-                    rule = self._rule(language, category, line)
+                    rule = self._rule(language, category, *words.groups(line), calmable=line.endswith("?"))
                     for stem in rule.groups[0]:
                         self._by_first.setdefault(stem, []).append(rule)
         self._stems.finish()
@@ -268,12 +286,12 @@ class Lexicon:
     def _numbers(self, stems: Iterable[str], typos_from: int = TYPO_LENGTH) -> frozenset[int]:
         return frozenset(self._stems.number(stem, typos_from) for stem in stems)
 
-    def _rule(self, language: str, category: str, line: str) -> _Rule:
-        calmable = line.endswith("?")
-        parts = _GROUPS.split(line.rstrip("? "))
-        typos_from = TYPO_LENGTH if len(parts) > 1 else LONE_TYPO_LENGTH
-        groups = [self._numbers(part.strip().split("|"), typos_from) for part in parts]
-        return _Rule(language, category, tuple(groups), calmable)
+    def _rule(
+        self, language: str, category: str, groups: list[list[str]], absent: list[str], *, calmable: bool
+    ) -> _Rule:
+        typos_from = TYPO_LENGTH if len(groups) > 1 else LONE_TYPO_LENGTH
+        numbers = tuple(self._numbers(group, typos_from) for group in groups)
+        return _Rule(language, category, numbers, self._numbers(absent), calmable)
 
     def _read(self, cleaned: str) -> _Reading:
         words: list[str] = []
@@ -309,16 +327,17 @@ class Lexicon:
                     break
                 places.append(min(near, key=lambda p: abs(p - first)))
             else:
-                if not self._is_denied(reading, rule.language, places):
+                if not self._is_denied(reading, rule.language, places, own=frozenset().union(*by_group)):
                     return tuple(places)
         return None
 
-    def _is_denied(self, reading: _Reading, language: str, places: list[int]) -> bool:
+    def _is_denied(self, reading: _Reading, language: str, places: list[int], own: frozenset[int]) -> bool:
+        """Whether a "no" takes the finding back; those in ``own`` places are part of it: "cannot breathe"."""
         first, last = min(places), max(places)
         clause = reading.clauses[first]
         for place in range(max(0, first - NEGATION_REACH), last):
             word = reading.words[place]
-            if word not in self._negations[language] or place in places or reading.clauses[place] != clause:
+            if word not in self._negations[language] or place in own or reading.clauses[place] != clause:
                 continue
             beside = reading.words[max(0, place - 1) : place + 2]
             if not any(each in self._uncertain[language] for each in beside):
@@ -327,13 +346,15 @@ class Lexicon:
         return any(reading.words[place] in self._no_more[language] for place in after) and any(
             reading.words[place] in self._negations[language]
             for place in range(max(0, first - NEGATION_REACH), min(last + 3, len(reading.words)))
-            if place not in places
+            if place not in own
         )
 
     def _is_calm(self, reading: _Reading, rule: _Rule) -> bool:
+        present = reading.places.keys()
+        if not rule.absent.isdisjoint(present):
+            return True
         if not rule.calmable:
             return False
-        present = reading.places.keys()
         return not self._calm.isdisjoint(present) and self._now.isdisjoint(present)
 
 
@@ -399,19 +420,22 @@ def read_urgent(source: Source) -> UrgentFile:
     """Return the file's contents.
 
     Raises:
-        ContentError: a rule belongs to a category nobody described, or has an empty group.
+        ContentError: a rule belongs to a category nobody described, or is not written as a rule is.
     """
     file = source.read(UrgentFile)
     for language, words in file.lexicon.items():
         for category, rules in words.rules.items():
             if category not in file.categories:
                 raise source.error(f".lexicon.{language}.rules.{category}", "expected a category described above")
-            for number, rule in zip(count(), rules, strict=False):
-                groups = [g.strip().split("|") for g in _GROUPS.split(rule.rstrip("? "))]
-                stems = [stem for group in groups for stem in group]
+            for number, rule in enumerate(rules):
+                path = f".lexicon.{language}.rules.{category}[{number}]"
+                try:
+                    groups, absent = words.groups(rule)
+                except KeyError:
+                    raise source.error(path, "expected only sets that this language names") from None
+                stems = [stem for group in (*groups, absent) for stem in group]
                 if any(len(stem) < 2 or len(t.words(t.fold(stem))) != 1 for stem in stems):
                     raise source.error(
-                        f".lexicon.{language}.rules.{category}[{number}]",
-                        "expected single word beginnings of two letters and more, joined by | and +",
+                        path, "expected single word beginnings of two letters and more, joined by | and +"
                     )
     return file

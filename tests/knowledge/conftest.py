@@ -40,6 +40,8 @@ def urgency(request: pytest.FixtureRequest) -> Urgency:
         request.param,
         tuple((sentence, name) for name, sentences in found["urgent"].items() for sentence in sentences),
         tuple(found["unseen"]),
+        tuple(found["hard"]),
+        tuple(found["blind"]),
         tuple(found["calm"]),
     )
 

@@ -18,9 +18,19 @@ class Held(Struct, frozen=True):
 
 
 class Urgency(Struct, frozen=True):
-    """Emergencies with their category, emergencies nobody tuned on, and calm sentences with the same words."""
+    """Emergencies and what only sounds like one.
+
+    Args:
+        urgent: with their category; the lexicon was made with these in mind.
+        unseen: put aside before the lexicon was written, though by the same hand.
+        hard: unusual wordings, counted first and learned from afterwards.
+        blind: written after the lexicon's last change and never learned from: what to expect of unseen wording.
+        calm: sentences with the same words and no emergency.
+    """
 
     language: str
     urgent: tuple[tuple[str, str], ...]
     unseen: tuple[str, ...]
+    hard: tuple[str, ...]
+    blind: tuple[str, ...]
     calm: tuple[str, ...]

@@ -105,6 +105,7 @@ def test_a_mistake_is_named_with_file_line_and_what_was_expected(
         ("sentences.yaml", "misses:", "mises:", "`misses`"),
         ("urgent.yaml", "  other: {", "  another: {", "`other`"),
         ("urgent.yaml", "- bewusstlos|", "- zwei worte|", "single word beginnings"),
+        ("urgent.yaml", "+ $cannot + $person -", "+ $cannot + $people -", "sets that this language names"),
         ("urgent.yaml", "      bleeding:\n", "      blood:\n", "category described above"),
         ("outside.yaml", "- topic: weather", "- theme: weather", "field"),
     ],
