@@ -1,0 +1,94 @@
+/**
+ * Builds what browsers load into dist/: `onethread.js` (a classic script that may also be included as a module),
+ * `connection.js` (the line alone, a module for the staff console), the words of the other languages, and `manifest.json`.
+ *
+ *   node build.mjs           writes dist/
+ *   node build.mjs --check   fails if dist/ is not what the sources build
+ *
+ * Fails above the budget. The same sources give the same bytes, on every machine.
+ */
+import { createHash } from 'node:crypto';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { build, transform } from 'esbuild';
+import { minify } from 'terser';
+
+const BUDGET = 12_500; // bytes, gzip: everything before opening, plus text chat in one language
+
+/** Properties that only our own sources use: no protocol, no storage and no browser knows them, so they may be short. */
+const OURS = `
+  adopt agree agreed again appear asked atEnd changed choose colleague discard door draw elsewhere enter entries first floor
+  flying follow following forget frame hello history keep knocked last learn leave live local longest lost make memory mistake more
+  mustAgree note older opened opening outlive owed pause posts props queue readByThem ready release remember rest retry see server
+  session settle show speak stands state stopped tab tag take talk toEnd turn typist unsure vanish visit wait wake welcome
+  wish world
+`;
+
+const here = (path) => new URL(path, import.meta.url);
+const text = (path) => readFile(here(path), 'utf8');
+
+/** A style sheet as a string without what only people read. */
+const sheets = {
+  name: 'sheets',
+  setup: ({ onLoad }) =>
+    onLoad({ filter: /\.css$/ }, async ({ path }) => {
+      const { code } = await transform(await readFile(path, 'utf8'), { loader: 'css', minify: true, target: 'es2022' });
+      return { contents: code.trim(), loader: 'text' };
+    }),
+};
+
+async function bundle(entry, options) {
+  const common = { bundle: true, minify: true, target: 'es2022', charset: 'utf8', legalComments: 'none', write: false, plugins: [sheets] };
+  const { outputFiles } = await build({ ...common, entryPoints: [here(entry).pathname], ...options });
+  return outputFiles[0].text;
+}
+
+/** The widget: what esbuild leaves, once more through terser, which finds another twentieth. */
+async function widget() {
+  const names = new RegExp(`^(${OURS.trim().split(/\s+/).join('|')})$`);
+  const { code } = await minify(await bundle('src/index.js', { format: 'iife', mangleProps: names }), {
+    ecma: 2020,
+    compress: { passes: 3, unsafe: true, unsafe_arrows: true, unsafe_methods: true, pure_getters: true, keep_fargs: false, reduce_funcs: false },
+  });
+  return `${code}\n`;
+}
+
+async function make() {
+  const script = await widget();
+  const digest = (algorithm, encoding) => createHash(algorithm).update(script).digest(encoding);
+  const manifest = {
+    file: 'onethread.js',
+    hash: digest('sha256', 'hex').slice(0, 16),
+    sri: `sha384-${digest('sha384', 'base64')}`,
+    gzip_bytes: gzipSync(script, { level: 9 }).length,
+    budget_bytes: BUDGET,
+  };
+  const files = { 'onethread.js': script, 'connection.js': await bundle('src/staff.js', { format: 'esm' }) };
+  for (const name of (await readdir(here('src/strings'))).sort()) {
+    files[`strings/${name}`] = `${JSON.stringify(JSON.parse(await text(`src/strings/${name}`)))}\n`;
+  }
+  files['manifest.json'] = `${JSON.stringify(manifest, null, 2)}\n`;
+  return { files, manifest };
+}
+
+const { files, manifest } = await make();
+console.log(`onethread.js: ${manifest.gzip_bytes} of ${BUDGET} bytes (gzip)`);
+if (manifest.gzip_bytes > BUDGET) {
+  console.error(`The widget is ${manifest.gzip_bytes - BUDGET} bytes over its budget.`);
+  process.exit(1);
+}
+if (process.argv.includes('--check')) {
+  for (const [name, content] of Object.entries(files)) {
+    if ((await text(`dist/${name}`).catch(() => '')) !== content) {
+      console.error(`dist/${name} is not what the sources build: run "npm run build" in widget/ and commit it.`);
+      process.exit(1);
+    }
+  }
+} else {
+  await rm(here('dist'), { recursive: true, force: true });
+  for (const [name, content] of Object.entries(files)) {
+    await mkdir(dirname(here(`dist/${name}`).pathname), { recursive: true });
+    await writeFile(here(`dist/${name}`), content);
+  }
+}

@@ -1,0 +1,375 @@
+/**
+ * `<onethread-chat site="demo">`: the button on the page, and what belongs to the page rather than to the panel.
+ *
+ * Attributes: `site`; `server` (else where this script came from); `lang`; `dir`; `position` (`end` or `start`); `theme` (`light`
+ * or `dark`, else as the device likes it); `brand` (any CSS colour). Its children are shown where there is no script, and
+ * where the chat cannot be had.
+ *
+ * Methods: `open()`, `close()`, `language(tag)`, `logout()`, `identify(token)`, `on(event, listener)`.
+ * Events: `open`, `close`, `message`, `unread`, `state`, `error`.
+ */
+import { chime } from './chime.js';
+import { followPage, tie } from './connection.js';
+import { byPerson, converse } from './conversation.js';
+import { doorOf, refusal } from './door.js';
+import { h, icon, patch } from './dom.js';
+import { attempt, memoryOf } from './memory.js';
+import { nameOf } from './messages.js';
+import { DOWN, panel } from './panel.js';
+import { direction, learn, speech } from './strings.js';
+import styles from './styles.css';
+import { parse, readableOn, textOn } from './theme.js';
+import { uuid } from './world.js';
+
+const CHAT = 'M4 5h16v11H9l-5 4zM8 9h8M8 12h5';
+const NEAR = 80; // px from the end at which a reader counts as being there
+const PATIENCE = 1_500; // ms before a cut is worth mentioning
+const SPOKEN = 10_000; // ms after which an announcement is taken out of the page again
+const FULL = '(max-width:30em),(max-height:30em)'; // where the panel fills the screen; also in styles.css
+
+export class OnethreadChat extends HTMLElement {
+  static observedAttributes = ['site', 'server', 'lang', 'dir', 'theme', 'brand'];
+
+  /** Where this script came from; set by index.js. */
+  static server;
+
+  constructor() {
+    super();
+    Object.assign(this, chatOf(this));
+  }
+
+  connectedCallback() {
+    this.appear();
+  }
+
+  disconnectedCallback() {
+    this.vanish();
+  }
+
+  attributeChangedCallback(name, before, after) {
+    this.turn(name, after);
+  }
+}
+
+function chatOf(host) {
+  const root = host.attachShadow({ mode: 'open' });
+  const is = {}; // what is true of the page: `opened`, `tuning`, `asking`, `atEnd`, `status`
+  const told = {}; // what listeners were last told
+  const frame = document.createElement('div');
+  let news = []; // what is being announced
+  let sheet;
+  let server;
+  let talk;
+  let spoken; // the language whose words are here
+  let t = speech('en');
+  let untie;
+  let drawing;
+  let away; // since when the line is down
+  let notice;
+  try {
+    sheet = new CSSStyleSheet();
+    sheet.replaceSync(styles);
+    root.adoptedStyleSheets = [sheet];
+  } catch {
+    patch(root, [h('style', {}, styles)]); // a browser from before constructed sheets
+  }
+  root.append(frame);
+  frame.addEventListener('focusout', left);
+
+  const can = {
+    close,
+    choose(text, choice) {
+      notice = '';
+      is.atEnd = true;
+      talk.say(text, choice);
+      focus();
+    },
+    retry(key) {
+      talk.queue.retry(key);
+      focus();
+    },
+    discard(key) {
+      const text = talk.queue.discard(key);
+      if (text && !talk.memory.tab.draft) can.write(text); // the words may be worth changing
+      focus();
+    },
+    /** Opens or closes one of the small forms. */
+    show(form, open) {
+      is[form] = open;
+      focus(form === 'tuning' ? 'tune' : open ? 'keep' : 'forget');
+    },
+    sound(on) {
+      talk.memory.learn({ sound: on });
+      if (on) chime(); // lets the person hear it, and lets the browser allow it
+    },
+    scroll({ target }) {
+      if (target.scrollTop < NEAR) talk.older();
+      is.atEnd = target.scrollHeight - target.scrollTop - target.clientHeight < NEAR;
+      soon();
+    },
+    toEnd() {
+      is.atEnd = true;
+      focus();
+    },
+    agree() {
+      notice = '';
+      talk.agree();
+      focus();
+    },
+    write(text) {
+      talk.memory.note({ draft: text });
+      talk.typing(Boolean(text.trim()));
+      soon();
+    },
+    submit(event) {
+      event.preventDefault();
+      const text = (talk.memory.tab.draft ?? '').trim();
+      if (!text || text.length > talk.longest) return;
+      can.write('');
+      can.choose(text);
+    },
+    async forget() {
+      is.asking = false;
+      const reached = await talk.forget();
+      notice = reached ? t('Forgotten. Nothing is left on this device.') : t('Forgotten on this device. The clinic could not be reached.');
+      focus();
+    },
+    leave({ key, isComposing }) {
+      if (key !== 'Escape' || isComposing) return;
+      if (is.asking) can.show('asking');
+      else if (is.tuning) can.show('tuning');
+      else close();
+    },
+  };
+
+  return {
+    appear,
+    vanish,
+    turn,
+    /** Opens the chat and puts the focus into it. */
+    open: () => open(true),
+    /** Closes the chat; the focus returns to the button if it was inside. */
+    close,
+    /** Goes on in another language; the conversation stays. */
+    language: (tag) => talk.speak(tag),
+    /** Ends the conversation here: nothing of it stays on this device. */
+    logout: () => talk.forget(),
+    /** A signed identity is not taken by this version. */
+    identify: () => Promise.reject(refusal('identity_not_supported')),
+    /** Calls `listener(detail)` for every such event; returns what ends that. */
+    on: (type, listener) => tie([[host, type, ({ detail }) => listener(detail)]]),
+  };
+
+  function appear() {
+    if (untie) return;
+    talk ??= begin();
+    if (!talk) return;
+    const { memory, line } = talk;
+    const unties = [
+      followPage(line, soon),
+      tie([
+        [window, 'storage', (event) => memory.elsewhere(event) && talk.drop()],
+        [matchMedia('(prefers-color-scheme:dark)'), 'change', soon],
+        [window.visualViewport, 'resize', soon],
+        [window.visualViewport, 'scroll', soon],
+      ]),
+    ];
+    untie = () => unties.forEach((one) => one());
+    if (memory.agreed) talk.start();
+    if (memory.agreed && memory.tab.open) open();
+    draw();
+  }
+
+  function vanish() {
+    untie?.();
+    untie = talk?.rest();
+    retitle(0);
+  }
+
+  function turn(name, value) {
+    if (name === 'lang') talk?.speak(value);
+    else if (!talk && host.isConnected) appear(); // a framework may say the site later
+    else soon();
+  }
+
+  function begin() {
+    const site = host.getAttribute('site');
+    server = (host.getAttribute('server') ?? OnethreadChat.server)?.replace(/\/+$/, '');
+    if (!site || !server) return void tell('error', { code: 'no_site' });
+    const memory = memoryOf(`onethread:${server}:${site}:`, {
+      session: () => sessionStorage,
+      local: () => localStorage,
+      locks: navigator.locks,
+      id: uuid(),
+    });
+    const error = (code) => {
+      tell('error', { code });
+      if (code === 'outdated') reloadOnce();
+    };
+    return converse({ server, site, memory, door: doorOf(server), wish, on: { changed: soon, message, error } });
+  }
+
+  function wish() {
+    return host.lang || document.documentElement.lang || navigator.language;
+  }
+
+  async function open(moving) {
+    if (!is.opened && talk) {
+      is.opened = is.atEnd = true;
+      talk.memory.note({ open: true });
+      talk.start();
+      await speak(talk.language ?? wish());
+      tell('open');
+    }
+    if (moving) focus();
+  }
+
+  function close() {
+    if (root.activeElement && is.opened) root.getElementById('launcher').focus();
+    shut();
+  }
+
+  function shut() {
+    if (!is.opened) return;
+    is.opened = false;
+    talk.memory.note({ open: false });
+    draw();
+    tell('close');
+  }
+
+  /** Puts the focus where the person goes on. */
+  function focus(id) {
+    draw();
+    for (const one of [id, 'write', 'agree', 'title']) {
+      const node = root.getElementById(one);
+      if (node) return node.focus();
+    }
+  }
+
+  /** Many changes, one drawing. */
+  function soon() {
+    if (drawing) return;
+    drawing = true;
+    queueMicrotask(() => {
+      drawing = false;
+      if (untie) draw();
+    });
+  }
+
+  function draw() {
+    const language = talk.language ?? wish();
+    const unread = talk.unread().length;
+    const shown = is.opened && spoken;
+    if (shown && language !== spoken) speak(language);
+    const speaks = spoken ?? language;
+    const before = root.getElementById('log');
+    const height = before?.scrollHeight;
+    const first = talk.line.log.first;
+    is.status = status();
+    const name = t('Chat'); // a word that most languages know, so that it is right even before theirs is loaded
+    const whole = h(
+      'div',
+      { class: shown ? 'frame opened' : 'frame', lang: speaks, dir: host.dir || direction(speaks) },
+      shown && panel(talk, t, speaks, is, can),
+      h(
+        'button.launcher',
+        {
+          id: 'launcher',
+          type: 'button',
+          'aria-haspopup': 'dialog',
+          'aria-expanded': `${!!is.opened}`,
+          'aria-label': unread ? `${name} (${unread})` : name,
+          click: is.opened ? close : () => open(true),
+        },
+        icon(shown ? DOWN : CHAT),
+        h('span.badge', { 'aria-hidden': 'true' }, unread && !is.opened && `${unread}`),
+      ),
+      h('div.vh', { 'aria-live': 'polite' }, news),
+    );
+    patch(frame, [whole]);
+    const log = root.getElementById('log');
+    if (log) {
+      // To the end with who was there; and who reads higher up stays with what he reads when older messages come above.
+      if (is.atEnd) log.scrollTop = talk.entries[0] ? log.scrollHeight : 0;
+      else if (first < told.first) log.scrollTop += log.scrollHeight - height;
+      if (is.atEnd && !document.hidden) talk.see();
+    }
+    told.first = first;
+    paint();
+    retitle(document.hidden ? unread : 0);
+    change('unread', unread);
+    change('state', talk.line.state);
+  }
+
+  /** Says quietly what is wrong with the line, if it stays wrong. */
+  function status() {
+    const gone = !talk.stopped && (talk.mustAgree() ? !talk.clinic : talk.line.state !== 'live');
+    away = gone && (away || Date.now());
+    const late = gone && Date.now() - away >= PATIENCE;
+    if (gone && !late) setTimeout(soon, PATIENCE);
+    if (gone && !navigator.onLine) return t('You are offline. What you write is kept and sent later.');
+    return late ? t('Connecting…') : notice;
+  }
+
+  /** Goes on in this language, once its words are here; without them, in English. */
+  async function speak(language) {
+    await learn(server, language);
+    spoken = language;
+    t = speech(language);
+    draw();
+  }
+
+  function message(event) {
+    const { who, text, seq, lang } = event;
+    tell('message', { seq, role: who.role, text });
+    if (byPerson(event)) return;
+    const item = h('p', { key: seq, lang, dir: 'auto' }, `${nameOf(who, t, talk.clinic)}: ${text}`);
+    news = [...news, item];
+    setTimeout(() => {
+      news = news.filter((one) => one !== item);
+      soon();
+    }, SPOKEN);
+    if (talk.memory.visit.sound) chime();
+  }
+
+  /** On a small screen the panel covers the page: a focus that moves on to the page behind closes it. */
+  function left({ relatedTarget: to }) {
+    if (to && !root.contains(to) && matchMedia(FULL).matches) shut();
+  }
+
+  /** What only the browser knows: the screen a keyboard on the glass leaves, and the colours that can be read. */
+  function paint() {
+    const { height, offsetTop } = window.visualViewport;
+    style({ '--view': `${height}px`, '--above': `${offsetTop}px`, '--brand': host.getAttribute('brand') });
+    const { outlineColor, columnRuleColor } = getComputedStyle(frame.firstChild);
+    const brand = parse(outlineColor);
+    style({ '--on-brand': `rgb(${textOn(brand)})`, '--accent': `rgb(${readableOn(parse(columnRuleColor), brand)})` });
+  }
+
+  /** Only in our own sheet: a style on an element would need the page's leave. */
+  function style(values) {
+    for (const name in values) if (values[name]) sheet?.cssRules[0].style.setProperty(name, values[name]);
+  }
+
+  function retitle(unread) {
+    const title = (unread ? `(${unread}) ` : '') + document.title.replace(/^\(\d+\) /, '');
+    if (document.title !== title) document.title = title;
+  }
+
+  function change(name, value) {
+    if (told[name] !== value) tell(name, { [name]: (told[name] = value) });
+  }
+
+  function tell(type, detail) {
+    host.dispatchEvent(new CustomEvent(type, { detail }));
+  }
+}
+
+/** This script is too old for the server. Once, a reload may help; the draft and the queue are written down. */
+function reloadOnce() {
+  attempt(() => {
+    if (sessionStorage.onethreadReloaded) return;
+    sessionStorage.onethreadReloaded = 1; // throws where nobody could know later that it was done before
+    location.reload();
+  });
+}

@@ -1,0 +1,136 @@
+/** The open chat: a dialog beside the page, never in front of it. */
+import { h, icon, link, linked } from './dom.js';
+import { nameOf, rows, WARNING } from './messages.js';
+import { timesFor } from './times.js';
+
+const CLOSE = 'M6 6l12 12M18 6 6 18';
+const SEND = 'M12 19V5M5 12l7-7 7 7';
+const TUNE = 'M4 7h9M19 7h1M4 17h1M11 17h9M16 4.5v5M8 14.5v5';
+export const DOWN = 'M6 9l6 6 6-6';
+
+/**
+ * The panel as it is to be now.
+ * @param {ReturnType<import('./conversation.js').converse>} talk
+ * @param {(english: string, values?: object) => string} t speaks `language`
+ * @param {object} is what is true of the page: `tuning`, `asking` (which of the small forms are open), `status`, `atEnd`
+ * @param {object} can what the person may do: see element.js
+ */
+export function panel(talk, t, language, is, can) {
+  const { memory, clinic, stopped, floor, typist } = talk;
+  const { open, opens_at, consent, hours = [] } = clinic ?? {};
+  const time = timesFor(language, clinic?.timezone);
+  const must = talk.mustAgree();
+  const ready = !must && !stopped;
+  const draft = memory.tab.draft ?? '';
+  const over = draft.length - talk.longest;
+
+  const press = (tag, label, click, props) => h(`button${tag}`, { type: 'button', key: label, click, ...props }, label);
+  const round = (name, d, click, props, tag = '') => h(`button.round${tag}`, { type: 'button', key: name, click, title: name, ...props }, icon(d));
+  const tick = (text, checked = false, change) => h('label', { key: text }, h('input', { type: 'checkbox', checked, change: ({ target }) => change(target.checked) }), text);
+  const line = (text, tag = 'p', phones) => text && h(tag, { dir: 'auto', key: text }, linked(text, phones));
+  const remember = tick(t('Remember me on this device'), memory.remember, talk.remember);
+  const person = t('A person, please');
+  const who = floor === 'staff' ? (talk.colleague ?? t('Team')) : clinic?.assistant;
+  const when = open ? t('Open now') : opens_at ? t('Closed, opens {when}', { when: time.opening(opens_at) }) : t('Closed now');
+
+  return h(
+    'section.panel',
+    { id: 'panel', role: 'dialog', 'aria-labelledby': 'title', keydown: can.leave },
+    h(
+      'header',
+      {},
+      h(
+        'div',
+        {},
+        h('h2', { id: 'title', tabindex: -1 }, clinic?.name ?? t('Chat')),
+        clinic && h('p', { class: open && 'open' }, floor === 'waiting' ? t('A person will answer you here.') : `${who} · ${when}`),
+      ),
+      round(t('Settings'), TUNE, () => can.show('tuning', !is.tuning), { id: 'tune', 'aria-expanded': `${!!is.tuning}` }),
+      round(t('Close chat'), CLOSE, can.close),
+    ),
+    is.tuning &&
+      h(
+        'div.box',
+        { key: 'tuning' },
+        h(
+          'label',
+          {},
+          t('Language'),
+          h(
+            'select',
+            { change: ({ target }) => talk.speak(target.value) },
+            (clinic?.languages ?? []).map((tag) =>
+              h('option', { key: tag, value: tag, lang: tag, selected: tag === talk.language }, new Intl.DisplayNames(tag, { type: 'language' }).of(tag)),
+            ),
+          ),
+        ),
+        tick(t('Sound for new messages'), memory.visit.sound, can.sound),
+        remember,
+      ),
+    clinic?.emergency && h('p.emergency', {}, icon(WARNING), line(clinic.emergency, 'span', true)),
+    h(
+      'div.log',
+      // A log by role, but silent: the announcer speaks each new message once, and history never.
+      { id: 'log', role: 'log', 'aria-live': 'off', 'aria-label': t('Messages'), tabindex: 0, scroll: can.scroll },
+      talk.more() ?
+        press('.chip', t('Earlier messages'), talk.older)
+      : clinic && h('div.intro', {}, line(clinic.greeting, 'h3'), line(clinic.disclosure), line(`${t('Opening hours')}: ${hours.map(time.hours).join(', ')}`)),
+      clinic && rows(talk, t, time, can),
+      typist && h('p.typing', {}, t('{name} is typing…', { name: nameOf(typist, t, clinic) })),
+    ),
+    !is.atEnd && round(t('To the newest message'), DOWN, can.toEnd, {}, '.newest'),
+    h('p.status', { role: 'status' }, is.status),
+    stopped &&
+      h(
+        'div.box',
+        { key: 'stopped' },
+        stopped === 'outdated' ? t('Please reload this page.') : t('This chat is not available here.'),
+        h('slot'),
+      ),
+    clinic &&
+      must &&
+      !stopped &&
+      h('div.box', { key: 'consent' }, line(consent.text), remember, press('.wide', t('Agree and start'), can.agree, { id: 'agree' })),
+    ready && floor === 'assistant' && press('.chip', person, () => can.choose(person, 'person')),
+    ready &&
+      h(
+        'form',
+        { submit: can.submit },
+        h('textarea', {
+          id: 'write',
+          value: draft,
+          // Where the browser does not fit it to its text (see styles.css), about as high as it needs to be.
+          rows: Math.min(5, draft.length / 30 + draft.split('\n').length) | 0,
+          dir: 'auto',
+          placeholder: t('Write a message'),
+          'aria-label': t('Write a message'),
+          'aria-describedby': 'count',
+          'aria-invalid': `${over > 0}`,
+          enterkeyhint: 'send',
+          // While an input method is composing, Enter belongs to it.
+          keydown: (event) => event.key === 'Enter' && !event.shiftKey && !event.isComposing && can.submit(event),
+          input: ({ target }) => can.write(target.value),
+        }),
+        round(t('Send'), SEND, null, { type: 'submit', 'aria-disabled': `${!draft.trim() || over > 0}` }, '.go'),
+        h('p.bad', { id: 'count' }, over > 0 && t('{n} characters too many', { n: over })),
+      ),
+    h(
+      'footer',
+      {},
+      is.asking ?
+        h(
+          'div.box',
+          { role: 'group', 'aria-label': t('End and forget here') },
+          t('Forget this conversation on this device? It cannot be opened again.'),
+          press('.wide.danger', t('Forget'), can.forget),
+          press('.chip', t('Keep'), () => can.show('asking'), { id: 'keep' }),
+        )
+      : h(
+          'div.plain',
+          {},
+          press('', t('End and forget here'), () => can.show('asking', true), { id: 'forget' }),
+          consent && link(consent.privacy_url, t('Privacy')),
+        ),
+    ),
+  );
+}

@@ -1,0 +1,50 @@
+/**
+ * The staff console's line: one socket, many threads, each followed from where it was left.
+ *
+ * Built into dist/connection.js, the module the console imports: `connectStaff({url, enter, on})` and `followPage(line)`.
+ */
+import { connect, patience, place } from './connection.js';
+import { emptyLog } from './log.js';
+
+export { followPage } from './connection.js';
+export { uuid } from './world.js';
+
+/** As `connect`, but `enter` gives `{ticket}`, `live` is reached with the welcome, and the line can `watch` and `unwatch`. */
+export const connectStaff = (options) => connect({ ...options, on: { settle() {}, state() {}, mistake() {}, owed: () => true, ...options.on }, following: manyThreads });
+
+function manyThreads({ line, world, pause, write, stands }) {
+  const logs = new Map();
+  const ask = (thread) => {
+    const log = logs.get(thread);
+    log.asking = true;
+    write({ t: 'watch', thread, ...place(log) });
+  };
+  return {
+    line: {
+      /** Follow `thread` from what we have of it, or from its newest messages. */
+      watch(thread) {
+        if (!logs.has(thread)) logs.set(thread, emptyLog());
+        if (line.state === 'live') ask(thread);
+      },
+      /** Follow it no longer. */
+      unwatch(thread) {
+        if (logs.delete(thread)) line.send({ t: 'unwatch', thread });
+      },
+    },
+    log: (thread) => logs.get(thread),
+    forget: () => logs.clear(),
+    hello: ({ ticket }) => ({ ticket }),
+    welcome() {
+      stands();
+      for (const thread of logs.keys()) ask(thread);
+    },
+    live(log) {
+      if (log) log.asking = false;
+    },
+    lost(log, thread) {
+      if (log.asking) return;
+      log.asking = true;
+      world.after(patience(log, pause), () => line.state === 'live' && logs.get(thread) === log && ask(thread));
+    },
+  };
+}

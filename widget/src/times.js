@@ -1,0 +1,36 @@
+/** Times as people of a language write them, in their own time zone; the clinic's hours in the clinic's. */
+
+const DAY = 86_400_000; // ms
+const SUNDAY = 3 * DAY; // 4 January 1970, in UTC
+
+export function times(language, timeZone) {
+  const format = (options) => {
+    const made = new Intl.DateTimeFormat(language, options);
+    return (at) => made.format(new Date(at));
+  };
+  const weekday = format({ weekday: 'short', timeZone: 'UTC' });
+  const date = format({ weekday: 'long', day: 'numeric', month: 'long' });
+  const near = new Intl.RelativeTimeFormat(language, { numeric: 'auto' });
+  const midnight = (at) => new Date(at).setHours(0, 0, 0, 0);
+  return {
+    /** 14:05 */
+    time: format({ timeStyle: 'short' }),
+    /** today, yesterday, Monday 3 November */
+    day(at, now = Date.now()) {
+      const back = Math.round((midnight(at) - midnight(now)) / DAY);
+      return back < -1 ? date(at) : near.format(back, 'day');
+    },
+    /** Mon 08:00, at the clinic */
+    opening: format({ weekday: 'short', hour: '2-digit', minute: '2-digit', timeZone }),
+    /** Mon, Tue, Fri 08:00–18:00 */
+    hours: ({ days, opens, closes }) => `${days.map((iso) => weekday(SUNDAY + iso * DAY)).join(', ')} ${opens}–${closes}`,
+  };
+}
+
+let last;
+
+/** The same, made only once as long as nothing changes: making them is slow. */
+export function timesFor(language, timeZone) {
+  if (last?.of !== language + timeZone) last = { of: language + timeZone, ...times(language, timeZone) };
+  return last;
+}
