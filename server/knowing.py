@@ -45,8 +45,16 @@ def reply_of(outcome: kb.Outcome) -> Reply:
             choices = _choices(outcome.choices)
             return Reply(ReplyKind.SUGGESTIONS, outcome.text, outcome.language, choices, why=_why(outcome.why))
         case kb.Nothing():
-            kind = ReplyKind.NOTHING if outcome.hands_over else ReplyKind.UNCLEAR
-            return Reply(kind, outcome.text, outcome.language, why=_why(outcome.why) if outcome.why else None)
+            return Reply(
+                _unanswered(outcome), outcome.text, outcome.language, why=_why(outcome.why) if outcome.why else None
+            )
+
+
+def _unanswered(outcome: kb.Nothing) -> ReplyKind:
+    """What may be an emergency comes to staff as one: its text says what to do if it is."""
+    if outcome.reason is kb.Reason.MAYBE_URGENT:
+        return ReplyKind.URGENT
+    return ReplyKind.NOTHING if outcome.hands_over else ReplyKind.UNCLEAR
 
 
 def _choices(choices: tuple[kb.Choice, ...]) -> tuple[Choice, ...]:

@@ -6,6 +6,7 @@ the sockets' clients away with time to come back elsewhere, and finishes what ha
 
 import asyncio
 import contextlib
+import gc
 import json
 import resource
 import socket
@@ -25,6 +26,7 @@ BACKLOG = 2048  # connections the kernel keeps for us: more than 200 clients who
 KEEP_ALIVE = 75  # seconds an idle connection is kept: longer than proxies in front keep theirs, so that they close it
 HEADERS = 32 * 1024  # bytes of a request's line and headers
 HEADER_SECONDS = 15.0  # for a request's line and headers to arrive, from the first moment on
+COLLECT_AFTER = 50_000  # objects made and not freed between two looks for cycles
 LAST_WORDS = 5  # seconds for answers that are under way when everything else has been said
 
 
@@ -192,6 +194,16 @@ def bind(host: str, port: int) -> socket.socket:
         listening.close()
         raise
     return listening
+
+
+def let_the_collector_rest() -> None:
+    """Look for cycles rarely, and never again among what the start has made.
+
+    Almost nothing here is part of a cycle, so that the usual 700 new objects are a few messages: the collector took a
+    tenth of the time. Memory is freed by reference counts as before.
+    """
+    gc.freeze()
+    gc.set_threshold(COLLECT_AFTER, 20, 50)
 
 
 def allow_many_connections() -> None:

@@ -73,10 +73,11 @@ def _serve_on(listening: socket.socket, settings: Settings) -> int:
 async def _serve(listening: socket.socket, settings: Settings) -> None:
     from server.app import create_app, drain
     from server.demo_staff import ADMIN
-    from server.running import Server
+    from server.running import Server, let_the_collector_rest
 
     port: int = listening.getsockname()[1]
     app = create_app(settings, port)
+    let_the_collector_rest()
     server = Server(app, settings, lambda: drain(app))
     house = app.state.house
 

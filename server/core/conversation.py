@@ -130,6 +130,8 @@ def _by(thread: Thread, command: Command, now: datetime) -> dict[str, Any]:
 def _check_text(text: str, rules: Rules) -> None:
     if len(text) > rules.max_text:
         raise MessageTooLong(len(text), rules.max_text)
+    if text.isascii() and text.isprintable() and not text.isspace() and text:  # most texts, looked at once
+        return
     if not any(character.isprintable() and not character.isspace() for character in text):
         raise MessageEmpty
     if "\0" in text or not _whole(text):

@@ -46,14 +46,16 @@ class Metrics:
             "onethread_store_unavailable", "Calls the store did not answer.", ["operation"], registry=kept
         )
         self.owed = Gauge("onethread_owed_seconds", "How late the oldest work of the last sweep was.", registry=kept)
+        self._of_kind = functools.cache(self.events.labels)  # finding a counter by its labels costs more than counting
+        self._of_posts = functools.cache(self.posts.labels)
         self.ready = Gauge("onethread_ready", "Whether this process takes visitors.", registry=kept)
         ProcessCollector(namespace="onethread", registry=self.registry)
 
     def stored(self, thread: Thread, event: AnyEvent) -> None:
         """Count an event that was stored."""
-        self.events.labels(event.__struct_config__.tag).inc()
+        self._of_kind(event.__struct_config__.tag).inc()
         if isinstance(event, Posted):
-            self.posts.labels(event.role.value, event.channel.value).inc()
+            self._of_posts(event.role.value, event.channel.value).inc()
 
     def answered(self, method: str, status: int, seconds: float) -> None:
         """Count an answered request."""
@@ -78,11 +80,9 @@ class TimedStore:
 
     def __getattr__(self, name: str) -> Any:
         inner = getattr(self._store, name)
-        if not asyncio.iscoroutinefunction(inner):
-            return inner
-        timed = self._timed(name, inner)
-        self.__dict__[name] = timed  # the next call finds it without asking
-        return timed
+        known = self._timed(name, inner) if asyncio.iscoroutinefunction(inner) else inner
+        self.__dict__[name] = known  # the next call finds it without asking
+        return known
 
     def _timed(self, name: str, inner: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
         took = self._metrics.store_seconds.labels(name)
