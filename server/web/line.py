@@ -19,10 +19,10 @@ TOO_SLOW = 4008  # close code: come back at once, and resume
 class Room:
     """How much may wait for a slow reader, and who is told about lines that wait."""
 
-    __slots__ = ("bytes", "events", "writing")
+    __slots__ = ("bytes", "events", "overflowed", "writing")
 
-    def __init__(self, events: int, bytes: int) -> None:
-        self.events, self.bytes = events, bytes
+    def __init__(self, events: int, bytes: int, overflowed: Callable[[], None] = lambda: None) -> None:
+        self.events, self.bytes, self.overflowed = events, bytes, overflowed
         self.writing: set[Line] = set()
 
 
@@ -94,6 +94,7 @@ class Line:
         if waits is None:
             waits = self._queue = deque()
         if len(waits) >= self._room.events or self._bytes + len(frame) > self._room.bytes:
+            self._room.overflowed()
             self.drop(TOO_SLOW)
             return
         waits.append(frame)

@@ -97,7 +97,8 @@ class Sockets:
         self._allowed = Allowed(
             settings.budget_bytes, settings.budget_bytes_per_second, settings.budget_frames_per_second
         )
-        self._room = Room(settings.queue_events, settings.queue_bytes)
+        too_slow = house.metrics.dropped.labels("too_slow")
+        self._room = Room(settings.queue_events, settings.queue_bytes, too_slow.inc)
         self._lines: dict[Line, Talker | None] = {}
         self._by_visitor: Counter[str] = Counter()
         self._by_address: Counter[str] = Counter()

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 from uuid import uuid4
 
@@ -120,3 +120,10 @@ async def console(running: Running, role: StaffRole = StaffRole.RECEPTION) -> As
 async def watching(tab: Tab, thread: str, **more: Any) -> None:
     await tab.say("watch", thread=thread, **more)
     await tab.until("live", thread=thread)
+
+
+async def until_true(true: Callable[[], bool]) -> None:
+    """Wait for what the server does in its own time and tells nobody."""
+    async with asyncio.timeout(10):
+        while not true():  # noqa: ASYNC110  # there is no event to wait for
+            await asyncio.sleep(0.01)
