@@ -515,24 +515,26 @@ def _staff_frame_of(
 class Encoded:
     """An event and its frames, each made when first wanted and shared by all who get it."""
 
-    __slots__ = ("_keyed", "_plain", "event", "hidden")
+    __slots__ = ("_alike", "_keyed", "_plain", "event", "hidden")
 
     def __init__(self, event: AnyEvent) -> None:
         self.event = event
         self.hidden = hidden(event)
+        self._alike = event.role is Role.PERSON and event.__class__ is events.Posted  # nothing in it is for staff alone
         self._plain: list[bytes | None] = [None, None]
         self._keyed: list[bytes | None] = [None, None]
 
     def frame(self, staff: bool, own: bool) -> bytes:
         """Return the frame for a visitor or for staff; ``own``: for the one who sent it."""
-        plain = self._plain[staff]
+        which = staff and not self._alike
+        plain = self._plain[which]
         if plain is None:
-            plain = self._plain[staff] = encode(self.event, Audience.STAFF if staff else Audience.VISITOR)
+            plain = self._plain[which] = encode(self.event, Audience.STAFF if which else Audience.VISITOR)
         if not own:
             return plain
-        keyed = self._keyed[staff]
+        keyed = self._keyed[which]
         if keyed is None:
-            keyed = self._keyed[staff] = with_key(plain, self.event.key)
+            keyed = self._keyed[which] = with_key(plain, self.event.key)
         return keyed
 
 

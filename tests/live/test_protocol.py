@@ -199,6 +199,14 @@ def test_an_event_is_encoded_once_for_each_audience() -> None:
     assert encoded.frame(staff=False, own=True) is encoded.frame(staff=False, own=True)
 
 
+def test_what_a_person_says_is_the_same_for_everybody() -> None:
+    event = events.Posted(**BY_PERSON, channel=Channel.WEB, text="Hi", choice="c", reply_to=3, language="en")
+    encoded = protocol.Encoded(event)
+
+    assert protocol.encode(event, Audience.STAFF) == protocol.encode(event, Audience.VISITOR)
+    assert encoded.frame(staff=True, own=False) is encoded.frame(staff=False, own=False)
+
+
 PRIVATE: list[AnyEvent] = [
     events.Noted(**BY_ANNA, text="private words"),
     events.Assigned(**BY_ANNA, to="bea"),
