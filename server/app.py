@@ -177,7 +177,14 @@ def _house(engine: Engine, metrics: Metrics, port: int | None) -> House:
         inbox=engine.inbox,
         passes=passes,
         sessions=sessions,
-        readiness=Readiness(lambda: engine.open, {"store": lambda: not engine.available}),
+        readiness=Readiness(
+            lambda: engine.open,
+            missing={
+                "store": lambda: metrics.store_away or not engine.available,
+                "worker": lambda: not engine.works,
+            },
+            degraded={"bus": lambda: settings.redis_url is not None and not engine.bus.connected},
+        ),
         metrics=metrics,
         clock=engine.clock,
         secret=secret,

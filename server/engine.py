@@ -61,6 +61,7 @@ class Engine:
         self.conversations.observers.append(self.inbox.touch)
         self.started: list[Callable[[], Awaitable[None]]] = []  # once, when the store has been opened
         self.open = False
+        self._working: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
     @contextlib.asynccontextmanager
@@ -87,6 +88,11 @@ class Engine:
         """Whether the store has been opened, and answered when it was last written to."""
         return self.open and self.conversations.available
 
+    @property
+    def works(self) -> bool:
+        """Whether the worker does what it was started for; also where none was wanted."""
+        return self._working is None or not self._working.done()
+
     async def _open(self, work: bool) -> None:
         await self.store.open()
         await self.clock.measure()
@@ -97,7 +103,7 @@ class Engine:
         self._start(self.inbox.run())
         self._start(self._repair())
         if work:
-            self._start(self.worker.run())
+            self._working = self._start(self.worker.run())
         self.open = True
 
     async def _open_later(self, work: bool) -> None:
@@ -128,10 +134,11 @@ class Engine:
         await self.hub.stop()
         await self.store.close()
 
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+    def _start(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
+        return task
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
         self._tasks.discard(task)

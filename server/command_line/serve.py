@@ -85,8 +85,13 @@ async def _serve(listening: socket.socket, settings: Settings) -> None:
         link = await house.sessions.link(ADMIN) if settings.demo else None
         print(welcome(house.origin, link), flush=True)
 
+    def asked_to_stop() -> None:
+        if app.state.sockets.open and not house.readiness.draining:
+            print(f"Sending {app.state.sockets.open} clients away; once more to stop at once.", file=sys.stderr)
+        server.stop()
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, server.stop)
+        asyncio.get_running_loop().add_signal_handler(number, asked_to_stop)
     await server.run_until_stopped(listening, say_where)
 
 

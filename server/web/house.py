@@ -18,16 +18,31 @@ from server.web.sessions import Sessions
 class Readiness:
     """Whether this process should get visitors, and if not, which part is missing."""
 
-    def __init__(self, is_open: Callable[[], bool], missing: dict[str, Callable[[], bool]]) -> None:
-        """``is_open``: whether the start is over; ``missing``: of each part, whether it cannot do its work."""
-        self._is_open, self.missing = is_open, missing
+    def __init__(
+        self,
+        is_open: Callable[[], bool],
+        missing: dict[str, Callable[[], bool]],
+        degraded: dict[str, Callable[[], bool]] | None = None,
+    ) -> None:
+        """Ask these.
+
+        Args:
+            is_open: whether the start is over.
+            missing: of each part, whether it cannot do its work.
+            degraded: likewise, of parts whose loss makes things slower and keeps nobody out.
+        """
+        self._is_open, self._missing, self._degraded = is_open, missing, degraded or {}
         self.draining = False
 
     def not_ready(self) -> list[str]:
         """Return the names of what is not ready."""
         said = [] if self._is_open() else ["starting"]
         said += ["draining"] if self.draining else []
-        return said + [name for name, is_missing in self.missing.items() if is_missing()]
+        return said + [name for name, is_missing in self._missing.items() if is_missing()]
+
+    def degraded(self) -> list[str]:
+        """Return the names of what is gone and can be done without for a while."""
+        return [name for name, is_gone in self._degraded.items() if is_gone()]
 
 
 class House:

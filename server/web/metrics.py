@@ -49,6 +49,7 @@ class Metrics:
         self._of_kind = functools.cache(self.events.labels)  # finding a counter by its labels costs more than counting
         self._of_posts = functools.cache(self.posts.labels)
         self.ready = Gauge("onethread_ready", "Whether this process takes visitors.", registry=kept)
+        self.store_away = False  # whether the store did not answer when it was last asked
         ProcessCollector(namespace="onethread", registry=self.registry)
 
     def stored(self, thread: Thread, event: AnyEvent) -> None:
@@ -92,10 +93,14 @@ class TimedStore:
         async def timed(*args: Any, **kwargs: Any) -> Any:
             start = time.perf_counter()
             try:
-                return await inner(*args, **kwargs)
+                answer = await inner(*args, **kwargs)
             except Unavailable:
                 failed.inc()
+                self._metrics.store_away = True
                 raise
+            else:
+                self._metrics.store_away = False
+                return answer
             finally:
                 took.observe(time.perf_counter() - start)
 
