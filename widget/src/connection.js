@@ -154,7 +154,9 @@ export function connect({ url, enter, on, world = browser, following = oneThread
   function hear(frame) {
     const { t, thread } = frame;
     const log = follows.log(thread);
+    const mine = turn;
     if (frame.key) on.settle(frame);
+    if (mine !== turn) return; // that led us elsewhere
     if (t === 'welcome') {
       beat(frame.heartbeat * 1_000);
       follows.welcome(frame);

@@ -14,6 +14,7 @@ export const connectStaff = (options) => connect({ ...options, on: { settle() {}
 
 function manyThreads({ line, world, pause, write, stands }) {
   const logs = new Map();
+  let life; // of the store, as the last welcome called it
   const ask = (thread) => {
     const log = logs.get(thread);
     log.asking = true;
@@ -23,7 +24,7 @@ function manyThreads({ line, world, pause, write, stands }) {
     line: {
       /** Follow `thread` from what we have of it, or from its newest messages. */
       watch(thread) {
-        if (!logs.has(thread)) logs.set(thread, emptyLog());
+        if (!logs.has(thread)) logs.set(thread, Object.assign(emptyLog(), { epoch: life }));
         if (line.state === 'live') ask(thread);
       },
       /** Follow it no longer. */
@@ -34,9 +35,13 @@ function manyThreads({ line, world, pause, write, stands }) {
     log: (thread) => logs.get(thread),
     forget: () => logs.clear(),
     hello: ({ ticket }) => ({ ticket }),
-    welcome() {
+    welcome({ epoch }) {
+      life = epoch;
       stands();
-      for (const thread of logs.keys()) ask(thread);
+      for (const [thread, log] of logs) {
+        log.epoch ??= epoch;
+        ask(thread);
+      }
     },
     live(log) {
       if (log) log.asking = false;
