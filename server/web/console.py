@@ -14,18 +14,18 @@ from urllib.parse import quote, urlsplit
 
 import msgspec
 from litestar import Response, Router, get, post, put
-from litestar.di import NamedDependency
-from litestar.params import Parameter
+from litestar.di import NamedDependency, Provide
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from litestar.response import Redirect
 
 from server.core.identity import Action
 from server.core.ports import View
 from server.web.api import REPLIES, Canned, Draft, known_thread
-from server.web.guards import AnyRequest, needs
+from server.web.guards import AnyRequest, house_of, needs, provide_me
 from server.web.house import House
 from server.web.pages import Pages, preferred
 from server.web.replies import PLACEHOLDERS
-from server.web.screen import NOTE_DRAFTS, ROWS, VIEWS, Screen, Where, view_named
+from server.web.screen import MOST_ROWS, NOTE_DRAFTS, ROWS, VIEWS, Screen, Where, view_named
 from server.web.sessions import NotSignedIn, SignedIn
 from server.web.signing_in import CONSOLE, SIGN_IN, Form, enter_form, inside, sign_in_form, sign_out_form
 from server.web.strings import LANGUAGES, NAMES, Words, table
@@ -41,79 +41,103 @@ SCRIPT_WORDS = re.compile(
 """Texts that the script says by itself; they travel with the page."""
 REPLY_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 
-Seq = Annotated[int, Parameter(ge=0, le=2**53)]
-Text = Annotated[str, Parameter(max_length=200)]
+Seq = Annotated[int, QueryParameter(ge=0, le=2**53)]
+Text = Annotated[str, QueryParameter(max_length=500)]
+Page = Response[str]
 
 
 # the pages ------------------------------------------------------------------------------------------------------------
 
 
-@get(["/", "/{view:str}", "/{view:str}/{thread:str}"], **needs(Action.READ))
-async def console_page(
+class Asked(msgspec.Struct, frozen=True):
+    """What an address of the console asks for besides the list and the conversation in its path."""
+
+    q: Annotated[str, msgspec.Meta(max_length=200)] = ""
+    rows: Annotated[int, msgspec.Meta(ge=1, le=MOST_ROWS)] = ROWS
+    before: Annotated[int, msgspec.Meta(ge=0, le=2**53)] | None = None
+
+
+@get("/", **needs(Action.READ))
+async def first_list(request: AnyRequest, screen: NamedDependency[Screen], pages: NamedDependency[Pages]) -> Page:
+    """Show who needs a reply."""
+    return await _page(request, screen, pages, View.NEEDS_REPLY)
+
+
+@get("/{view:str}", **needs(Action.READ))
+async def list_page(
+    request: AnyRequest, screen: NamedDependency[Screen], pages: NamedDependency[Pages], view: FromPath[str]
+) -> Page:
+    """Show a list, or a search."""
+    return await _page(request, screen, pages, view)
+
+
+@get("/{view:str}/{thread:str}", **needs(Action.READ))
+async def conversation_page(
     request: AnyRequest,
-    house: NamedDependency[House],
-    me: NamedDependency[SignedIn],
+    screen: NamedDependency[Screen],
     pages: NamedDependency[Pages],
-    view: str = View.NEEDS_REPLY.value,
-    thread: str | None = None,
-    q: Text = "",
-    rows: Annotated[int, Parameter(ge=1, le=500)] = ROWS,
-    before: Seq | None = None,
-) -> Response[str]:
-    """Show a list or a search, with a conversation beside it when one is open."""
-    screen = await _screen(request, house, me)
+    view: FromPath[str],
+    thread: FromPath[str],
+) -> Page:
+    """Show a conversation beside a list or a search."""
+    return await _page(request, screen, pages, view, thread)
+
+
+async def _page(request: AnyRequest, screen: Screen, pages: Pages, view: str, thread: str | None = None) -> Page:
+    """Return the whole page, or the part of it that htmx asks for."""
+    asked = _asked(request)
     part = request.headers.get("hx-target", "") if "hx-request" in request.headers else ""
-    where = Where(view_named(view), thread, q.strip())
+    where = Where(view_named(view), thread, asked.q.strip())
     if thread is None and part in ("list", "side"):  # the conversation beside it stays
         where = msgspec.structs.replace(where, thread=_open_thread(request))
     values = screen.shared()
     if part != "work":
-        values |= await screen.lists(where, rows)
+        values |= await screen.lists(where, asked.rows)
     if part not in ("list", "side"):
-        values |= await screen.conversation(where, before)
+        values |= await screen.conversation(where, asked.before)
     headers = {"vary": "HX-Request, HX-Target"}
     if part in PARTS:
         if part == "side":
             headers["hx-replace-url"] = where.url(where.thread)
         return pages.page(f"console/{PARTS[part]}", headers=headers, **values)
-    return pages.page("console/page.html", headers=headers, **values, **_frame(screen, where, house))
+    return pages.page("console/page.html", headers=headers, **values, **_frame(screen, where))
+
+
+def _asked(request: AnyRequest) -> Asked:
+    """Return what the address asks for; what cannot be read is as if it were not there."""
+    try:
+        return msgspec.convert(dict(request.query_params), Asked, strict=False)
+    except msgspec.ValidationError:
+        return Asked()
 
 
 @get("/parts/{thread:str}/news", **needs(Action.READ))
 async def news(
-    request: AnyRequest,
-    house: NamedDependency[House],
-    me: NamedDependency[SignedIn],
+    screen: NamedDependency[Screen],
     pages: NamedDependency[Pages],
-    thread: str,
+    thread: FromPath[str],
     after: Seq,
     date: Text = "",
     author: Text = "",
-    at: datetime | None = None,
-) -> Response[str]:
+    at: FromQuery[datetime | None] = None,
+) -> Page:
     """Show what has happened in a conversation since event `after`; the rest says what stood last on the page."""
-    screen = await _screen(request, house, me)
-    found = await screen.news(thread, after, Place(date, author, at if at is not None and at.tzinfo else None))
+    place = Place(date, author, at if at is not None and at.tzinfo else None)
+    found = await screen.news(thread, after, place)
     return pages.page("console/news.html", **screen.shared(), **found)
 
 
 @get("/parts/{thread:str}/older", **needs(Action.READ))
 async def older(
-    request: AnyRequest,
-    house: NamedDependency[House],
-    me: NamedDependency[SignedIn],
-    pages: NamedDependency[Pages],
-    thread: str,
-    before: Seq,
-) -> Response[str]:
+    screen: NamedDependency[Screen], pages: NamedDependency[Pages], thread: FromPath[str], before: Seq
+) -> Page:
     """Show what was said before event `before`."""
-    screen = await _screen(request, house, me)
     return pages.page("console/older_part.html", **screen.shared(), **await screen.older(thread, before))
 
 
 @put("/parts/{thread:str}/note-draft", status_code=204, **needs(Action.NOTE))
 async def keep_note_draft(
-    house: NamedDependency[House], me: NamedDependency[SignedIn], thread: str, data: Draft
+    house: NamedDependency[House], me: NamedDependency[SignedIn], thread: FromPath[str], data: JSONBody[Draft]
 ) -> None:
     """Keep a note that is not finished, apart from the reply: one must never be sent as the other."""
     id, collection = (await known_thread(house, thread)).id, NOTE_DRAFTS.format(me.staff.id)
@@ -123,8 +147,10 @@ async def keep_note_draft(
         await house.store.drop(collection, id)
 
 
-async def _screen(request: AnyRequest, house: House, me: SignedIn) -> Screen:
-    return await Screen.of(house, me, preferred(request.headers.get("accept-language", ""), LANGUAGES))
+async def provide_screen(request: AnyRequest) -> Screen:
+    """Hand a page the screen of the colleague that its guard has let in."""
+    wish = preferred(request.headers.get("accept-language", ""), LANGUAGES)
+    return await Screen.of(house_of(request), provide_me(request), wish)
 
 
 def _open_thread(request: AnyRequest) -> str | None:
@@ -134,12 +160,12 @@ def _open_thread(request: AnyRequest) -> str | None:
     return found[1] if found else None
 
 
-def _frame(screen: Screen, where: Where, house: House) -> dict[str, Any]:
+def _frame(screen: Screen, where: Where) -> dict[str, Any]:
     """Return what stands around the lists and the conversation, and comes only with a whole page."""
     w = screen.words
     return {
         "here": where.url(where.thread),
-        "limit": house.settings.text_characters,
+        "limit": screen.house.settings.text_characters,
         "colleagues": screen.colleagues,
         "commands": _commands(w),
         "help": _help(w),
@@ -223,7 +249,7 @@ async def sign_in_page(
     error: Text = "",
     next: Text = "",
     lang: Text = "",
-) -> Response[str]:
+) -> Page:
     """Show the door. `/enter#…` is where a one-time link leads: its token stays in the browser until it is posted."""
     wished = lang if lang in LANGUAGES else preferred(request.headers.get("accept-language", ""), LANGUAGES)
     w = Words(wished, house.clinic.timezone)
@@ -258,16 +284,10 @@ async def choose_language(data: Form, me: NamedDependency[SignedIn], house: Name
 
 @get("/replies", **needs(Action.REPLY))
 async def replies_page(
-    request: AnyRequest,
-    house: NamedDependency[House],
-    me: NamedDependency[SignedIn],
-    pages: NamedDependency[Pages],
-    saved: Text = "",
-    error: Text = "",
-) -> Response[str]:
+    screen: NamedDependency[Screen], pages: NamedDependency[Pages], saved: Text = "", error: Text = ""
+) -> Page:
     """Show the canned replies, to be changed."""
-    screen = await _screen(request, house, me)
-    codes = dict.fromkeys((*house.clinic.languages, *LANGUAGES))
+    codes = dict.fromkeys((*screen.house.clinic.languages, *LANGUAGES))
     return pages.page(
         "console/replies.html",
         trusted_types=True,
@@ -329,7 +349,9 @@ def to_the_door(request: AnyRequest, _: Exception) -> Response[Any]:
 console = Router(
     CONSOLE,
     route_handlers=[
-        console_page,
+        first_list,
+        list_page,
+        conversation_page,
         news,
         older,
         keep_note_draft,
@@ -342,6 +364,7 @@ console = Router(
         save_reply,
         drop_reply,
     ],
+    dependencies={"screen": Provide(provide_screen)},
     exception_handlers={NotSignedIn: to_the_door},
     include_in_schema=False,
 )

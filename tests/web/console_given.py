@@ -130,4 +130,5 @@ async def connected(page: Page) -> None:
 
 
 def timeline(page: Page) -> Locator:
-    return page.locator("#log .text")
+    """What people said; not what the assistant answers to it by itself."""
+    return page.locator("#log .say:not(.assistant) .text")

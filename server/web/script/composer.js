@@ -48,6 +48,7 @@ export function mode(note, focus) {
 export function input(target) {
   if (target !== by('reply') && target !== by('note')) return;
   const { value, id } = target;
+  if (unsaved && unsaved.note !== (id === 'note')) saveNow();
   clearTimeout(saving);
   unsaved = { thread: thread(), note: id === 'note', text: value };
   saving = setTimeout(saveNow, SAVE);
@@ -76,11 +77,16 @@ function count() {
   by('count').textContent = left < 0 ? say('too_long', { number: -left }) : left < 200 ? say('characters_left', { number: left }) : '';
 }
 
-/** Put words where the caret is. */
-export function insert(text, instead = 0) {
+let caret;
+
+/** Remember where the caret is: a dialog that opens now takes it away. */
+export const mark = () => (caret = document.activeElement === field() ? field().selectionStart : field().value.length);
+
+/** Put words where the caret was, in place of the letter that called for them. */
+export function insert(text, letter) {
   const target = field();
   target.focus();
-  target.setRangeText(text, target.selectionStart - instead, target.selectionEnd, 'end');
+  target.setRangeText(text, caret - (target.value[caret - 1] === letter), caret, 'end');
   target.dispatchEvent(new Event('input', { bubbles: true }));
 }
 
@@ -173,6 +179,7 @@ export function answered({ t, thread: of, text }, answer) {
   if (answer.t === 'refused') {
     if (t === 'note') {
       if (of === thread()) mode(true, true);
+      mark();
       insert(text);
     } else if (restore(of, text) && answer.code === 'colleague_replied') {
       seen = 0;

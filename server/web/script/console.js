@@ -40,6 +40,7 @@ const line = connectStaff({
     mistake: () => box.mistake(),
     owed: () => true,
     state(state, code) {
+      document.documentElement.dataset.line = state;
       if (state === 'live') {
         box.again();
         refreshList();
@@ -65,7 +66,7 @@ function hear(frame) {
     if (epoch && epoch !== frame.epoch) location.reload();
     epoch = frame.epoch;
   } else if (t === 'inbox') {
-    heard(frame.row, me, frame.row.thread === open());
+    for (const row of frame.rows) heard(row, me, row.thread === open());
     refreshList();
   } else if (!here) return;
   else if (t === 'reset') location.reload();
@@ -75,7 +76,7 @@ function hear(frame) {
     if (frame.kind === 'read' && frame.who.role === 'person') tick((seq) => seq <= frame.upto, 'read');
     if (frame.kind === 'receipt') tick((seq) => seq === frame.of, frame.status);
     if (frame.kind === 'erased') location.reload();
-  } else if (t === 'typing' && frame.who.role === 'person') types(frame.on);
+  } else if (t === 'typing') types(frame);
   else if (t === 'presence') present(frame.staff);
 }
 
@@ -110,7 +111,7 @@ function drawing(url, target, swap, calm = 0) {
     await new Promise((then) => setTimeout(then, calm));
     more = false;
     const where = url();
-    if (where) await htmx.ajax('GET', where, { target, swap }).catch(() => {});
+    if (where) await htmx.ajax('GET', where, { source: target, target, swap }).catch(() => {});
     busy = false;
     if (more) draw();
   };
@@ -122,7 +123,8 @@ const news = drawing(() => end()?.dataset.url, '#log', 'beforeend', 20);
 document.addEventListener('htmx:afterSettle', ({ detail: { target } }) => {
   const part = target.id;
   if (part === 'work' || part === 'app') opened();
-  if (part === 'log' || part === 'older') read();
+  if (part === 'log') read();
+  if (part === 'older') for (const each of all('.day')) all(`.day[data-date='${each.dataset.date}']`).slice(1).forEach((again) => again.remove());
   if (part === 'log') reveal();
   if (part === 'side' || part === 'app' || part === 'list') badge();
   ago();
@@ -174,9 +176,11 @@ function present(staff) {
   presence();
 }
 
-function types(on) {
-  clearTimeout(typing);
-  typing = on && setTimeout(() => types(false), 6_000);
+function types({ who, on }) {
+  if (who.role === 'person') {
+    clearTimeout(typing);
+    typing = on && setTimeout(() => types({ who }), 6_000);
+  } else for (const each of colleagues) if (each.id === who.id) each.typing = on;
   presence();
 }
 
@@ -190,10 +194,11 @@ function presence() {
 
 /** How long somebody has waited, in words that stay true. */
 function ago() {
-  const format = new Intl.RelativeTimeFormat(document.documentElement.lang, { style: 'narrow' });
   for (const each of all('[data-ago]')) {
-    const minutes = Math.round((Date.parse(each.dateTime) - Date.now()) / 60_000);
-    each.textContent = `${each.dataset.ago} ${minutes > -60 ? format.format(minutes, 'minute') : format.format(Math.round(minutes / 60), 'hour')}`;
+    const minutes = Math.max(0, Math.floor((Date.now() - Date.parse(each.dateTime)) / 60_000));
+    const [amount, unit] = minutes < 100 ? [minutes, 'minute'] : minutes < 2_880 ? [minutes / 60, 'hour'] : [minutes / 1_440, 'day'];
+    const format = new Intl.NumberFormat(document.documentElement.lang, { style: 'unit', unit, maximumFractionDigits: 0 });
+    each.textContent = `${each.dataset.ago} ${format.format(amount)}`;
   }
 }
 
@@ -269,10 +274,17 @@ const deeds = {
   'send-now': () => composer.fire(),
   undo: () => composer.undo(),
   seen: () => composer.goOn(),
-  canned: () => composer.mode(false) || pickFrom('canned'),
-  insert: ({ text }) => composer.insert(text, typedSlash()),
-  mention: () => pickFrom('mention'),
-  'mention-them': ({ name }) => composer.insert(`@${name} `, typedAt()),
+  canned() {
+    composer.mode(false);
+    composer.mark();
+    pickFrom('canned');
+  },
+  insert: ({ text }) => composer.insert(text, '/'),
+  mention() {
+    composer.mark();
+    pickFrom('mention');
+  },
+  'mention-them': ({ name }) => composer.insert(`@${name} `, '@'),
   why() {
     const every = all('.why');
     const shut = every.some((each) => !each.open);
@@ -290,18 +302,12 @@ const deeds = {
   alerts: () => by('alerts').showModal(),
   'test-alert': () => alert(words.alert_test),
   jump: () => (by('scroll').scrollTop = 0),
+  cancel: () => by('ask').close(),
   wake: () => (line.state === 'stopped' ? location.reload() : line.wake()),
 };
 
-const before = (letter) => {
-  const { value, selectionStart: at } = document.activeElement === by('note') || composer.noting() ? by('note') : by('reply');
-  return value[at - 1] === letter ? 1 : 0;
-};
-const typedSlash = () => before('/');
-const typedAt = () => before('@');
-
 function act(name, data = {}) {
-  if (name.startsWith('view-')) return htmx.ajax('GET', data.href, { target: '#app', swap: 'outerHTML' }).then(() => history.pushState({ htmx: true }, '', data.href));
+  if (name.startsWith('view-')) return htmx.ajax('GET', data.href, { source: '#app', target: '#app', swap: 'outerHTML' }).then(() => history.pushState({ htmx: true }, '', data.href));
   const asks = ['take', 'release', 'close', 'assign', 'snooze', 'rename', 'reply', 'note', 'canned', 'person'].includes(name);
   if (asks && (!open() || (name !== 'person' && 'moved' in by('head').dataset))) return undefined;
   return deeds[name]?.(data);
