@@ -17,7 +17,7 @@ from server.app import DEMO, create_app, drain
 from server.core.identity import StaffRole
 from server.demo_staff import COLLEAGUES
 from server.running import Server, bind
-from server.service.answering import Question, Reply, ReplyKind
+from server.service.answering import Knowledge, Question, Reply, ReplyKind
 from server.settings import Settings
 from server.web.house import House
 from server.web.sessions import new_link
@@ -30,6 +30,9 @@ class Parrot:
 
     def answer(self, question: Question) -> Reply:
         return Reply(ReplyKind.ANSWER, f"You said: {question.text}", question.language or "en")
+
+
+PARROT = Parrot()
 
 
 @dataclass
@@ -62,12 +65,12 @@ class Running:
 
 
 @contextlib.asynccontextmanager
-async def running(folder: Path, **changed: Any) -> AsyncIterator[Running]:
-    """Run a server with these settings changed, until the test is over."""
+async def running(folder: Path, knowledge: Knowledge | None = PARROT, **changed: Any) -> AsyncIterator[Running]:
+    """Run a server with these settings changed, until the test is over; ``None``: the demo clinic's own knowledge."""
     listening = bind("127.0.0.1", 0)
     port = listening.getsockname()[1]
     settings = replace(Settings(data=folder, port=port, drain_seconds=2.0), **changed)
-    app = create_app(settings, port, Parrot())
+    app = create_app(settings, port, knowledge)
     server = Server(app, settings, lambda: drain(app))
     started = asyncio.Event()
 
