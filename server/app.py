@@ -32,7 +32,7 @@ from server.web import api, console, demo, docs, health, history, problems, sign
 from server.web.files import Files, Widget, reading
 from server.web.guards import provide_house, provide_me
 from server.web.house import House, Readiness
-from server.web.metrics import Metrics, metrics_door, timed_store
+from server.web.metrics import Metrics, metrics_door
 from server.web.pages import STATIC, Pages
 from server.web.passes import Passes, derived_key
 from server.web.security import Guarded, WidgetOrigins
@@ -40,6 +40,7 @@ from server.web.sessions import TOPIC as SESSION_ENDED
 from server.web.sessions import Sessions
 from server.web.sockets import Sockets
 from server.web.strict import StrictRequest
+from server.web.watched import watched_store
 
 DEMO = CHECKOUT / "knowledge_base" / "content"
 WIDGET = CHECKOUT / "widget" / "dist"
@@ -145,8 +146,8 @@ def create_engine(
         WrongSettings, ContentError: as ``create_app``.
     """
     clinic = _clinic(settings, own_origins(settings, port))
-    store, knowledge = timed_store(store_of(settings), metrics), knowledge or _knowledge(settings)
-    engine = Engine(settings, store, bus_of(settings), clinic, knowledge)
+    store, is_away = watched_store(store_of(settings), metrics)
+    engine = Engine(settings, store, is_away, bus_of(settings), clinic, knowledge or _knowledge(settings))
     engine.conversations.observers.append(metrics.stored)
     engine.started.append(partial(demo_staff.let_in if settings.demo else demo_staff.send_away, engine.store))
     return engine
@@ -180,7 +181,7 @@ def _house(engine: Engine, metrics: Metrics, port: int | None) -> House:
         readiness=Readiness(
             lambda: engine.open,
             missing={
-                "store": lambda: metrics.store_away or not engine.available,
+                "store": lambda: not engine.available,
                 "worker": lambda: not engine.works,
             },
             degraded={"bus": lambda: settings.redis_url is not None and not engine.bus.connected},

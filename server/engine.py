@@ -35,8 +35,18 @@ log = logging.getLogger("onethread.engine")
 class Engine:
     """The service on its store, and its tasks."""
 
-    def __init__(self, settings: Settings, store: Store, bus: Bus, clinic: Clinic, knowledge: Knowledge) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        is_away: Callable[[], bool],
+        bus: Bus,
+        clinic: Clinic,
+        knowledge: Knowledge,
+    ) -> None:
+        """Work on ``store``; ``is_away`` tells whether it last gave no answer."""
         self.settings, self.store, self.bus, self.clinic = settings, store, bus, clinic
+        self._is_away = is_away
         self.clock = DatabaseClock(store)
         self.rules = CurrentRules(
             clinic,
@@ -85,8 +95,8 @@ class Engine:
 
     @property
     def available(self) -> bool:
-        """Whether the store has been opened, and answered when it was last written to."""
-        return self.open and self.conversations.available
+        """Whether the store has been opened, and answered when it was last asked or written to."""
+        return self.open and self.conversations.available and not self._is_away()
 
     @property
     def works(self) -> bool:

@@ -1,21 +1,17 @@
 """What an operator watches: figures about this process for Prometheus, none of them about a person."""
 
-import asyncio
 import functools
 import ipaddress
-import time
 from collections.abc import Awaitable, Callable
-from typing import Any, cast
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from starlette.requests import Request
 from starlette.responses import Response
 
-from server.core.errors import Unavailable
 from server.core.events import AnyEvent, Posted
 from server.core.model import Thread
-from server.core.ports import Store
 from server.web.security import client_address
 
 QUICK = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)  # seconds
@@ -49,7 +45,6 @@ class Metrics:
         self._of_kind = functools.cache(self.events.labels)  # finding a counter by its labels costs more than counting
         self._of_posts = functools.cache(self.posts.labels)
         self.ready = Gauge("onethread_ready", "Whether this process takes visitors.", registry=kept)
-        self.store_away = False  # whether the store did not answer when it was last asked
         ProcessCollector(namespace="onethread", registry=self.registry)
 
     def stored(self, thread: Thread, event: AnyEvent) -> None:
@@ -71,45 +66,6 @@ class Metrics:
     def show(self) -> bytes:
         """Return all figures as Prometheus reads them."""
         return generate_latest(self.registry)
-
-
-class TimedStore:
-    """A store that says how long each of its operations took; everything else it leaves to the one inside."""
-
-    def __init__(self, store: Store, metrics: Metrics) -> None:
-        self._store, self._metrics = store, metrics
-
-    def __getattr__(self, name: str) -> Any:
-        inner = getattr(self._store, name)
-        known = self._timed(name, inner) if asyncio.iscoroutinefunction(inner) else inner
-        self.__dict__[name] = known  # the next call finds it without asking
-        return known
-
-    def _timed(self, name: str, inner: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
-        took = self._metrics.store_seconds.labels(name)
-        failed = self._metrics.store_failures.labels(name)
-
-        @functools.wraps(inner)
-        async def timed(*args: Any, **kwargs: Any) -> Any:
-            start = time.perf_counter()
-            try:
-                answer = await inner(*args, **kwargs)
-            except Unavailable:
-                failed.inc()
-                self._metrics.store_away = True
-                raise
-            else:
-                self._metrics.store_away = False
-                return answer
-            finally:
-                took.observe(time.perf_counter() - start)
-
-        return timed
-
-
-def timed_store(store: Store, metrics: Metrics) -> Store:
-    """Return ``store`` with a clock on it."""
-    return cast("Store", TimedStore(store, metrics))
 
 
 def metrics_door(metrics: Metrics, refresh: Callable[[], None], proxy: Any) -> Callable[[Request], Awaitable[Response]]:
