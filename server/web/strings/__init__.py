@@ -54,8 +54,9 @@ class Words:
         then, today = at.astimezone(self._zone).date(), now.astimezone(self._zone).date()
         if timedelta(0) <= today - then <= timedelta(days=1):
             return self("today" if today == then else "yesterday")
-        skeleton = "EEEEMMMMd" if then.year == today.year else "EEEEyMMMMd"
-        return format_skeleton(skeleton, then, locale=_locale(self.language))
+        locale = _locale(self.language)
+        date = f"{format_date(then, 'EEEE', locale=locale)} {format_skeleton('MMMMd', then, locale=locale)}"
+        return date if then.year == today.year else f"{date} {then.year}"
 
     def moment(self, at: datetime, now: datetime) -> str:
         """Return a moment as short as it can be told: a time today, else a day, ahead also with the time."""
