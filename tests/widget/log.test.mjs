@@ -18,6 +18,13 @@ test('what follows is new, what is known is not, and a jump is a hole', () => {
   assert.deepEqual(taken, [true, true, false, false, undefined, true, true]);
 });
 
+test('an event that says to whom something was assigned stands where its own number says', () => {
+  const log = emptyLog();
+  log.take(event(6));
+  assert.equal(log.take({ t: 'event', seq: 7, kind: 'assigned', to: 'anna' }), true);
+  assert.equal(log.last, 7);
+});
+
 test('a skip says that everything up to there is seen, however far it reaches', () => {
   const log = emptyLog();
   log.take(event(3));
