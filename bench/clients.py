@@ -311,6 +311,17 @@ class OnethreadClient(Counting):
         await asyncio.wait_for(ready, 30)
         return wire
 
+    async def watch_all(self, on_close: Callable[[int], None]) -> Wire:
+        """Connect one more colleague, who watches every room."""
+        wire = await connect(
+            self.port, "/ws/staff", lambda frame: None, origin=self.base, protocol="onethread.v1", on_close=on_close
+        )
+        wire.send(msgspec.json.encode({"t": "hello", "v": 1, "ticket": await self.ticket()}))
+        for room in self.rooms:
+            wire.send(msgspec.json.encode({"t": "watch", "thread": room.name}))
+        await asyncio.sleep(1.0)
+        return wire
+
     async def idle(self, count: int) -> list[Wire]:
         """Open visitors' connections that say hello and nothing more."""
         wires: list[Wire] = []

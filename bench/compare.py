@@ -26,15 +26,12 @@ from bench.size import installed_size
 from server.command_line import parts
 from server.command_line.part_processes import Mongod
 
-ROOMS = 256  # conversations at once: a durable write takes milliseconds, so one at a time would measure the disk
+ROOMS = 512  # conversations at once: a durable write takes milliseconds, so one at a time would measure the disk
 RATES = (200, 1000)  # messages a second, paced
+WARM = 50  # connections before memory is looked at: what a first use allocates once is not counted
 LOGIN = "bench"
-SILENT, INSERT, SOCKETIO, OURS = (
-    "relay, stores nothing",
-    "relay + insert_one",
-    "python-socketio + insert_one",
-    "onethread",
-)
+SILENT, INSERT, DURABLE = "relay, stores nothing", "relay + insert_one", "relay + insert_one, journalled"
+SOCKETIO, OURS = "python-socketio + insert_one", "onethread"
 
 
 @dataclass(slots=True)
@@ -80,17 +77,19 @@ async def _run(plan: Plan, uri: str, folder: Path) -> int:
     print(_machine(plan))
     contestants = _start(uri, folder)
     try:
+        idle = {name: await _idle(plan, each) for name, each in contestants.items()}
         for contestant in contestants.values():
             await contestant.client.open(ROOMS)
         await _rounds(plan, list(contestants.values()))
+        stalled = await _stalled(plan, contestants[OURS])
         answers = await _answers(plan, contestants[OURS])
-        idle = {name: await _idle(plan, each) for name, each in contestants.items()}
     finally:
         for contestant in contestants.values():
             await contestant.client.close()
             contestant.server.stop()
     print(_table(contestants, idle))
     print(answers)
+    print(stalled)
     print(f"start-up of onethread: {contestants[OURS].server.started_in:.2f} s until it answers HTTP")
     print(f"installed size of the core: {installed_size() / 1e6:.0f} MB")
     return 1 if any(_wrong(each) for each in contestants.values()) else 0
@@ -109,10 +108,12 @@ def _start(uri: str, folder: Path) -> dict[str, Contestant]:
     onethread = start_onethread(ours, folder / "onethread.log")
     silent = start_contestant(SILENT, "relay", "", folder / "relay.log")
     insert = start_contestant(INSERT, "relay", uri, folder / "insert.log")
+    durable = start_contestant(DURABLE, "relay", uri, folder / "durable.log", journalled=True)
     socketio = start_contestant(SOCKETIO, "socketio_chat", uri, folder / "socketio.log")
     return {
         SILENT: Contestant(silent, RelayClient(silent.port)),
         INSERT: Contestant(insert, RelayClient(insert.port)),
+        DURABLE: Contestant(durable, RelayClient(durable.port)),
         SOCKETIO: Contestant(socketio, SocketIoClient(socketio.port)),
         OURS: Contestant(onethread, OnethreadClient(onethread.port, LOGIN, password)),
     }
@@ -160,13 +161,38 @@ async def _answers(plan: Plan, ours: Contestant) -> str:
     )
 
 
+async def _stalled(plan: Plan, ours: Contestant) -> str:
+    """Let one colleague watch every conversation and stop reading, and see what it costs the others."""
+    client = ours.client
+    if not isinstance(client, OnethreadClient):
+        raise TypeError
+    before = await paced(client, RATES[1], plan.paced)
+    memory = ours.server.memory
+    codes: list[int] = []
+    wire = await client.watch_all(codes.append)
+    if wire.transport is not None:
+        wire.transport.pause_reading()
+    await saturate(client, plan.saturated * 3)  # more than the kernel keeps for a reader
+    during = await paced(client, RATES[1], plan.paced)
+    grown = (ours.server.memory - memory) / 2**20
+    if wire.transport is not None:
+        wire.transport.resume_reading()
+    await asyncio.sleep(1.0)
+    return (
+        f"one reader that stopped reading: p50 of the others {before.percentile(50) * 1000:.2f} ms without it,"
+        f" {during.percentile(50) * 1000:.2f} ms with it; memory {grown:+.1f} MiB; it was hung up on with {codes}"
+    )
+
+
 async def _idle(plan: Plan, contestant: Contestant) -> float:
-    """Return the bytes one idle connection costs."""
+    """Return the bytes one idle connection costs, on a server that has done nothing else yet but warm up."""
+    first = await contestant.client.idle(WARM)
+    await asyncio.sleep(1.0)
     before = contestant.server.memory
     wires = await contestant.client.idle(plan.idle)
     await asyncio.sleep(1.0)
     after = contestant.server.memory
-    for wire in wires:
+    for wire in (*first, *wires):
         wire.close()
     return (after - before) / plan.idle
 

@@ -82,13 +82,18 @@ def start(name: str, command: list[str], port: int, environment: Mapping[str, st
     raise RuntimeError(f"{name} did not start:\n{log.read_text(errors='replace')[-2000:]}")
 
 
-def start_contestant(name: str, module: str, mongodb_uri: str, log: Path) -> Server:
-    """Start one of ``bench.contestants`` under uvicorn, set up as our own server is."""
+def start_contestant(name: str, module: str, mongodb_uri: str, log: Path, *, journalled: bool = False) -> Server:
+    """Start one of ``bench.contestants`` under uvicorn, set up as our own server is.
+
+    Args:
+        journalled: whether it waits, as ours does, until what it stores survives a crash of the database.
+    """
     port = free_port()
     command = [sys.executable, "-m", "uvicorn", f"bench.contestants.{module}:app", "--port", str(port)]
     command += ["--loop", "uvloop", "--ws", "websockets-sansio", "--no-access-log", "--log-level", "warning"]
     command += ["--ws-per-message-deflate", "false"]
-    return start(name, command, port, {"BENCH_MONGODB_URI": mongodb_uri}, log)
+    environment = {"BENCH_MONGODB_URI": mongodb_uri, "BENCH_JOURNALLED": "1" if journalled else ""}
+    return start(name, command, port, environment, log)
 
 
 LIFTED = {

@@ -44,6 +44,7 @@ class Wire(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell whoever waits."""
+        self.transport = None
         if not self.opened.done():
             self.opened.set_exception(ConnectionError("closed before the handshake was done"))
         self.on_close(self._code)

@@ -8,13 +8,18 @@ import os
 from datetime import UTC, datetime
 
 import msgspec
-from pymongo import AsyncMongoClient
+from pymongo import AsyncMongoClient, WriteConcern
 from starlette.applications import Starlette
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 URI = os.environ.get("BENCH_MONGODB_URI", "")
-log = AsyncMongoClient[dict[str, object]](URI)["bench_relay"]["log"] if URI else None
+JOURNALLED = WriteConcern(1, j=True) if os.environ.get("BENCH_JOURNALLED") else None  # as durable as what we promise
+log = (
+    AsyncMongoClient[dict[str, object]](URI)["bench_relay"].get_collection("log", write_concern=JOURNALLED)
+    if URI
+    else None
+)
 rooms: dict[str, set[WebSocket]] = {}
 heads: dict[str, int] = {}
 encoder = msgspec.json.Encoder()
