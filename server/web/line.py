@@ -1,8 +1,9 @@
 """The way out of one socket: in order, bounded, and never waited for by anybody but its own writer.
 
-What is pushed goes straight to the connection while that has room. For a reader who is slow it waits here, and a task
-of this line sends it; too much of it, or a write that does not end, and the line is dropped: its client comes back and
-resumes from the log.
+What is pushed goes straight to the connection while that has room, together with what else is pushed in the same turn
+of the loop: one system call, where staff follow several busy threads. For a reader who is slow it waits here, and a
+task of this line sends it; too much of it, or a write that does not end, and the line is dropped: its client comes back
+and resumes from the log.
 """
 
 import asyncio
@@ -13,17 +14,33 @@ from starlette.types import Send
 
 from server.web.wire import Wire
 
+AT_ONCE = 32  # frames collected in one turn before they are written all the same
 TOO_SLOW = 4008  # close code: come back at once, and resume
 
 
 class Room:
-    """How much may wait for a slow reader, and who is told about lines that wait."""
+    """What lines share: how much may wait for a slow reader, and which of them have something to write."""
 
-    __slots__ = ("bytes", "events", "overflowed", "writing")
+    __slots__ = ("_scheduled", "_speaking", "bytes", "events", "overflowed", "writing")
 
     def __init__(self, events: int, bytes: int, overflowed: Callable[[], None] = lambda: None) -> None:
         self.events, self.bytes, self.overflowed = events, bytes, overflowed
-        self.writing: set[Line] = set()
+        self.writing: set[Line] = set()  # those whose writer is at work
+        self._speaking: list[Line] = []
+        self._scheduled = False
+
+    def write_soon(self, line: "Line") -> None:
+        """Let ``line`` write what it has collected when this turn of the loop is over."""
+        self._speaking.append(line)
+        if not self._scheduled:
+            self._scheduled = True
+            asyncio.get_running_loop().call_soon(self._write)
+
+    def _write(self) -> None:
+        self._scheduled = False
+        speaking, self._speaking = self._speaking, []
+        for line in speaking:
+            line.write_collected()
 
 
 class Line:
@@ -32,6 +49,7 @@ class Line:
     __slots__ = (
         "_bytes",
         "_closing",
+        "_collected",
         "_gone",
         "_queue",
         "_room",
@@ -54,6 +72,7 @@ class Line:
             time: the loop's clock, in seconds.
         """
         self._send, self._wire, self._room, self._time = send, wire, room, time
+        self._collected: list[bytes] | None = None  # pushed in this turn of the loop
         self._queue: deque[bytes] | None = None
         self._bytes = 0
         self._writer: asyncio.Task[None] | None = None
@@ -82,12 +101,27 @@ class Line:
         return self._gone or self._closing is not None
 
     def push(self, frame: bytes) -> None:
-        """Send this, at once if that can be done; never waits."""
+        """Send this, with the turn of the loop if that can be done; never waits."""
         if self._closing is not None or self._gone:
             return
-        if self._writer is None and self._wire is not None and self._wire.write_text(frame):
+        if self._writer is not None or self._wire is None:
+            self._wait_in_line(frame)
+        elif self._collected is None:
+            self._collected = [frame]
+            self._room.write_soon(self)
+        else:
+            self._collected.append(frame)
+            if len(self._collected) >= AT_ONCE:
+                self.write_collected()
+
+    def write_collected(self) -> None:
+        """Write what was pushed in this turn, or let it wait if the connection has no room."""
+        collected, self._collected = self._collected, None
+        if collected is None or self._wire is None or self._wire.write_texts(collected):
             return
-        self._wait_in_line(frame)
+        for frame in collected:
+            if not self.closing:
+                self._wait_in_line(frame)
 
     def _wait_in_line(self, frame: bytes) -> None:
         waits = self._queue
@@ -109,6 +143,8 @@ class Line:
     def hang_up(self, code: int, reason: str = "") -> None:
         """Send what waits, then close."""
         if not self.closing:
+            self.write_collected()
+        if not self.closing:
             self._closing = (code, reason)
             self._start_writer()
 
@@ -117,7 +153,8 @@ class Line:
         if self._gone:
             return
         self._closing = (code, reason)
-        self._queue, self._bytes = None, 0
+        self._collected = self._queue = None
+        self._bytes = 0
         writer, self._writer = self._writer, None
         if writer is not None:
             writer.cancel()
@@ -126,7 +163,8 @@ class Line:
     def gone(self) -> None:
         """The connection has ended: nothing more can be said."""
         self._gone = True
-        self._queue, self._bytes = None, 0
+        self._collected = self._queue = None
+        self._bytes = 0
         if self._writer is not None:
             self._writer.cancel()
 

@@ -1,7 +1,7 @@
 """The WebSocket protocol class that uvicorn is given: its own, with three differences.
 
-- A line writes straight to the transport while that has room. No coroutine, no task, no frame object for a message that
-  goes out as it is; only a reader who is slow gets a task that waits for it.
+- A line writes straight to the transport while that has room, all it has to say in a turn of the loop at once. No
+  coroutine, no task, no frame object for a message; only a reader who is slow gets a task that waits for it.
 - Reading is not stopped and started again for every message, only when several wait.
 - What never reaches the application (pings, pongs, fragments) is counted as well, large chunks are parsed in slices so
   that a flood of tiny frames holds nobody up, and a close never waits for a reader who has stopped reading.
@@ -38,18 +38,14 @@ class Wire(WebSocketsSansIOProtocol):
 
     # writing
 
-    def write_text(self, payload: bytes) -> bool:
-        """Send a text message at once; ``False`` if the connection has no room, or is closing."""
+    def write_texts(self, payloads: list[bytes]) -> bool:
+        """Send these text messages at once; ``False`` if the connection has no room, or is closing."""
         if not self.writable.is_set() or self.close_sent or self.disconnected or self.transport.is_closing():
             return False
-        size = len(payload)
-        if size < 126:
-            head = bytes((0x81, size))
-        elif size < 65536:
-            head = bytes((0x81, 126, size >> 8, size & 255))
+        if len(payloads) == 1:
+            self.transport.write(_head(len(payloads[0])) + payloads[0])
         else:
-            head = b"\x81\x7f" + size.to_bytes(8, "big")
-        self.transport.write(head + payload)
+            self.transport.write(b"".join([part for each in payloads for part in (_head(len(each)), each)]))
         return True
 
     async def send(self, message: ASGISendEvent) -> None:
@@ -166,6 +162,15 @@ class Wire(WebSocketsSansIOProtocol):
         self.close_timer = self.loop.call_later(PATIENCE, self.transport.abort)
         self.transport.pause_reading()
         return False
+
+
+def _head(size: int) -> bytes:
+    """Return what stands before an unmasked text message of ``size`` bytes."""
+    if size < 126:
+        return bytes((0x81, size))
+    if size < 65536:
+        return bytes((0x81, 126, size >> 8, size & 255))
+    return b"\x81\x7f" + size.to_bytes(8, "big")
 
 
 def wire_of(scope: Any) -> Wire | None:
