@@ -65,8 +65,12 @@ class Running:
 
 
 @contextlib.asynccontextmanager
-async def running(folder: Path, knowledge: Knowledge | None = PARROT, **changed: Any) -> AsyncIterator[Running]:
-    """Run a server with these settings changed, until the test is over; ``None``: the demo clinic's own knowledge."""
+async def running(folder: Path, **changed: Any) -> AsyncIterator[Running]:
+    """Run a server with these settings changed, until the test is over.
+
+    ``knowledge`` is what answers, by default a parrot; ``None`` is the demo clinic's own content.
+    """
+    knowledge: Knowledge | None = changed.pop("knowledge", PARROT)
     listening = bind("127.0.0.1", 0)
     port = listening.getsockname()[1]
     settings = replace(Settings(data=folder, port=port, drain_seconds=2.0), **changed)

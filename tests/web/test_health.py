@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from server.command_line.part_processes import Mongod, Valkey
+from server.core.identity import StaffRole
 from tests.web import given
 from tests.web.given import Running
 
@@ -67,7 +68,7 @@ async def test_a_server_that_starts_before_its_database_waits_for_it(own_mongod:
             assert (status, said["status"]) == (503, "not ready")
             own_mongod.resume()
             await until(running, READY)
-            async with running.signed_in(given.StaffRole.ADMIN) as browser:
+            async with running.signed_in(StaffRole.ADMIN) as browser:
                 assert (await browser.get("/api/inbox")).status_code == 200
     finally:
         own_mongod.resume()
