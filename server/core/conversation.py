@@ -607,7 +607,7 @@ def _assistant_posted(thread: Thread, event: events.Posted) -> dict[str, Any]:
         changes["first_person"] = 0 if answered >= thread.last_person else answered + 1
         changes["misses"] = thread.misses + 1 if event.missed else 0
         changes["language"] = event.language or thread.language
-    if event.why is not None and event.covers is not None and not event.missed:
+    if event.why is not None and event.covers is not None and not event.missed and event.handover is None:
         fact = Fact(event.at, event.channel, event.why.entry, event.why.title)
         changes["entry"] = event.why.entry
         changes["facts"] = (*(each for each in thread.facts if each.entry != fact.entry), fact)[-MAX_FACTS:]
