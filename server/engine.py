@@ -14,7 +14,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from datetime import timedelta
 from typing import Any
 
+from server.core.conversation import RULES
 from server.core.errors import Unavailable
+from server.core.events import AnyEvent
+from server.core.model import Thread
 from server.core.ports import Bus, Store
 from server.live.hub import Hub
 from server.service.answering import Answering, Knowledge
@@ -28,6 +31,7 @@ from server.service.worker import Worker
 from server.settings import Settings
 
 RETRY = 1.0  # seconds between tries to open a store that is away
+WORK = "work"  # on the bus: a thread that owes something now, said by a process that leaves work to others
 
 log = logging.getLogger("onethread.engine")
 
@@ -54,6 +58,7 @@ class Engine:
             floor_idle_open=timedelta(minutes=settings.floor_idle_open_minutes),
             floor_idle_closed=timedelta(minutes=settings.floor_idle_closed_minutes),
             waiting=timedelta(minutes=settings.waiting_minutes),
+            answer_lead=RULES.answer_lead if settings.worker else timedelta(),
             max_text=settings.text_characters,
         )
         journal = Journal(store, group_events=settings.group_events, group_bytes=settings.group_bytes)
@@ -83,6 +88,9 @@ class Engine:
         """
         if work:
             self.conversations.observers.append(self.worker.touch)
+            self.hub.on(WORK, self.worker.rung)
+        else:
+            self.conversations.observers.append(self._ring_for_work)
         try:
             try:
                 await self._open(work)
@@ -106,9 +114,9 @@ class Engine:
     async def _open(self, work: bool) -> None:
         await self.store.open()
         await self.clock.measure()
-        await self.hub.start()
         for started in self.started:
             await started()
+        await self.hub.start()  # last: this may be tried again, and is to listen once
         self._start(self.clock.run())
         self._start(self.inbox.run())
         self._start(self._repair())
@@ -122,6 +130,11 @@ class Engine:
             with contextlib.suppress(Unavailable):
                 await self._open(work)
         log.info("the store is there")
+
+    def _ring_for_work(self, thread: Thread, event: AnyEvent) -> None:
+        """Let those who work know at once; without a bus their next sweep finds it."""
+        if self.bus.connected and any(item.due <= event.at for item in event.owes):
+            self.bus.say(WORK, event.thread.encode())
 
     async def _repair(self) -> None:
         """Bring the rows of recent threads up to the log: whoever ran before may not have come to it."""

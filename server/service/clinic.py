@@ -15,6 +15,7 @@ import msgspec
 from babel.dates import format_date
 from msgspec import Meta
 
+from server.core.conversation import RULES
 from server.core.model import MAX_TEXT, Rules, Value
 from server.service.sentences import FALLBACK, say
 
@@ -213,11 +214,12 @@ class CurrentRules:
         floor_idle_open: timedelta,
         floor_idle_closed: timedelta,
         waiting: timedelta,
+        answer_lead: timedelta = RULES.answer_lead,
         max_text: int = MAX_TEXT,
     ) -> None:
         """Make the rules of ``clinic`` by ``clock``; the rest as in ``Rules``."""
         self._clinic, self._clock = clinic, clock
-        plain = Rules(consent=clinic.consent_version, waiting=waiting, max_text=max_text)
+        plain = Rules(consent=clinic.consent_version, waiting=waiting, answer_lead=answer_lead, max_text=max_text)
         self._open = msgspec.structs.replace(plain, open_now=True, floor_idle=floor_idle_open)
         self._closed = msgspec.structs.replace(plain, open_now=False, floor_idle=floor_idle_closed)
         self._rules, self._from, self._until = plain, datetime.max.replace(tzinfo=UTC), datetime.min.replace(tzinfo=UTC)

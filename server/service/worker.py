@@ -52,6 +52,8 @@ class Worker:
         self._name, self._clock, self._swept = name, clock, swept
         self._fresh: dict[ThreadId, Posted | None] = {}
         self._answered_now: set[ThreadId] = set()
+        self._rung: dict[ThreadId, None] = {}  # threads of other processes that owe something now
+        self._swept_now: set[ThreadId] = set()
         self._settled: dict[tuple[ThreadId, str], int] = {}
         self._store_away = False  # settling failed: wait for the next sweep
         self._bell = asyncio.Event()
@@ -72,6 +74,12 @@ class Worker:
         if any(isinstance(item, Point) or (isinstance(item, Wake) and item.due <= event.at) for item in event.owes):
             self._start(self._sweep_thread(event.thread))
 
+    def rung(self, payload: bytes) -> None:
+        """Take note of what another process says: this thread owes something now, and nobody there does it."""
+        if not self._stopping:
+            self._rung[payload.decode()] = None
+            self._bell.set()
+
     async def run(self) -> None:
         """Work until cancelled."""
         sweeping = asyncio.create_task(self._sweep_for_ever())
@@ -80,6 +88,7 @@ class Worker:
                 await self._bell.wait()
                 self._bell.clear()
                 self._start_fresh()
+                self._start_rung()
         finally:
             sweeping.cancel()
 
@@ -99,18 +108,28 @@ class Worker:
         self._running.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None and not isinstance(error, Unavailable):
             log.error("work failed", extra={"error": type(error).__name__}, exc_info=error)
-        if self._fresh:
+        if self._fresh or self._rung:
             self._bell.set()
         enough = not self._running or len(self._settled) >= SETTLE_MANY
         if self._settled and enough and not self._store_away and not self._stopping:
             self._start(self._flush_settled())
 
+    @property
+    def _room(self) -> int:
+        return 0 if self._stopping else max(0, AT_ONCE - len(self._running))
+
     def _start_fresh(self) -> None:
         """Begin with whoever has waited longest; a thread that is being answered just now comes after that answer."""
-        room = 0 if self._stopping else max(0, AT_ONCE - len(self._running))
-        for id in list(islice((id for id in self._fresh if id not in self._answered_now), room)):
+        for id in list(islice((id for id in self._fresh if id not in self._answered_now), self._room)):
             self._answered_now.add(id)
             self._start(self._answer(id, self._fresh.pop(id)))
+
+    def _start_rung(self) -> None:
+        """Likewise with threads of processes that leave work to us. Other workers heard it too; one gets the lane."""
+        for id in list(islice((id for id in self._rung if id not in self._swept_now), self._room)):
+            del self._rung[id]
+            self._swept_now.add(id)
+            self._start(self._sweep_rung(id))
 
     # answering
 
@@ -160,6 +179,12 @@ class Worker:
         for id in dict.fromkeys(due.thread for due in found):
             await self._lane(id, [due for due in found if due.thread == id])
         return len(found)
+
+    async def _sweep_rung(self, id: ThreadId) -> None:
+        try:
+            await self._sweep_thread(id)
+        finally:
+            self._swept_now.discard(id)
 
     async def _sweep_thread(self, id: ThreadId) -> None:
         now = self._clock()

@@ -106,6 +106,23 @@ async def test_many_people_are_answered_at_the_same_time(at_work: Crew) -> None:
         assert texts(await at_work.log(f"t{n}")) == ["Hello?", "You asked: Hello?"]
 
 
+async def test_what_another_process_leaves_to_workers_is_done_as_soon_as_it_says_so(
+    at_work: Crew, clock: Clock
+) -> None:
+    async with house(at_work.store, clock, Rules(answer_lead=timedelta())) as elsewhere:
+        for n in range(3):
+            await elsewhere.handle(post(thread=f"t{n}"))
+    for n in (0, 1, 1, 2):
+        at_work.worker.rung(f"t{n}".encode())
+
+    await ears(at_work.conversations).until(3)
+    await at_work.worker.stop()
+
+    for n in range(3):
+        assert texts(await at_work.log(f"t{n}")) == ["Hello?", "You asked: Hello?"]
+        assert await at_work.owed(f"t{n}") == []
+
+
 async def test_a_question_that_comes_while_another_is_answered_is_answered_by_itself(at_work: Crew) -> None:
     await asyncio.gather(at_work.say(post("k1", "One")), at_work.say(post("k2", "And now?")))
 
