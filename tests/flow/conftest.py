@@ -14,7 +14,7 @@ from tests.flow.houses import Serve
 from tests.web import given
 from tests.web.given import Running
 
-SECRET = "the same for every process of this clinic"
+SECRET = "the-same-for-every-process-of-this-clinic"
 LIFTED = {  # every client here comes from one address, and nobody here is a person who types
     "visits_new_per_minute": 10_000,
     "visits_new_per_hour": 100_000,

@@ -40,6 +40,9 @@ class OurProcess(Server):
         self._log = folder / "server.log"
         self._said_before = 0  # bytes in the log when it started last
 
+    def __exit__(self, *_: object) -> None:
+        self.kill()  # whoever tests a polite end asks for one
+
     def told(self) -> dict[str, Any]:
         return {}
 

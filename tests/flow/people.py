@@ -252,12 +252,13 @@ async def visit(
     origin: str, secret: str | None = None, language: str = "en", http: httpx.AsyncClient | None = None
 ) -> Visitor:
     """Come to the page at ``origin``, with the secret of last time if there is one."""
+    if http is None:
+        async with browser(origin) as http:
+            return await visit(origin, secret, language, http)
     asked = {"site": "demo", "language": language} | ({"visitor": secret} if secret else {})
-    async with contextlib.AsyncExitStack() as stack:
-        browser = http or await stack.enter_async_context(httpx.AsyncClient(timeout=PATIENCE))
-        answer = await browser.post(f"{origin}/api/visits", json=asked, headers={"Origin": origin})
-        assert answer.status_code == 200, answer.text
-        return Visitor(origin, answer.json())
+    answer = await http.post(f"{origin}/api/visits", json=asked, headers={"Origin": origin})
+    assert answer.status_code == 200, answer.text
+    return Visitor(origin, answer.json())
 
 
 class Colleague:
@@ -339,3 +340,10 @@ async def at_work(colleague: Colleague) -> AsyncIterator[Colleague]:
 def browser(origin: str) -> httpx.AsyncClient:
     """A browser on a page of ours."""
     return httpx.AsyncClient(base_url=origin, headers={"Origin": origin}, timeout=PATIENCE)
+
+
+async def until_true(true: Callable[[], Awaitable[bool]], within: float = PATIENCE) -> None:
+    """Wait for what happens in its own time and is told to nobody, by asking."""
+    async with asyncio.timeout(within):
+        while not await true():  # noqa: ASYNC110  # there is no event to wait for
+            await asyncio.sleep(0.05)
