@@ -13,6 +13,7 @@ from typing import Any, cast
 from uvicorn._types import ASGIReceiveEvent, ASGISendEvent
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame
+from websockets.protocol import State
 
 from server.web.budget import Allowed, Budget
 
@@ -123,8 +124,9 @@ class Wire(WebSocketsSansIOProtocol):
             try:
                 self.queue.put_nowait({"type": "websocket.receive", "text": data.decode()})
             except UnicodeDecodeError:
-                self.conn.send_close(1007)
-                self.handle_parser_exception()
+                if self.conn.state is State.OPEN:  # else the client is closing already, and may
+                    self.conn.send_close(1007)
+                    self.handle_parser_exception()
                 return
         if self.queue.qsize() >= MANY:
             self._stop_reading()
