@@ -63,7 +63,7 @@ def create_app(settings: Settings, port: int | None = None, knowledge: Knowledge
     house = _house(engine, metrics, port)
     sockets = Sockets(house, engine.hub)
     pages = Pages(house.origin, static := Files(STATIC))
-    widget, litestar = Widget(WIDGET), _litestar(house, pages)
+    litestar = _litestar(house, pages)
     house.forgotten.append(sockets.forget)
 
     def look() -> None:
@@ -81,7 +81,7 @@ def create_app(settings: Settings, port: int | None = None, knowledge: Knowledge
             reading("/health/live", health.live),
             reading("/health/ready", health.ready_door(house.readiness)),
             reading("/metrics", metrics_door(metrics, look, settings.proxy)),
-            reading("/widget/{path:path}", widget.answer),
+            reading("/widget/{path:path}", house.widget.answer),
             reading("/static/{path:path}", static.door),
             Mount("/", cast("ASGIApp", litestar)),  # two spellings of the same protocol
         ],
@@ -191,6 +191,7 @@ def _house(engine: Engine, metrics: Metrics, port: int | None) -> House:
         secret=secret,
         origin=origin,
         own_origins=own_origins(settings, port),
+        widget=Widget(WIDGET),
     )
 
 

@@ -46,6 +46,7 @@ async def demo_page(
         status_line=status,
         week=_week(clinic, t),
         emergency=clinic.texts(language).emergency,
+        widget=house.widget,
         **_shared(house, language),
     )
 

@@ -10,6 +10,7 @@ from server.service.inbound import Inbound, Visitor
 from server.service.inbox import Inbox
 from server.settings import Settings
 from server.web.accounts import Accounts
+from server.web.files import Widget
 from server.web.metrics import Metrics
 from server.web.passes import Passes
 from server.web.sessions import Sessions
@@ -66,6 +67,7 @@ class House:
         secret: bytes,
         origin: str,
         own_origins: frozenset[str],
+        widget: Widget,
     ) -> None:
         """Put it together.
 
@@ -78,7 +80,7 @@ class House:
         self.store, self.bus, self.clock = store, bus, clock
         self.conversations, self.inbound, self.inbox = conversations, inbound, inbox
         self.passes, self.sessions, self.accounts = passes, sessions, Accounts(store)
-        self.readiness, self.metrics = readiness, metrics
+        self.readiness, self.metrics, self.widget = readiness, metrics, widget
         self.secret, self.origin, self.own_origins = secret, origin, own_origins
         self.forgotten: list[Callable[[Visitor], None]] = []  # told when a visitor's secret no longer opens anything
         self.keep = timedelta(days=settings.visitor_days)  # how long a visitor is known after their last word

@@ -6,6 +6,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from litestar import Response
+from markupsafe import Markup, escape
 
 from server.web.files import Files
 from server.web.security import page_policy
@@ -28,6 +29,7 @@ class Pages:
             lstrip_blocks=True,
             auto_reload=False,
         )
+        self.environment.filters["code"] = _code
         self.environment.globals["static"] = lambda name: static.url("/static", name)
 
     def render(self, template: str, **values: Any) -> str:
@@ -58,6 +60,15 @@ class Pages:
             headers={**said, **(headers or {})},
             media_type="text/html",
         )
+
+
+def _code(text: str) -> Markup:
+    """Return a text of ours with what stands in backticks set as code."""
+    pieces = [
+        escape(piece) if n % 2 == 0 else Markup("<code>{}</code>").format(piece)
+        for n, piece in enumerate(text.split("`"))
+    ]
+    return Markup("").join(pieces)
 
 
 def preferred(header: str, languages: tuple[str, ...]) -> str:

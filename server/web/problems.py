@@ -26,7 +26,7 @@ from server.core import errors
 from server.core.errors import OnethreadError, RateLimited, Unavailable
 from server.web.pages import TEMPLATES, Pages, preferred
 from server.web.passes import PassExpired, PassInvalid
-from server.web.security import TooLarge
+from server.web.security import TooLarge, TooSlow
 from server.web.sessions import ForgedRequest, NotSignedIn, SignInRefused
 from server.web.visits import OriginNotAllowed, UnknownSite
 
@@ -53,6 +53,7 @@ STATUS: dict[type[Exception], int] = {
     Unavailable: 503,
     RateLimited: 429,
     TooLarge: 413,
+    TooSlow: 408,
 }
 """Statuses by error; a class not named has that of the nearest one above it."""
 
@@ -62,6 +63,7 @@ CODES = {
     403: "not_allowed",
     404: "not_found",
     405: "method_not_allowed",
+    408: "too_slow",
     413: "too_large",
     415: "unsupported_media_type",
     429: "rate_limited",
@@ -75,6 +77,7 @@ SENTENCES = {
     403: "This is not allowed for you.",
     404: "There is no such thing, or it is not yours to see.",
     405: "This cannot be asked for like that.",
+    408: "This took too long to arrive.",
     413: "This is too large.",
     415: "This content type is not understood here.",
     500: "Something went wrong on our side.",
@@ -116,8 +119,8 @@ def problem_of(error: Exception) -> Problem:
             return _problem(400, "bad_request", SENTENCES[400], mistakes=_mistakes(error.extra))
         case LitestarError() | StarletteError():
             return _problem(error.status_code)
-        case TooLarge():
-            return _problem(413)
+        case TooLarge() | TooSlow():
+            return _problem(status_of(error))
         case _:
             return _problem(500)
 
@@ -132,6 +135,8 @@ def headers_of(error: Exception, said: Problem) -> dict[str, str]:
     headers = dict(getattr(error, "headers", None) or {})
     if said.retry_ms:
         headers["retry-after"] = str(math.ceil(said.retry_ms / 1000))
+    if said.status in (408, 413):
+        headers["connection"] = "close"  # what is still to come of the body is not waited for
     if said.status == 401 and isinstance(error, PassExpired | PassInvalid):
         headers["www-authenticate"] = 'Bearer error="invalid_token"'
     return {name: value for name, value in headers.items() if name.lower() not in ("content-type", "content-length")}
@@ -174,6 +179,7 @@ def _mistake(each: dict[str, Any]) -> Mistake:
 def litestar_problem(request: LitestarRequest[Any, Any, Any], error: Exception) -> LitestarResponse[Any]:
     """Answer for Litestar: a problem, or a page where a browser asked for one."""
     said = problem_of(error)
+    request.app.state.house.metrics.refused.labels(said.code).inc()
     if said.status == 500:
         log_failure(error, request.method)
     headers = headers_of(error, said)
@@ -214,7 +220,7 @@ def response_of(error: Exception) -> Response:
 
 def failed(error: Exception, method: str) -> Response:
     """Answer for whatever escaped both frameworks."""
-    if not isinstance(error, TooLarge | OnethreadError):
+    if status_of(error) == 500:
         log_failure(error, method)
     return response_of(error)
 

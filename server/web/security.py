@@ -4,6 +4,8 @@ The client's address decides how much somebody may ask for, so it is believed on
 itself or from the one proxy that was configured. Nothing here looks at `Host`: what we are called is a setting.
 """
 
+import asyncio
+import contextlib
 import ipaddress
 import re
 import time
@@ -18,9 +20,8 @@ from server.settings import Address
 
 UNKNOWN = "unknown"  # everybody whose address cannot be told is one client: limited together, never unlimited
 MAX_BODY = 2 * 1024 * 1024  # bytes taken in at most; what is read of them is bounded in `strict.py`
-DISCARD = (
-    64 * 1024 * 1024
-)  # bytes of a body that is too long which are still taken in, unread, so that its sender hears
+BODY_SECONDS = 30.0  # for a body to arrive, from its first byte to its last
+DISCARD = 64 * 1024 * 1024  # bytes of a body too long for us that are still taken in, so that its sender hears of it
 
 NOTHING = "default-src 'none'; frame-ancestors 'none'"
 ALWAYS = {
@@ -123,6 +124,10 @@ class TooLarge(Exception):
     """A body is longer than any of ours can be."""
 
 
+class TooSlow(Exception):
+    """A body does not arrive."""
+
+
 class Guarded:
     """Around all of HTTP: headers on every answer, bodies of bounded length, a note of how it went."""
 
@@ -178,20 +183,27 @@ class Guarded:
     def _bounded(self, scope: Scope, receive: Receive) -> Receive:
         announced = Headers(scope=scope).get("content-length", "")
         too_large = announced.isdecimal() and int(announced[:20]) > self._max_body
-        seen = 0
+        seen, complete = 0, False
+        until = asyncio.get_running_loop().time() + BODY_SECONDS
 
         async def bounded_receive() -> Message:
-            nonlocal seen
+            nonlocal seen, complete
             if too_large:
                 await _discard(receive)
                 raise TooLarge
-            message = await receive()
-            if message["type"] == "http.request":
-                seen += len(message.get("body", b""))
-                if seen > self._max_body:
-                    if message.get("more_body"):
-                        await _discard(receive)
-                    raise TooLarge
+            if complete:
+                return await receive()  # that the client has gone
+            try:
+                async with asyncio.timeout_at(until):
+                    message = await receive()
+            except TimeoutError:
+                raise TooSlow from None
+            complete = not message.get("more_body")
+            seen += len(message.get("body", b""))
+            if seen > self._max_body:
+                if not complete:
+                    await _discard(receive)
+                raise TooLarge
             return message
 
         return bounded_receive
@@ -200,11 +212,13 @@ class Guarded:
 async def _discard(receive: Receive) -> None:
     """Take in what is still sent: a connection closed in the middle of a body loses the answer with it."""
     seen = 0
-    while seen < DISCARD:
-        message = await receive()
-        seen += len(message.get("body", b""))
-        if message["type"] != "http.request" or not message.get("more_body"):
-            return
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(BODY_SECONDS):
+            while seen < DISCARD:
+                message = await receive()
+                seen += len(message.get("body", b""))
+                if message["type"] != "http.request" or not message.get("more_body"):
+                    return
 
 
 class WidgetOrigins:

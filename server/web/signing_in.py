@@ -15,12 +15,12 @@ from litestar.response import Redirect
 from msgspec import Meta
 
 from server.core.errors import NotAllowed, RateLimited, Refused
-from server.core.identity import Action
+from server.core.identity import MAY, Action
 from server.web.guards import AnyRequest, from_our_page, needs
 from server.web.house import House
 from server.web.passes import TICKET_SECONDS
 from server.web.security import client_address, is_this_machine
-from server.web.sessions import NotSignedIn, SignedIn
+from server.web.sessions import SignedIn
 
 CONSOLE = "/console"
 SIGN_IN = "/console/sign-in"
@@ -66,8 +66,6 @@ class TicketShown(msgspec.Struct, frozen=True):
 
 def session_shown(me: SignedIn) -> SessionShown:
     """Return a session as its own colleague sees it."""
-    from server.core.identity import MAY
-
     staff = StaffShown(me.staff.id, me.staff.name, me.staff.role, me.account.language)
     may = sorted(action.value for action in MAY[me.staff.role])
     return SessionShown(staff, me.session.csrf, may, me.session.expires_at.isoformat(timespec="seconds"))
@@ -199,6 +197,3 @@ def _text(form: dict[str, Any], name: str) -> str:
 def _see_other(path: str, cookie: str | None = None) -> Response[Any]:
     headers = {"set-cookie": cookie} if cookie else {}
     return Redirect(path, status_code=303, headers=headers)
-
-
-__all__ = ["NotSignedIn", "StaffShown", "staff_session"]

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from server import running as under_test
+from server.web import security
 from tests.web.given import Running
 
 DEEP = 200_000
@@ -157,6 +158,16 @@ async def test_half_a_request_is_hung_up_on(running: Running, monkeypatch: pytes
 
     assert await raw(running, b"GET / HTTP/1.1\r\nHost: x\r\n") == b""
     assert await raw(running) == b""
+
+
+async def test_half_a_body_is_not_waited_for(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(security, "BODY_SECONDS", 0.2)
+    head = f"POST /api/visits HTTP/1.1\r\nHost: x\r\nOrigin: {running.origin}\r\nContent-Type: application/json\r\n"
+
+    answer = await raw(running, head.encode() + b'Content-Length: 100\r\n\r\n{"site":')
+
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b'"code":"too_slow"' in answer
 
 
 async def test_paths_do_not_lead_out_of_a_folder(running: Running) -> None:
