@@ -14,7 +14,6 @@ from server.live.hub import Watch
 from server.live.protocol import (
     AnyStaffCommand,
     BadFrame,
-    Encoded,
     NoUuid,
     Ping,
     StaffRead,
@@ -22,6 +21,7 @@ from server.live.protocol import (
     Unwatch,
     Who,
 )
+from server.live.shown import Encoded
 from server.service.conversations import Handled
 
 WATCHES = 100  # threads one line may follow: more than anybody has open

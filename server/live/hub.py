@@ -24,7 +24,8 @@ from server.core.model import Role, StaffId, ThreadId
 from server.core.ports import Bus, Store
 from server.live import protocol
 from server.live.presence import Presence
-from server.live.protocol import NEWEST, Encoded, Present, Who
+from server.live.protocol import NEWEST, Present, Who
+from server.live.shown import Encoded
 
 SWEEP = 3.0  # seconds: how late a reader learns what a lost bell hid
 PAGE = 100  # events read at a time: what a reader may be given before it has sent what it has

@@ -1,25 +1,22 @@
 """The frames of ``onethread.v1``, as docs/protocol.md has them: bytes to values and back, without any waiting.
 
 What comes in is decoded into strict structs: another field, another type, a number beyond 2^53, half a surrogate pair,
-a NUL or nesting deeper than any frame of ours is a ``BadFrame``, whatever else it may be. What goes out is encoded once
-per audience; the sender's own copy is the same bytes with the ``key`` spliced in.
+a NUL or nesting deeper than any frame of ours is a ``BadFrame``, whatever else it may be. Events, which make up most of
+what goes out, have a file of their own: ``shown.py``.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from enum import StrEnum
 from functools import lru_cache
-from typing import Annotated, Any, assert_never
+from typing import Annotated, Any
 
 import msgspec
 
-from server.core import events
 from server.core.conversation import cleaned
 from server.core.errors import BadKey, Refused
-from server.core.events import AnyEvent
 from server.core.identity import Staff
-from server.core.model import Assurance, Choice, DeliveryStatus, Link, Role, StaffId, ThreadId, Why, tail_of
+from server.core.model import Role, StaffId, ThreadId
 
 VERSION = 1
 SUBPROTOCOL = "onethread.v1"
@@ -29,13 +26,6 @@ MAX_KEY = 64  # characters of a key that is repeated in an answer; a UUID has 36
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
 _encode = msgspec.json.Encoder().encode
-
-
-class Audience(StrEnum):
-    """Who reads: a visitor sees what is said to them, staff see everything."""
-
-    VISITOR = "visitor"
-    STAFF = "staff"
 
 
 class BadFrame(Refused):
@@ -297,7 +287,7 @@ def _key_of(data: str | bytes) -> str | None:
         return None
 
 
-# Events --------------------------------------------------------------------------------------------------------------
+# Everything else the server says -------------------------------------------------------------------------------------
 
 
 class Who(msgspec.Struct, omit_defaults=True, gc=False):
@@ -306,275 +296,6 @@ class Who(msgspec.Struct, omit_defaults=True, gc=False):
     role: Role
     id: str = ""
     name: str = ""
-
-
-class _Event(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="t", tag="event", gc=False):
-    thread: ThreadId
-    seq: int
-    at: str
-    kind: str
-    who: Who
-
-
-class _Posted(_Event, kw_only=True, tag="event"):
-    channel: str
-    text: str = ""
-    lang: str | None = None
-    choices: tuple[Choice, ...] = ()
-    links: tuple[Link, ...] = ()
-    choice: str | None = None
-    reply_to: int | None = None
-    urgent: bool = False
-    handover: str | None = None
-    why: Why | None = None
-    covers: int | None = None
-
-
-class _Taken(_Event, kw_only=True, tag="event"):
-    was: StaffId | None = None
-
-
-class _Released(_Event, kw_only=True, tag="event"):
-    reason: str
-
-
-class _WasRead(_Event, kw_only=True, tag="event"):
-    upto: int
-
-
-class _Noted(_Event, kw_only=True, tag="event"):
-    text: str = ""
-    mentions: tuple[StaffId, ...] = ()
-
-
-class _Assigned(_Event, kw_only=True, tag="event"):
-    to: StaffId | None = None
-
-
-class _Snoozed(_Event, kw_only=True, tag="event"):
-    until: str
-
-
-class _Named(_Event, kw_only=True, tag="event"):
-    name: str = ""
-
-
-class _AddressShown(msgspec.Struct, omit_defaults=True, gc=False):
-    channel: str
-    kind: str = ""
-    tail: str = ""
-    assurance: str = ""
-
-
-class _Linked(_Event, kw_only=True, tag="event"):
-    address: _AddressShown
-
-
-class _Received(_Event, kw_only=True, tag="event"):
-    of: int
-    status: str
-    error: str | None = None
-
-
-class _Moved(_Event, kw_only=True, tag="event"):
-    to: ThreadId
-
-
-class _Returned(_Event, kw_only=True, tag="event"):
-    was: ThreadId = msgspec.field(name="from")
-
-
-class _Joined(_Event, kw_only=True, tag="event"):
-    other: ThreadId
-    upto: int | None = None
-
-
-@lru_cache(maxsize=1024)
-def _shown(name: str) -> str:
-    """Return a name that cannot turn the line around it."""
-    return cleaned(name)
-
-
-def stamp(at: datetime) -> str:
-    """Return a moment as RFC 3339 with milliseconds; ``at`` is UTC."""
-    return at.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
-
-
-def hidden(event: AnyEvent) -> bool:
-    """Whether a visitor is never shown this: only that a number was used."""
-    return isinstance(event, events.STAFF_ONLY)
-
-
-def encode(event: AnyEvent, audience: Audience) -> bytes:
-    """Return the ``event`` frame for everybody of this audience. A visitor must not be given a ``hidden`` one."""
-    return _encode(_frame(event, audience is Audience.STAFF))
-
-
-def with_key(frame: bytes, key: str) -> bytes:
-    """Return an ``event`` frame as its sender gets it."""
-    return b'%b,"key":%b}' % (frame[:-1], _encode(key))
-
-
-def _frame(event: AnyEvent, staff: bool) -> _Event:
-    name = _shown(event.name) if event.name else ""
-    who = Who(event.role, event.by if staff else "", name)
-    thread, seq, at = event.thread, event.seq, stamp(event.at)
-    match event:
-        case events.Posted():
-            return _Posted(
-                thread=thread,
-                seq=seq,
-                at=at,
-                kind="posted",
-                who=who,
-                channel=event.channel,
-                text=event.text,
-                lang=event.language,
-                choices=event.choices,
-                links=event.links,
-                choice=event.choice,
-                reply_to=event.reply_to,
-                urgent=event.urgent,
-                handover=event.handover,
-                why=event.why if staff else None,
-                covers=event.covers if staff else None,
-            )
-        case events.WasRead(upto=upto):
-            return _WasRead(thread=thread, seq=seq, at=at, kind="read", who=who, upto=upto)
-        case events.Taken(was=was):
-            return _Taken(thread=thread, seq=seq, at=at, kind="taken", who=who, was=was if staff else None)
-        case events.Released(reason=reason):
-            return _Released(thread=thread, seq=seq, at=at, kind="released", who=who, reason=reason)
-        case events.Closed():
-            return _Event(thread=thread, seq=seq, at=at, kind="closed", who=who)
-        case events.Erased():
-            return _Event(thread=thread, seq=seq, at=at, kind="erased", who=who)
-        case events.JoinedWith(other=other, upto=upto):
-            return _Joined(thread=thread, seq=seq, at=at, kind="joined", who=who, other=other, upto=upto)
-        case events.PartedFrom(other=other):
-            return _Joined(thread=thread, seq=seq, at=at, kind="parted", who=who, other=other)
-        case events.AddressLinked():
-            return _Linked(thread=thread, seq=seq, at=at, kind="linked", who=who, address=_address(event, staff))
-        case _:
-            if not staff:
-                raise ValueError("a visitor is not shown this")
-            return _staff_frame_of(event, who, at)
-
-
-def _address(event: events.AddressLinked, staff: bool) -> _AddressShown:
-    address = event.address
-    if not staff:
-        return _AddressShown(address.channel)
-    return _AddressShown(address.channel, address.kind, tail_of(address), Assurance(event.assurance).name.lower())
-
-
-def _staff_frame_of(
-    event: events.Noted
-    | events.Assigned
-    | events.Snoozed
-    | events.Woken
-    | events.Named
-    | events.Received
-    | events.MovedTo
-    | events.Returned,
-    who: Who,
-    at: str,
-) -> _Event:
-    """Return the frame of what only staff see."""
-    thread, seq = event.thread, event.seq
-    match event:
-        case events.Noted(text=text, mentions=mentions):
-            return _Noted(thread=thread, seq=seq, at=at, kind="noted", who=who, text=text, mentions=mentions)
-        case events.Assigned(to=to):
-            return _Assigned(thread=thread, seq=seq, at=at, kind="assigned", who=who, to=to)
-        case events.Snoozed(until=until):
-            return _Snoozed(thread=thread, seq=seq, at=at, kind="snoozed", who=who, until=stamp(until))
-        case events.Woken():
-            return _Event(thread=thread, seq=seq, at=at, kind="woken", who=who)
-        case events.Named(called=called):
-            return _Named(thread=thread, seq=seq, at=at, kind="named", who=who, name=_shown(called))
-        case events.Received(receipt=receipt):
-            status = DeliveryStatus(receipt.status).name.lower()
-            return _Received(
-                thread=thread,
-                seq=seq,
-                at=at,
-                kind="receipt",
-                who=who,
-                of=receipt.of,
-                status=status,
-                error=receipt.error,
-            )
-        case events.MovedTo(to=to):
-            return _Moved(thread=thread, seq=seq, at=at, kind="moved", who=who, to=to)
-        case events.Returned(was=was):
-            return _Returned(thread=thread, seq=seq, at=at, kind="returned", who=who, was=was)
-    assert_never(event)
-
-
-class Encoded:
-    """An event and its frames, each made when first wanted and shared by all who get it."""
-
-    __slots__ = ("_alike", "_keyed", "_plain", "event", "hidden")
-
-    def __init__(self, event: AnyEvent) -> None:
-        self.event = event
-        self.hidden = hidden(event)
-        self._alike = event.role is Role.PERSON and event.__class__ is events.Posted  # nothing in it is for staff alone
-        self._plain: list[bytes | None] = [None, None]
-        self._keyed: list[bytes | None] = [None, None]
-
-    def frame(self, staff: bool, own: bool) -> bytes:
-        """Return the frame for a visitor or for staff; ``own``: for the one who sent it."""
-        which = staff and not self._alike
-        plain = self._plain[which]
-        if plain is None:
-            plain = self._plain[which] = encode(self.event, Audience.STAFF if which else Audience.VISITOR)
-        if not own:
-            return plain
-        keyed = self._keyed[which]
-        if keyed is None:
-            keyed = self._keyed[which] = with_key(plain, self.event.key)
-        return keyed
-
-
-def page(log: Iterable[AnyEvent], audience: Audience, sender: str = "") -> Iterator[bytes]:
-    """Return the frames of a page of the log: what this audience may see, and one ``skip`` for each run it may not.
-
-    Args:
-        sender: whose own events carry their key.
-    """
-    staff = audience is Audience.STAFF
-    passed: AnyEvent | None = None  # the first of a run that may not be seen
-    last = 0
-    for event in log:
-        if not staff and hidden(event):
-            passed = passed or event
-        else:
-            if passed is not None:
-                yield skip(event.thread, passed.seq - 1, event.seq - 1)
-                passed = None
-            plain = encode(event, audience)
-            yield with_key(plain, event.key) if event.sender == sender else plain
-        last = event.seq
-    if passed is not None:
-        yield skip(passed.thread, passed.seq - 1, last)
-
-
-def history(
-    thread: ThreadId, epoch: str, seq: int, log: Iterable[AnyEvent], audience: Audience, sender: str = ""
-) -> bytes:
-    """Return the body of ``GET /api/threads/{thread}/events``; ``seq`` is the head of the log."""
-    body = {
-        "thread": thread,
-        "epoch": epoch,
-        "seq": seq,
-        "events": [msgspec.Raw(f) for f in page(log, audience, sender)],
-    }
-    return _encode(body)
-
-
-# Everything else the server says -------------------------------------------------------------------------------------
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -590,6 +311,12 @@ class Present(msgspec.Struct, frozen=True, gc=False):
     id: StaffId
     name: str
     typing: bool = False
+
+
+@lru_cache(maxsize=1024)
+def displayed(name: str) -> str:
+    """Return a name that cannot turn the line around it."""
+    return cleaned(name)
 
 
 def welcome(
@@ -620,7 +347,7 @@ def welcome_staff(staff: Staff, epoch: str, heartbeat: float, limits: Limits, la
             "heartbeat": heartbeat,
             "limits": limits,
             "languages": languages,
-            "staff": {"id": staff.id, "name": _shown(staff.name), "role": staff.role},
+            "staff": {"id": staff.id, "name": displayed(staff.name), "role": staff.role},
         }
     )
 

@@ -10,7 +10,8 @@ from server.core.ports import Limit
 from server.live import protocol
 from server.live.desk import Desk, Marks, Sink, not_now, refusal, too_fast
 from server.live.hub import Watch
-from server.live.protocol import BadFrame, Encoded, NoUuid, Ping, Post, Read, Renew, Typing, Who
+from server.live.protocol import BadFrame, NoUuid, Ping, Post, Read, Renew, Typing, Who
+from server.live.shown import Encoded
 from server.service.conversations import Handled
 from server.service.inbound import Visitor
 

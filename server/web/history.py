@@ -11,8 +11,8 @@ from server.core.commands import person, staff
 from server.core.errors import BadValue, NotFound
 from server.core.events import AnyEvent
 from server.core.identity import Action, require
-from server.live.protocol import Audience
-from server.live.protocol import history as encoded
+from server.live.shown import Audience
+from server.live.shown import history as encoded
 from server.web.guards import AnyRequest
 from server.web.house import House
 from server.web.visits import Visits, bearer, check_origin

@@ -32,7 +32,8 @@ from server.live.client import Client, Json
 from server.live.colleague import StaffLine
 from server.live.desk import Desk
 from server.live.hub import Hub
-from server.live.protocol import BadFrame, Encoded
+from server.live.protocol import BadFrame
+from server.live.shown import Encoded
 from server.live.visitor import VisitorLine
 from server.service.conversations import Conversations, Handled
 from server.service.inbound import Inbound, Visitor

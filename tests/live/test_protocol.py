@@ -12,8 +12,9 @@ from server.core.errors import BadKey
 from server.core.events import AnyEvent
 from server.core.identity import Staff, StaffRole
 from server.core.model import Address, Assurance, Channel, Choice, DeliveryStatus, Handover, Link, Role, Why
-from server.live import protocol
-from server.live.protocol import Audience, BadFrame, Post, TooOld
+from server.live import protocol, shown
+from server.live.protocol import BadFrame, Post, TooOld
+from server.live.shown import Audience
 
 KEY = "1d9f8e4a-0000-4000-8000-00000000002a"
 NOON = datetime(2026, 11, 23, 12, 0, 0, 123456, tzinfo=UTC)
@@ -38,8 +39,8 @@ BY_PERSON: dict[str, Any] = {
 WHATSAPP = Address(Channel.WHATSAPP, "4930", "phone", "491701234567")
 
 
-def shown(event: AnyEvent, audience: Audience) -> dict[str, Any]:
-    return dict(json.loads(protocol.encode(event, audience)))
+def seen(event: AnyEvent, audience: Audience) -> dict[str, Any]:
+    return dict(json.loads(shown.encode(event, audience)))
 
 
 # What comes in
@@ -149,7 +150,7 @@ def test_mentions_may_not_carry_nul() -> None:
 def test_a_visitor_sees_a_colleagues_name_and_staff_also_the_id() -> None:
     event = events.Posted(**BY_ANNA, channel=Channel.WEB, text="Hello")
 
-    assert shown(event, Audience.VISITOR) == {
+    assert seen(event, Audience.VISITOR) == {
         "t": "event",
         "thread": "t1",
         "seq": 7,
@@ -159,7 +160,7 @@ def test_a_visitor_sees_a_colleagues_name_and_staff_also_the_id() -> None:
         "channel": "web",
         "text": "Hello",
     }
-    assert shown(event, Audience.STAFF)["who"] == {"role": "staff", "id": "anna", "name": "Anna"}
+    assert seen(event, Audience.STAFF)["who"] == {"role": "staff", "id": "anna", "name": "Anna"}
 
 
 def test_why_and_what_it_covers_is_for_staff() -> None:
@@ -176,7 +177,7 @@ def test_why_and_what_it_covers_is_for_staff() -> None:
         why=Why("hours", "Opening hours", score=1.5),
     )
 
-    visitor, staff = shown(event, Audience.VISITOR), shown(event, Audience.STAFF)
+    visitor, staff = seen(event, Audience.VISITOR), seen(event, Audience.STAFF)
 
     assert {"why", "covers"} & visitor.keys() == set()
     assert visitor["choices"] == [{"id": "a", "label": "More"}]
@@ -186,14 +187,14 @@ def test_why_and_what_it_covers_is_for_staff() -> None:
 
 
 def test_the_senders_copy_is_the_same_bytes_with_the_key() -> None:
-    plain = protocol.encode(events.Posted(**BY_PERSON, channel=Channel.WEB, text="}"), Audience.VISITOR)
+    plain = shown.encode(events.Posted(**BY_PERSON, channel=Channel.WEB, text="}"), Audience.VISITOR)
 
-    assert json.loads(protocol.with_key(plain, KEY)) == {**json.loads(plain), "key": KEY}
+    assert json.loads(shown.with_key(plain, KEY)) == {**json.loads(plain), "key": KEY}
     assert b"key" not in plain
 
 
 def test_an_event_is_encoded_once_for_each_audience() -> None:
-    encoded = protocol.Encoded(events.Posted(**BY_PERSON, channel=Channel.WEB, text="Hi"))
+    encoded = shown.Encoded(events.Posted(**BY_PERSON, channel=Channel.WEB, text="Hi"))
 
     assert encoded.frame(staff=True, own=False) is encoded.frame(staff=True, own=False)
     assert encoded.frame(staff=False, own=True) is encoded.frame(staff=False, own=True)
@@ -201,9 +202,9 @@ def test_an_event_is_encoded_once_for_each_audience() -> None:
 
 def test_what_a_person_says_is_the_same_for_everybody() -> None:
     event = events.Posted(**BY_PERSON, channel=Channel.WEB, text="Hi", choice="c", reply_to=3, language="en")
-    encoded = protocol.Encoded(event)
+    encoded = shown.Encoded(event)
 
-    assert protocol.encode(event, Audience.STAFF) == protocol.encode(event, Audience.VISITOR)
+    assert shown.encode(event, Audience.STAFF) == shown.encode(event, Audience.VISITOR)
     assert encoded.frame(staff=True, own=False) is encoded.frame(staff=False, own=False)
 
 
@@ -231,16 +232,16 @@ PUBLIC: list[AnyEvent] = [
 
 @pytest.mark.parametrize("event", PRIVATE, ids=lambda event: type(event).__name__)
 def test_what_is_private_becomes_a_number_and_nothing_else(event: AnyEvent) -> None:
-    frames = [json.loads(frame) for frame in protocol.page([event], Audience.VISITOR)]
+    frames = [json.loads(frame) for frame in shown.page([event], Audience.VISITOR)]
 
     assert frames == [{"t": "skip", "thread": "t1", "after": 6, "to": 7}]
     with pytest.raises(ValueError, match="not shown"):
-        protocol.encode(event, Audience.VISITOR)
+        shown.encode(event, Audience.VISITOR)
 
 
 @pytest.mark.parametrize("event", PRIVATE + PUBLIC, ids=lambda event: type(event).__name__)
 def test_staff_see_every_kind(event: AnyEvent) -> None:
-    frame = shown(event, Audience.STAFF)
+    frame = seen(event, Audience.STAFF)
 
     assert frame["t"] == "event"
     assert frame["kind"] == type(event).__struct_config__.tag
@@ -250,7 +251,7 @@ def test_staff_see_every_kind(event: AnyEvent) -> None:
 
 @pytest.mark.parametrize("event", PUBLIC, ids=lambda event: type(event).__name__)
 def test_a_visitor_never_sees_an_id_of_staff_or_a_number_of_anybody(event: AnyEvent) -> None:
-    frame = protocol.encode(event, Audience.VISITOR)
+    frame = shown.encode(event, Audience.VISITOR)
 
     assert b"anna" not in frame
     assert b"bea" not in frame
@@ -260,8 +261,8 @@ def test_a_visitor_never_sees_an_id_of_staff_or_a_number_of_anybody(event: AnyEv
 def test_of_an_address_staff_see_the_tail_and_a_visitor_the_channel() -> None:
     event = events.AddressLinked(**BY_ANNA, address=WHATSAPP, assurance=Assurance.CALLER_ID)
 
-    assert shown(event, Audience.VISITOR)["address"] == {"channel": "whatsapp"}
-    assert shown(event, Audience.STAFF)["address"] == {
+    assert seen(event, Audience.VISITOR)["address"] == {"channel": "whatsapp"}
+    assert seen(event, Audience.STAFF)["address"] == {
         "channel": "whatsapp",
         "kind": "phone",
         "tail": "4567",
@@ -272,7 +273,7 @@ def test_of_an_address_staff_see_the_tail_and_a_visitor_the_channel() -> None:
 def test_the_rest_of_what_staff_see() -> None:
     def fields(event: AnyEvent) -> dict[str, Any]:
         always = {"t", "thread", "seq", "at", "kind", "who"}
-        return {name: value for name, value in shown(event, Audience.STAFF).items() if name not in always}
+        return {name: value for name, value in seen(event, Audience.STAFF).items() if name not in always}
 
     assert [fields(event) for event in PRIVATE] == [
         {"text": "private words"},
@@ -289,7 +290,7 @@ def test_the_rest_of_what_staff_see() -> None:
 def test_what_turns_the_line_around_is_taken_out_of_names() -> None:
     event = events.Taken(**{**BY_ANNA, "name": "\u202eannA\u2066 B."})
 
-    assert shown(event, Audience.VISITOR)["who"]["name"] == "annA B."
+    assert seen(event, Audience.VISITOR)["who"]["name"] == "annA B."
 
 
 def test_a_run_of_hidden_events_is_one_skip() -> None:
@@ -301,7 +302,7 @@ def test_a_run_of_hidden_events_is_one_skip() -> None:
         events.Noted(**{**BY_ANNA, "seq": 5}, text="y"),
     ]
 
-    frames = [json.loads(frame) for frame in protocol.page(log, Audience.VISITOR, sender="person:h")]
+    frames = [json.loads(frame) for frame in shown.page(log, Audience.VISITOR, sender="person:h")]
 
     assert [(each["t"], each.get("seq"), each.get("after"), each.get("to")) for each in frames] == [
         ("event", 1, None, None),
@@ -311,13 +312,13 @@ def test_a_run_of_hidden_events_is_one_skip() -> None:
     ]
     assert frames[0]["key"] == KEY
     assert "key" not in frames[2]
-    assert [json.loads(each)["seq"] for each in protocol.page(log, Audience.STAFF)] == [1, 2, 3, 4, 5]
+    assert [json.loads(each)["seq"] for each in shown.page(log, Audience.STAFF)] == [1, 2, 3, 4, 5]
 
 
 def test_history_is_the_same_frames_in_one_body() -> None:
     log: list[AnyEvent] = [events.Noted(**{**BY_ANNA, "seq": 2}, text="x")]
 
-    assert json.loads(protocol.history("t1", "e1", 9, log, Audience.VISITOR)) == {
+    assert json.loads(shown.history("t1", "e1", 9, log, Audience.VISITOR)) == {
         "thread": "t1",
         "epoch": "e1",
         "seq": 9,
