@@ -46,8 +46,9 @@ def _nobodys_hash() -> str:
 def _matches(hashed: str, password: str) -> bool:
     from argon2.exceptions import InvalidHashError, VerificationError
 
+    nobodys = _nobodys_hash()  # made before anybody is compared with, so that the first to be unknown takes no longer
     try:
-        _hasher().verify(hashed or _nobodys_hash(), password)
+        _hasher().verify(hashed or nobodys, password)
         return bool(hashed)
     except (VerificationError, InvalidHashError):
         return False

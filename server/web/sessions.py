@@ -9,7 +9,6 @@ import hashlib
 import secrets
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from http.cookies import CookieError, SimpleCookie
 
 import msgspec
 
@@ -22,6 +21,7 @@ from server.web.passes import Passes, PassExpired, PassInvalid
 from server.web.security import network
 
 LINK_SECONDS = 15 * 60  # from printing a sign-in link to the click on it
+MAX_COOKIES = 8192  # characters of a `Cookie` header that are looked at; other servers of this machine share it
 LINKS = "sign-in-links"  # the collection they are kept in
 TOPIC = "session"  # on the bus: sessions that have ended
 LOGIN_TRIES = (30, 900.0)  # wrong or right, of one login, in so many seconds
@@ -217,11 +217,9 @@ class Sessions:
         Raises:
             NotSignedIn: nobody.
         """
-        try:
-            morsel = SimpleCookie(header[:8192]).get(self.cookie)
-        except CookieError:
-            morsel = None
-        found = await self.find(_id_of(morsel.value)) if morsel is not None and morsel.value else None
+        pairs = (pair.partition("=") for pair in header[:MAX_COOKIES].split(";"))
+        value = next((value for name, _, value in pairs if name.strip() == self.cookie), "").strip()
+        found = await self.find(_id_of(value)) if value else None
         if found is None:
             raise NotSignedIn
         return found
