@@ -5,6 +5,8 @@ let the assistant speak while staff have the floor. So answering twice, in two p
 answer in the log.
 """
 
+import asyncio
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from enum import StrEnum
@@ -12,8 +14,8 @@ from typing import Protocol
 
 from server.core.commands import ASSISTANT, Post
 from server.core.errors import Moved, NotYourFloor, Refused
-from server.core.events import AnyEvent, Posted
-from server.core.model import Channel, Choice, Handover, Link, Role, Rules, Thread, ThreadId, Value, Why
+from server.core.events import Posted
+from server.core.model import MAX_TEXT, Channel, Choice, Handover, Link, Role, Rules, Thread, ThreadId, Value, Why
 from server.core.ports import Store
 from server.service.conversations import PAGE, Conversations
 from server.service.sentences import say
@@ -21,6 +23,8 @@ from server.service.sentences import say
 PERSON_CHOICE = "person"  # the choice that stands for "a person, please", on every channel
 CALLBACK_CHOICE = "callback"
 WAIT_CHOICE = "wait"
+ASKED = 20  # of a person's unanswered posts, the newest: each costs the knowledge base some milliseconds
+IN_VAIN = 10_000  # waiting people of whom is remembered which posts had no answer
 
 
 class ReplyKind(StrEnum):
@@ -87,6 +91,7 @@ class Answering:
         """Answer from ``knowledge``, in the name of the assistant."""
         self._store, self._conversations, self._knowledge, self._opening = store, conversations, knowledge, opening
         self._rules, self._clock = rules, clock
+        self._in_vain: OrderedDict[ThreadId, int] = OrderedDict()  # up to which seq a waiting person's posts were asked
 
     async def answer(self, id: ThreadId, latest: Posted | None = None) -> int:
         """Answer what is unanswered in this thread; return the seq up to which no answer is owed any more.
@@ -103,8 +108,10 @@ class Answering:
         posts = await self._unanswered(thread, latest)
         if not posts:
             return thread.seq
-        command = self._compose(thread, posts)
-        if command is not None:
+        command = await self._compose(thread, posts)
+        if command is None:
+            self._asked_in_vain(id, posts[-1].seq)
+        else:
             try:
                 await self._conversations.handle(command)
             except (NotYourFloor, Moved):  # staff took the floor, or it goes on elsewhere: nothing is owed
@@ -142,16 +149,20 @@ class Answering:
     async def _unanswered(self, thread: Thread, latest: Posted | None) -> list[Posted]:
         if latest is not None and thread.first_person == thread.last_person == latest.seq:
             return [latest]
-        log: list[AnyEvent] = []
-        while True:
-            page = await self._store.since(thread.id, log[-1].seq if log else thread.answered, PAGE)
-            log += page
-            if len(page) < PAGE:
-                return [e for e in log if isinstance(e, Posted) and e.role is Role.PERSON]
+        after = max(thread.answered, self._in_vain.get(thread.id, 0) if thread.floor.is_waiting else 0)
+        log = await self._store.before(thread.id, thread.last_person + 1, PAGE)
+        return [e for e in log if isinstance(e, Posted) and e.role is Role.PERSON and e.seq > after][-ASKED:]
 
-    def _compose(self, thread: Thread, posts: Sequence[Posted]) -> Post | None:
+    def _asked_in_vain(self, id: ThreadId, upto: int) -> None:
+        """Who waits for staff may write for hours: what had no answer is not asked again with every further post."""
+        self._in_vain[id] = upto
+        self._in_vain.move_to_end(id)
+        if len(self._in_vain) > IN_VAIN:
+            self._in_vain.popitem(last=False)
+
+    async def _compose(self, thread: Thread, posts: Sequence[Posted]) -> Post | None:
         """Return the assistant's post, or ``None`` when it is better silent: the person waits for staff."""
-        reply = self._reply(thread, posts)
+        reply = await self._reply(thread, posts)
         if thread.floor.is_waiting and reply.kind not in (ReplyKind.URGENT, ReplyKind.ANSWER):
             return None
         handover = _handover(reply)
@@ -171,10 +182,13 @@ class Answering:
             urgent=reply.kind is ReplyKind.URGENT,
         )
 
-    def _reply(self, thread: Thread, posts: Sequence[Posted]) -> Reply:
+    async def _reply(self, thread: Thread, posts: Sequence[Posted]) -> Reply:
         """Ask about each unanswered post, the newest first: urgent wins, then what can be answered."""
         language = thread.language
-        replies = [self._ask(thread, post) for post in reversed(posts)]
+        replies = [self._ask(thread, posts[-1])]
+        for post in reversed(posts[:-1]):
+            await asyncio.sleep(0)  # many long ones take a while: everybody else goes on in between
+            replies.append(self._ask(thread, post))
         for kind in (ReplyKind.URGENT, ReplyKind.PERSON, ReplyKind.ANSWER):
             found = next((reply for reply in replies if reply.kind is kind), None)
             if found is not None:
@@ -188,7 +202,7 @@ class Answering:
                 at=posts[-1].at,
                 role=Role.PERSON,
                 channel=posts[-1].channel,
-                text="\n".join(post.text for post in posts),
+                text="\n".join(post.text for post in posts)[-MAX_TEXT:],
                 language=language,
             )
             return self._ask(thread, together)

@@ -13,7 +13,7 @@ from server.core.events import AnyEvent, JoinedWith, PartedFrom, Posted, Release
 from server.core.model import ASSISTANT_FLOOR, WAITING_FLOOR, Choice, Handover, Role, Rules
 from server.core.owed import kind_of
 from server.core.ports import Due, Outcome, Store
-from server.service.answering import Answering, Question, Reply, ReplyKind
+from server.service.answering import ASKED, Answering, Question, Reply, ReplyKind
 from server.service.conversations import Conversations
 from server.service.worker import LEASE, Worker
 from tests.service.given import ANNA, NOON, Clock, Unsteady, ears, house, post, release, take, texts
@@ -32,7 +32,7 @@ class Book:
         self.asked.append(question)
         kind = KINDS.get(question.text, ReplyKind.ANSWER)
         choices = (Choice("a", "A"), Choice("b", "B")) if kind is ReplyKind.SUGGESTIONS else ()
-        return Reply(kind, f"You asked: {question.text}", question.language or "en", choices)
+        return Reply(kind, f"You asked: {question.text[:200]}", question.language or "en", choices)
 
 
 class Monday:
@@ -481,6 +481,50 @@ async def test_a_waiting_person_is_still_given_what_can_be_answered_and_nothing_
 
     assert [event.by for event in await crew.log()] == [""] * 5
     assert (await crew.log())[-1].sender == ASSISTANT.sender
+
+
+async def test_whoever_writes_on_while_waiting_has_each_post_asked_about_once(crew: Crew) -> None:
+    await crew.say(post("k0", "person"))
+    await crew.later(timedelta(seconds=3))
+
+    for n in range(1, 31):
+        await crew.say(post(f"k{n}", "???"))
+        await crew.later(timedelta(seconds=3))
+    assert len(crew.book.asked) == 31
+
+    await crew.say(post("k31", "help"))
+    await crew.later(timedelta(seconds=3))
+    assert (await crew.log())[-1].sender == ASSISTANT.sender
+
+
+async def test_what_waited_in_vain_is_asked_again_when_staff_give_the_floor_back(crew: Crew) -> None:
+    await crew.say(post("k1", "person"))
+    await crew.later(timedelta(seconds=3))
+    await crew.say(post("k2", "???"))
+    await crew.later(timedelta(seconds=3))
+    asked = len(crew.book.asked)
+
+    await crew.say(take(), release())
+    await crew.later(timedelta(seconds=3))
+
+    assert len(crew.book.asked) > asked
+    assert (await crew.log())[-1].sender == ASSISTANT.sender
+
+
+async def test_a_pile_of_posts_costs_a_bounded_time_however_long_nobody_answered(
+    crew: Crew, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    post_text = "?" * 250
+    together = "\n".join([post_text] * ASKED)[-4096:]
+    for text in (post_text, together):
+        monkeypatch.setitem(KINDS, text, ReplyKind.NOTHING)
+    for n in range(60):
+        await crew.say(post(f"k{n}", post_text))
+
+    await crew.later(timedelta(seconds=3))
+
+    assert [question.text for question in crew.book.asked] == [post_text] * ASKED + [together]
+    assert [due for due in await crew.owed() if kind_of(due.item) == "answer"] == []
 
 
 async def test_a_person_is_answered_in_their_own_language(crew: Crew) -> None:
