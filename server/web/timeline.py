@@ -20,7 +20,9 @@ from server.web.strings import Words
 
 TOGETHER = timedelta(minutes=5)  # messages of one author within that time stand under one name
 SAFE = ("http", "https", "mailto", "tel")
-_ADDRESS = re.compile(r"(?:https?://|www\.|mailto:|tel:)[^\s<>\"']+|[\w.+-]+@[\w-]+(?:\.[\w-]+)+", re.IGNORECASE)
+_ADDRESS = re.compile(  # an @ is looked for only where a name begins, and not far: any text is read in a moment
+    r"(?:https?://|www\.|mailto:|tel:)[^\s<>\"']+|(?<![\w.+-])[\w.+-]{1,64}@[\w-]+(?:\.[\w-]+)+", re.IGNORECASE
+)
 _TRAILING = ".,;:!?…'\""
 
 

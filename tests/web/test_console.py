@@ -1,6 +1,7 @@
 """The console as pages: read without script, by every role, in every language, with every word escaped."""
 
 import re
+import timeit
 from datetime import UTC, datetime, timedelta
 
 import httpx
@@ -158,6 +159,7 @@ async def test_counts_tell_how_much_each_list_has(running: Running, clinic: Clin
         "Assistant": "1",
         "Snoozed": "0",
         "Closed": "0",
+        "All": "2",
     }
 
 
@@ -384,6 +386,15 @@ def test_only_addresses_a_colleague_may_follow_become_links(text: str, leads: st
 
     assert [piece.href for piece in found if piece.href] == ([leads] if leads else [])
     assert "".join(piece.text for piece in found) == text
+
+
+@pytest.mark.parametrize("hard", ["a", "a@", "x@a-", "1-", "a.", "https://", ")", "www.a)."])
+def test_the_longest_message_is_read_in_a_moment_however_it_is_made(hard: str) -> None:
+    def seconds(length: int) -> float:
+        text = (hard * length)[:length]
+        return min(timeit.repeat(lambda: pieces(text), number=1, repeat=9))
+
+    assert seconds(4096) < 0.004 or seconds(4096) < 9 * seconds(1024)  # squared it would be 16 times
 
 
 def test_no_link_is_a_script() -> None:
