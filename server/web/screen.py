@@ -35,6 +35,7 @@ VIEWS = {
     View.BOT: "bot",
     View.SNOOZED: "clock",
     View.CLOSED: "check",
+    View.ALL: "text",
 }
 """The lists beside the search, with their drawings."""
 ROWS = 50  # shown at first
@@ -158,11 +159,11 @@ class Screen:
         return [self._row(row, where) for row in found], after is not None and len(found) < MOST_ROWS
 
     def _row(self, row: Row, where: Where, *, glance: bool = False) -> RowShown:
-        seen = view_of(row)
+        seen, thread = view_of(row), row.thread
         return RowShown(
             thread=seen.thread,
             href=where.url(seen.thread),
-            name=person_name(row.thread, self.words),
+            name=person_name(thread, self.words),
             channel=seen.channel,
             open=seen.open,
             floor=seen.floor,
@@ -170,7 +171,7 @@ class Screen:
             staff_name=self.reader.name_of(seen.staff),
             assigned_name=self.reader.name_of(seen.assigned) if seen.assigned else "",
             urgent=seen.urgent and seen.open,
-            unread=seen.unread and seen.open,
+            unread=seen.unread and seen.open and not thread.floor.is_assistant,
             waiting_since=seen.waiting_since,
             snoozed_until=seen.snoozed_until,
             last_at=seen.last_at,

@@ -121,7 +121,7 @@ async def console(
         await connected(page)
     yield page
     await context.close()
-    assert complaints == []
+    assert not complaints, complaints
 
 
 async def connected(page: Page) -> None:

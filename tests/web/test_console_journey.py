@@ -1,6 +1,7 @@
 """A colleague at the console, in a real browser: by mouse, by keyboard, with another colleague, without network."""
 
 import re
+from pathlib import Path
 
 import pytest
 from playwright.async_api import Browser, Page, expect
@@ -271,6 +272,7 @@ async def test_everything_is_done_by_keyboard(running: Running, clinic: Clinic, 
         await press("Enter")
         await expect(page.locator("#head .floor")).to_contain_text("Closed.")
         await press("6")
+        await expect(page).to_have_title(re.compile("Closed"))
         await expect(page).to_have_url(re.compile("/console/closed$"))
         await expect(page.locator("#list .row")).to_have_count(1)
         await press("?")
@@ -381,3 +383,107 @@ async def test_on_a_narrow_screen_there_is_one_column(running: Running, clinic: 
         assert await page.evaluate("document.documentElement.scrollWidth") == 320
         await page.get_by_role("link", name="Back to the list").click()
         await expect(page.locator(f"#row-{KATRIN}")).to_be_visible()
+
+
+async def test_a_row_keeps_the_focus_while_the_list_changes(running: Running, clinic: Clinic, browser: Browser) -> None:
+    await clinic.says("Hello?")
+    await clinic.hands_over()
+    await clinic.settled()
+    async with console(browser, running) as page:
+        await page.keyboard.press("j")
+        row = page.locator(f"#row-{KATRIN}")
+        await expect(row).to_be_focused()
+        await clinic.says("Somebody else", thread="t5other")
+        await clinic.hands_over("t5other")
+        await expect(page.locator("#list .row")).to_have_count(2)
+        await expect(row).to_be_focused()
+
+
+async def test_enter_right_after_typing_opens_what_was_asked_for(
+    running: Running, clinic: Clinic, browser: Browser
+) -> None:
+    await clinic.says("Hello?")
+    await clinic.links("4915112344567")
+    await clinic.says("Newer", thread="t5other")
+    await clinic.settled()
+    async with console(browser, running, path="/console/all") as page:
+        await page.keyboard.press("/")
+        await page.keyboard.insert_text("4567")
+        await page.keyboard.press("Enter")
+        await expect(timeline(page).first).to_have_text("Hello?")
+        await expect(page).to_have_url(re.compile(rf"/console/search/{KATRIN}\?q=4567$"))
+        await page.go_back()
+        await expect(page.locator("#q")).to_have_value("4567")
+        await expect(page.locator("#list .row")).to_have_count(1)
+
+
+async def test_somebody_who_waits_is_heard_and_seen_outside_the_page_once_that_is_allowed(
+    running: Running, clinic: Clinic, browser: Browser
+) -> None:
+    async with console(browser, running, permissions=["notifications"]) as page:
+        await page.evaluate("""() => {
+            window.alerts = []
+            window.Notification = class { static permission = 'granted'
+                static requestPermission = async () => 'granted'
+                constructor(text) { window.alerts.push(text) } }
+        }""")
+        await clinic.says("Silent", thread="t5silent")
+        await clinic.hands_over("t5silent")
+        await expect(page.locator("#row-t5silent")).to_be_visible()
+        assert await page.evaluate("alerts") == []
+
+        await page.get_by_role("button", name="Alerts").click()
+        await page.get_by_label("Desktop alert").check()
+        await page.get_by_label("Sound on new messages").check()
+        await page.get_by_role("button", name="Test").click()
+        await page.get_by_role("button", name="Close").click()
+        await clinic.says("My name is Secret")
+        await clinic.hands_over()
+        await expect(page.locator(f"#row-{KATRIN}")).to_be_visible()
+        assert await page.evaluate("alerts") == [
+            "This is what an alert looks like.",
+            "Somebody is waiting for your team",
+        ]
+
+
+async def test_a_page_has_no_faults_that_a_machine_can_find(
+    running: Running, clinic: Clinic, browser: Browser, axe: str
+) -> None:
+    covers = await clinic.says("Are you open on Saturday?")
+    await clinic.answers("On Saturday we are closed.", covers, why=WHY)
+    await clinic.links("4915112344567")
+    await clinic.do(commands.Note(thread=KATRIN, key="n", by=commands.staff(IDS[CLINICIAN], "Dr. Weber"), text="Note"))
+    await clinic.hands_over()
+    await clinic.settled()
+    for scheme in ("light", "dark"):
+        async with console(browser, running, path=HERE, color_scheme=scheme) as page:
+            await page.keyboard.press("w")
+            assert await faults(page, axe) == []
+            for key in ("?", "Control+k", "a", "z", "i", "m"):
+                await page.keyboard.press(key)
+                await expect(page.locator("dialog[open]")).to_be_visible()
+                assert await faults(page, axe) == [], key
+                await page.keyboard.press("Escape")
+                await expect(page.locator("dialog[open]")).to_have_count(0)
+            await page.goto("/console/search?q=4567")
+            assert await faults(page, axe) == []
+            await page.goto("/console/replies")
+            assert await faults(page, axe) == []
+            await page.goto("/console/sign-in")
+            assert await faults(page, axe) == []
+
+
+async def faults(page: Page, axe: str) -> list[str]:
+    await page.evaluate(axe)
+    found = await page.evaluate(
+        "axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']})"
+    )
+    return [f"{each['id']}: {each['nodes'][0]['html'][:200]}" for each in found["violations"]]
+
+
+@pytest.fixture
+def axe() -> str:
+    script = Path(__file__).resolve().parents[2] / "widget" / "node_modules" / "axe-core" / "axe.min.js"
+    if not script.exists():
+        pytest.skip("the widget's development packages are needed to look for faults")
+    return script.read_text(encoding="utf-8")

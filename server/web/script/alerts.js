@@ -20,11 +20,11 @@ function chime() {
   });
 }
 
-/** Say `text` as loudly as was allowed; never what anybody wrote. A click leads to `href`. */
-export function alert(text, href) {
+/** Say it as loudly as was allowed; never what anybody wrote. A click leads to `href`. */
+export function alert(what, href) {
   if (kept('sound')) chime();
   if (!kept('desktop') || globalThis.Notification?.permission !== 'granted') return;
-  const note = new Notification(text, { tag: href ?? 'test', icon: '/static/console/icon.svg' });
+  const note = new Notification(what, { tag: href ?? 'test', icon: '/static/console/icon.svg' });
   note.onclick = () => {
     focus();
     note.close();
@@ -32,10 +32,12 @@ export function alert(text, href) {
   };
 }
 
-/** How many wait, before the page's own title. */
+const text = (selector) => document.querySelector(selector)?.textContent;
+
+/** How many wait, and who is on the screen. */
 export function badge() {
-  const waiting = +document.getElementById('views')?.dataset.waiting;
-  document.title = (waiting ? `(${waiting}) ` : '') + document.title.replace(/^\(\d+\) /, '');
+  const waiting = Number(document.getElementById('views').dataset.waiting);
+  document.title = `${waiting ? `(${waiting}) ` : ''}${text('#name') ?? text('h1')} · ${text('.brand span')}`;
 }
 
 /** The box for desktop alerts was ticked: the browser asks the colleague. */
@@ -45,15 +47,19 @@ export async function permit() {
   return granted;
 }
 
+const FRESH = 60_000; // ms: what is older was there before this page
 const told = new Map();
+const fresh = (at) => Date.now() - Date.parse(at) < FRESH;
 
 /** A row of the inbox changed: tell of somebody who waits, and of a new message in a conversation of mine. */
 export function heard(row, me, open) {
-  const before = told.get(row.thread);
-  told.set(row.thread, { waits: row.floor === 'waiting', said: row.preview?.role === 'person' ? row.preview.seq : (before?.said ?? 0) });
-  const { waits, said } = told.get(row.thread);
-  const mine = [row.staff, row.assigned].includes(me);
-  const seen = open && !document.hidden;
-  if (waits && !before?.waits) alert(words.alert_waiting, `/console/needs-reply/${row.thread}`);
-  else if (mine && row.unread && said > (before?.said ?? 0) && !seen) alert(words.alert_message, `/console/mine/${row.thread}`);
+  const { thread, floor, preview, waiting_since: since, last_at: at } = row;
+  const waits = floor === 'waiting' && since;
+  const said = preview?.role === 'person' && preview.seq === row.seq && preview.seq;
+  const before = told.get(thread);
+  told.set(thread, { waits, said });
+  if (waits && waits !== before?.waits && fresh(since)) alert(words.alert_waiting, `/console/needs-reply/${thread}`);
+  else if (said && said !== before?.said && fresh(at) && [row.staff, row.assigned].includes(me) && !(open && document.hasFocus())) {
+    alert(words.alert_message, `/console/mine/${thread}`);
+  }
 }

@@ -123,6 +123,7 @@ export function send() {
   pending.timer = setInterval(() => (--pending.left > 0 ? show() : fire()), 1_000);
   clear(target);
   show();
+  by('said').textContent = by('pending').textContent; // said once: the seconds are only seen
 }
 
 const mentioned = (text) =>

@@ -126,7 +126,9 @@ document.addEventListener('htmx:afterSettle', ({ detail: { target } }) => {
   if (part === 'log') read();
   if (part === 'older') for (const each of all('.day')) all(`.day[data-date='${each.dataset.date}']`).slice(1).forEach((again) => again.remove());
   if (part === 'log') reveal();
-  if (part === 'side' || part === 'app' || part === 'list') badge();
+  if (part === 'app') by('q').value = asked();
+  if (part === 'side' && go) goTo();
+  if (part !== 'log') badge();
   ago();
 });
 // What failed on the way is asked for again; a page that was asked for by a click says so.
@@ -139,7 +141,7 @@ function opened() {
   const thread = open();
   if (following && following !== thread) line.unwatch(following);
   following = thread;
-  for (const row of all('.row')) row.toggleAttribute('aria-current', row.id === `row-${thread}`);
+  for (const row of all('.row')) row.id === `row-${thread}` ? row.setAttribute('aria-current', 'true') : row.removeAttribute('aria-current');
   if (!thread) return;
   by('log').setAttribute('aria-live', 'polite');
   line.watch(thread);
@@ -306,6 +308,17 @@ const deeds = {
   wake: () => (line.state === 'stopped' ? location.reload() : line.wake()),
 };
 
+let go;
+const asked = () => new URL(by('list').dataset.url, location).searchParams.get('q') ?? '';
+
+/** Open the one that was found; of several, let them choose. */
+function goTo() {
+  go = false;
+  const rows = all('#list .row');
+  rows[0]?.focus();
+  if (rows.length === 1) rows[0].click();
+}
+
 function act(name, data = {}) {
   if (name.startsWith('view-')) return htmx.ajax('GET', data.href, { source: '#app', target: '#app', swap: 'outerHTML' }).then(() => history.pushState({ htmx: true }, '', data.href));
   const asks = ['take', 'release', 'close', 'assign', 'snooze', 'rename', 'reply', 'note', 'canned', 'person'].includes(name);
@@ -343,12 +356,12 @@ document.addEventListener('keydown', (event) => {
     const view = all('#views a')[key - 1];
     if (view) view.click();
   }
-  if (key === 'Enter' && target === by('q')) {
-    const first = document.querySelector('#list .row');
-    if (first && target.value.trim()) {
-      event.preventDefault();
-      first.click();
-      first.focus();
+  if (key === 'Enter' && target === by('q') && target.value.trim()) {
+    event.preventDefault();
+    if (asked() === target.value.trim()) goTo();
+    else {
+      go = true; // what is listed is the answer to fewer letters
+      htmx.trigger(target, 'find');
     }
   }
   if (!name) return;

@@ -12,8 +12,8 @@ export function pick(dialog, fits = () => true) {
     option?.scrollIntoView({ block: 'nearest' });
   };
   const filter = () => {
-    const words = input.value.toLocaleLowerCase().split(/\s+/);
-    for (const each of options) each.hidden = !(fits(each) && words.every((word) => each.textContent.toLocaleLowerCase().includes(word)));
+    const letters = input.value.toLocaleLowerCase().split(/\s+/);
+    for (const each of options) each.hidden = !(fits(each) && letters.every((some) => each.textContent.toLocaleLowerCase().includes(some)));
     shown = options.filter((each) => !each.hidden);
     if (empty) empty.hidden = shown.length > 0;
     mark(shown[0]);
