@@ -1,6 +1,7 @@
 """A colleague's line: one for everything they have open on the console. It knows neither socket nor store."""
 
 import asyncio
+import math
 from typing import assert_never
 
 from server.core import commands
@@ -25,13 +26,25 @@ from server.live.shown import Encoded
 from server.service.conversations import Handled
 
 WATCHES = 100  # threads one line may follow: more than anybody has open
-TYPING_APART = 1.0  # seconds between two frames that say the same
+TYPING_APART = 1.0  # seconds between two frames that say that somebody types
 
 
 class StaffLine:
     """One console of a colleague, from its hello to its end."""
 
-    __slots__ = ("_by", "_desk", "_marks", "_sink", "_typing", "language", "me", "push", "sender", "watches")
+    __slots__ = (
+        "_by",
+        "_desk",
+        "_marks",
+        "_sink",
+        "_typed_at",
+        "_types",
+        "language",
+        "me",
+        "push",
+        "sender",
+        "watches",
+    )
 
     staff = True
 
@@ -42,7 +55,8 @@ class StaffLine:
         self.sender = self._by.sender
         self.push = sink.push
         self.watches: dict[ThreadId, Watch] = {}
-        self._typing: dict[ThreadId, float] = {}
+        self._types: set[ThreadId] = set()  # where, as others were last told
+        self._typed_at: dict[ThreadId, float] = {}
         self._marks = Marks(self._mark, desk.put_off, asyncio.get_running_loop().time)
 
     # being told
@@ -108,7 +122,7 @@ class StaffLine:
                     require(self.me.role, Action.READ)
                     await self._marks.read(thread, seq)
                 case StaffTyping(thread=thread, on=on):
-                    self._types(thread, on)
+                    self._typing(thread, on)
                 case _:
                     await self._command(frame)
         except Refused as error:
@@ -191,8 +205,9 @@ class StaffLine:
             self._desk.hub.enter(id, self.me.id, self.me.name)
 
     def _unwatch(self, thread: ThreadId) -> None:
-        if thread in self._typing:
-            self._types(thread, False)
+        if thread in self._types:
+            self._say_typing(thread, False)
+        self._typed_at.pop(thread, None)
         watch = self.watches.pop(thread, None)
         if watch is not None:
             self._desk.hub.unwatch(watch)
@@ -212,15 +227,21 @@ class StaffLine:
             return False
         return True
 
-    def _types(self, thread: ThreadId, on: bool) -> None:
+    def _typing(self, thread: ThreadId, on: bool) -> None:
+        """Others hear at most once a second that somebody types, and once that they have stopped."""
         require(self.me.role, Action.REPLY)
+        now = asyncio.get_running_loop().time()
         if thread not in self.watches:
             return
-        now, before = asyncio.get_running_loop().time(), self._typing.get(thread)
-        if on == (before is not None) and (before is None or now - before < TYPING_APART):
-            return
+        if on and now - self._typed_at.get(thread, -math.inf) >= TYPING_APART:
+            self._typed_at[thread] = now
+            self._say_typing(thread, True)
+        elif thread in self._types and not on:
+            self._say_typing(thread, False)
+
+    def _say_typing(self, thread: ThreadId, on: bool) -> None:
         if on:
-            self._typing[thread] = now
+            self._types.add(thread)
         else:
-            self._typing.pop(thread, None)
+            self._types.discard(thread)
         self._desk.hub.typing(thread, self.sender, Who(Role.STAFF, self.me.id, self.me.name), on)

@@ -1,6 +1,7 @@
 """A visitor's line: what their frames lead to, and what they are told. It knows neither socket nor store."""
 
 import asyncio
+import math
 import time
 
 from server.core import commands
@@ -15,7 +16,7 @@ from server.live.shown import Encoded
 from server.service.conversations import Handled
 from server.service.inbound import Visitor
 
-TYPING_APART = 1.0  # seconds between two frames that say the same
+TYPING_APART = 1.0  # seconds between two frames that say that somebody types
 NOT_KNOWN = 4001  # close code: the pass opens nothing any more; a visit may give another one
 
 
@@ -29,7 +30,8 @@ class VisitorLine:
         "_marks",
         "_moved_to",
         "_sink",
-        "_typing",
+        "_typed_at",
+        "_types",
         "language",
         "me",
         "push",
@@ -49,7 +51,7 @@ class VisitorLine:
         self._moved_to: ThreadId | None = None
         self._limits: tuple[Limit, ...] = ()
         self._marks: Marks | None = None
-        self._typing = 0.0  # when it was last said that the visitor types; 0.0: does not
+        self._types, self._typed_at = False, -math.inf  # as others were last told, and when
 
     # being told
 
@@ -103,7 +105,7 @@ class VisitorLine:
         """They are gone."""
         if self.watch is not None:
             self._desk.hub.unwatch(self.watch)
-        if self._typing:
+        if self._types:
             self._say_typing(False)
 
     async def take(self, data: str) -> None:
@@ -122,7 +124,7 @@ class VisitorLine:
             case Read(seq=seq):
                 await self._read(seq)
             case Typing(on=on):
-                self._types(on)
+                self._typing(on)
             case Renew():
                 await self._renew()
 
@@ -193,13 +195,17 @@ class VisitorLine:
             return False
         return True
 
-    def _types(self, on: bool) -> None:
+    def _typing(self, on: bool) -> None:
+        """Others hear at most once a second that somebody types, and once that they have stopped."""
         now = asyncio.get_running_loop().time()
-        if on != bool(self._typing) or now - self._typing >= TYPING_APART:
-            self._typing = now if on else 0.0
-            self._say_typing(on)
+        if on and now - self._typed_at >= TYPING_APART:
+            self._typed_at = now
+            self._say_typing(True)
+        elif self._types and not on:
+            self._say_typing(False)
 
     def _say_typing(self, on: bool) -> None:
+        self._types = on
         self._desk.hub.typing(self.me.thread, self.sender, Who(Role.PERSON), on)
 
     async def _renew(self) -> None:

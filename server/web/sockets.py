@@ -305,6 +305,8 @@ class Sockets:
     # hanging up
 
     def _hang_up(self, line: Line, code: int, why: str, reason: str = "") -> None:
+        if line.closing:
+            return
         self._house.metrics.dropped.labels(why).inc()
         line.hang_up(code, reason)
 

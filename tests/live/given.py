@@ -10,7 +10,7 @@ from server.core import commands
 from server.core.commands import Post
 from server.core.events import AnyEvent
 from server.core.model import ThreadId
-from server.core.ports import Limit, Store
+from server.core.ports import Bus, Limit, Store
 from server.live.hub import Hub, Watch
 from server.service.conversations import Conversations
 from tests.service.given import NOON
@@ -130,7 +130,7 @@ class Reading:
 class Process:
     """A hub with its conversations."""
 
-    def __init__(self, store: Counting, bus: StreetBus) -> None:
+    def __init__(self, store: Counting, bus: Bus) -> None:
         self.store = store
         self.conversations = Conversations(store.as_store, clock=lambda: NOON)
         self.hub = Hub(store.as_store, self.conversations, bus, sweep_seconds=3600)
@@ -148,7 +148,7 @@ class Process:
 
 
 @asynccontextmanager
-async def process(store: Counting, bus: StreetBus) -> AsyncIterator[Process]:
+async def process(store: Counting, bus: Bus) -> AsyncIterator[Process]:
     it = Process(store, bus)
     await it.hub.start()
     yield it

@@ -11,6 +11,7 @@ from server.command_line.part_processes import Valkey
 from server.core.ports import Limit
 from server.live import redis as module
 from server.live.redis import RedisBus
+from tests.live.given import Counting, Reading, process
 
 Heard = list[tuple[str, bytes]]
 
@@ -185,3 +186,43 @@ async def test_closing_serves_those_who_still_ask(valkey_url: str, namespace: st
     await process.bus.close()
 
     assert await asyncio.gather(*asking) == [0.0, 0.0, 0.0]
+
+
+async def test_two_processes_on_a_real_bus_see_what_the_other_stores(
+    valkey_url: str, namespace: str, store: Counting
+) -> None:
+    async with AsyncExitStack() as stack:
+        here, there = [
+            await stack.enter_async_context(process(store, RedisBus(valkey_url, namespace=namespace))) for _ in range(2)
+        ]
+        reader, colleague = Reading(), Reading(staff=True)
+        there.watch(reader)
+        here.watch(colleague)
+        await reader.until_live()
+        await here.say(*(f"{number}" for number in range(100)))
+        await reader.until(lambda: reader.seqs == list(range(1, 101)))
+        assert store.pages <= 4  # the bell carried the events: the log was hardly asked
+
+        here.hub.enter("t1", "anna", "Anna")
+        there.hub.enter("t1", "bea", "Bea")
+        await colleague.until(lambda: [len(f["staff"]) for f in colleague.frames if f["t"] == "presence"][-1:] == [2])
+        await there.say("from there")
+        await colleague.until(lambda: colleague.seqs[-1:] == [101])
+
+
+async def test_what_was_said_while_redis_was_gone_is_read_when_it_is_back(
+    own_valkey: Valkey, namespace: str, store: Counting
+) -> None:
+    async with AsyncExitStack() as stack:
+        here, there = [
+            await stack.enter_async_context(process(store, RedisBus(own_valkey.url, namespace=namespace)))
+            for _ in range(2)
+        ]
+        reader = Reading()
+        there.watch(reader)
+        await reader.until_live()
+        own_valkey.kill()
+        async with asyncio.timeout(5.0):
+            await here.say("nobody waits for Redis")
+        own_valkey.start()
+        await reader.until(lambda: reader.seqs == [1])  # the sweep of these hubs is an hour away

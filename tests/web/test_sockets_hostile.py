@@ -180,6 +180,20 @@ async def test_another_visitors_key_is_nobody_elses_business(quiet: Running) -> 
         assert (await second.answer(KEY))["text"] == "yours"
 
 
+async def test_typing_on_and_off_and_on_again_is_told_at_most_once_a_second(quiet: Running) -> None:
+    visitor = await guest(quiet)
+    await visitor.said("one")
+    async with visitor.tab() as tab, console(quiet) as desk:
+        await watching(desk, visitor.thread)
+        for _ in range(30):
+            await tab.say("typing", on=True)
+            await tab.say("typing", on=False)
+        await tab.answer(await tab.post("two"))
+        await desk.until("event", seq=2)
+
+    assert [each["on"] for each in desk.told if each["t"] == "typing"] == [True, False]
+
+
 async def test_a_visitors_frame_cannot_name_a_thread(quiet: Running) -> None:
     one, two = await guest(quiet), await guest(quiet)
     await two.said("private")
