@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import cast
+from urllib.parse import urlsplit
 
 from litestar import Litestar
 from litestar.datastructures import State
@@ -89,6 +90,7 @@ def create_app(settings: Settings, port: int | None = None, knowledge: Knowledge
             Middleware(
                 Guarded,
                 https=house.origin.startswith("https:"),
+                called=urlsplit(house.origin).netloc,
                 answered=metrics.answered,
                 failed=problems.failed,
             ),

@@ -136,6 +136,7 @@ class Guarded:
         app: ASGIApp,
         *,
         https: bool,
+        called: str = "",
         answered: Answered = lambda method, status, seconds: None,
         failed: Callable[[Exception, str], Response] | None = None,
         max_body: int = MAX_BODY,
@@ -145,12 +146,14 @@ class Guarded:
 
         Args:
             https: whether browsers reach us by https alone.
+            called: our own name, and port where there is one; what a request calls us is not even passed on.
             answered: told of each answer: method, status, seconds.
             failed: makes the answer when something escapes every handler.
             free: path prefixes that bound their bodies themselves.
         """
         self._app, self._max_body, self._free = app, max_body, tuple(free)
         self._answered, self._failed = answered, failed
+        self._called = called.encode()
         self._headers = {**ALWAYS, **({"strict-transport-security": HSTS} if https else {})}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -159,7 +162,8 @@ class Guarded:
             await self._app(scope, receive, send)
             return
 
-        start, status = time.perf_counter(), 0
+        start, status, method = time.perf_counter(), 0, scope["method"]
+        scope = self._understood(scope)
 
         async def guarded_send(message: Message) -> None:
             nonlocal status
@@ -176,9 +180,18 @@ class Guarded:
         except Exception as error:
             if status or self._failed is None:  # an answer has begun: nothing can be said any more but a cut
                 raise
-            await self._failed(error, scope["method"])(scope, receive, guarded_send)
+            await self._failed(error, method)(scope, receive, guarded_send)
         finally:
-            self._answered(_method(scope["method"]), status, time.perf_counter() - start)
+            self._answered(_method(method), status, time.perf_counter() - start)
+
+    def _understood(self, scope: Scope) -> Scope:
+        """Return the request as everything behind us shall see it.
+
+        `Host` may be any text, and frameworks make addresses of it. What can be read can be asked about with `HEAD`:
+        the server below leaves the body out.
+        """
+        headers = [(name, self._called if name == b"host" else value) for name, value in scope["headers"]]
+        return {**scope, "headers": headers, "method": "GET" if scope["method"] == "HEAD" else scope["method"]}
 
     def _bounded(self, scope: Scope, receive: Receive) -> Receive:
         announced = Headers(scope=scope).get("content-length", "")

@@ -153,6 +153,29 @@ async def test_headers_without_end_are_refused(running: Running) -> None:
     assert answer.startswith(b"HTTP/1.1 4")
 
 
+HOSTS = {"a port too large": b"a:99999999", "half an address": b"[::1", "a path": b"evil.example/x?y", "none": b""}
+
+
+@pytest.mark.parametrize("host", HOSTS.values(), ids=HOSTS.keys())
+async def test_what_a_request_calls_us_changes_nothing(running: Running, host: bytes) -> None:
+    for path in (b"/console", b"/console/mine", b"/nowhere", b"/demo"):
+        ask = b"GET " + path + b" HTTP/1.1\r\nHost: %s\r\nAccept: text/html\r\nConnection: close\r\n\r\n"
+
+        odd, plain = await raw(running, ask % host), await raw(running, ask % b"x")
+
+        assert odd.partition(b"\r\n")[0] == plain.partition(b"\r\n")[0]
+        assert b" 500 " not in odd.partition(b"\r\n")[0]
+        assert b"evil" not in odd
+
+
+async def test_what_can_be_read_can_be_asked_about(running: Running) -> None:
+    for path in ("/demo", "/console/sign-in", "/health/live", "/widget/v1/onethread.js", "/api/docs"):
+        asked, read = await running.client.head(path), await running.client.get(path)
+        assert (asked.status_code, asked.content) == (read.status_code, b"")
+        assert asked.headers["content-length"] == read.headers["content-length"]
+    assert (await running.client.head("/api/visits")).status_code == 405
+
+
 async def test_half_a_request_is_hung_up_on(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(under_test, "HEADER_SECONDS", 0.2)
 
