@@ -25,6 +25,7 @@ MAX_BEHIND = 1000  # events: a client further behind than this starts again from
 MAX_KEY = 64  # characters of a key that is repeated in an answer; a UUID has 36
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
+_KEY = re.compile(rf'(?<!\\)"key"\s{{0,9}}:\s{{0,9}}"({_UUID.pattern})"')  # in a text a quote has a backslash before it
 _encode = msgspec.json.Encoder().encode
 
 
@@ -283,8 +284,9 @@ def _decode(decoder: msgspec.json.Decoder[Any], data: str | bytes) -> Any:
 def _key_of(data: str | bytes) -> str | None:
     try:
         return _keyed.decode(data).key
-    except (ValueError, RecursionError):
-        return None
+    except (ValueError, RecursionError):  # half a surrogate pair anywhere; still its sender must not wait for ever
+        found = _KEY.search(data if isinstance(data, str) else data.decode(errors="replace"))
+        return found[1] if found is not None else None
 
 
 # Everything else the server says -------------------------------------------------------------------------------------

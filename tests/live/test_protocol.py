@@ -54,6 +54,17 @@ def test_a_post_is_read_with_everything_it_says() -> None:
     )
 
 
+@pytest.mark.parametrize("text", ["half \\ud83d", f'\\"key\\":\\"{KEY[::-1]}\\" \\ud83d'])
+@pytest.mark.parametrize("order", ['{"t":"post","key":"%s","text":"%s"}', '{"t":"post","text":"%s","key":"%s"}'])
+def test_a_post_that_cannot_be_read_is_refused_by_its_key(order: str, text: str) -> None:
+    raw = order % ((KEY, text) if order.endswith('"text":"%s"}') else (text, KEY))
+
+    for each in (raw, raw.encode()):
+        with pytest.raises(BadFrame) as refused:
+            protocol.decode_visitor(each)
+        assert refused.value.key == KEY
+
+
 @pytest.mark.parametrize(
     "raw",
     [
