@@ -120,13 +120,19 @@ class Visits:
 
         The record is pointed at a thread that does not exist instead of being dropped, so that another tab, on
         another process, that still holds a pass cannot bring the old way back with its next message.
+
+        Raises:
+            RateLimited: this visitor has asked for that too often: each time is two writes.
+            Unavailable: the store is away; nothing is certain.
         """
         house = self._house
         visitor = Visitor(a_pass.site, a_pass.visitor, a_pass.thread)
-        address = visitor_address(visitor.site, visitor.hash).id
-        if await house.store.find_address(address) is not None:
+        await self._count(self._limit(f"forget {visitor.hash}", house.settings.visits_known_per_minute, MINUTE))
+        address, nowhere = visitor_address(visitor.site, visitor.hash).id, _nowhere()
+        leads_to = await house.store.find_address(address)
+        while leads_to not in (None, nowhere):  # a message in between may have brought the old way back
             await house.store.drop_address(address)
-            await house.store.claim_address(address, _nowhere(), keep=house.clock() + house.keep)
+            leads_to = await house.store.claim_address(address, nowhere, keep=house.clock() + house.keep)
         for forgotten in house.forgotten:
             forgotten(visitor)
         house.bus.say(FORGET, msgspec.json.encode(visitor))

@@ -216,6 +216,38 @@ async def test_what_was_forgotten_opens_nothing_any_more(running: Running) -> No
     assert await running.house.store.find_address(address) != granted["thread"]
 
 
+async def test_a_message_of_another_tab_in_between_does_not_bring_a_forgotten_way_back(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    granted = (await running.visit()).json()
+    await say_something(running, granted)
+    store, tabs = running.house.store, [granted]
+    drop = store.drop_address
+
+    async def drop_and_hear_another_tab(address: str) -> None:
+        await drop(address)
+        if tabs:
+            await store.claim_address(address, tabs.pop()["thread"])
+
+    monkeypatch.setattr(store, "drop_address", drop_and_hear_another_tab, raising=False)
+    await running.client.delete("/api/visits", headers={"Authorization": f"Bearer {granted['pass']}"})
+
+    assert not tabs
+    assert (await history(running, granted)).status_code == 404
+
+
+async def test_forgetting_is_limited_as_every_write_of_a_visitor(running: Running) -> None:
+    granted, other = (await running.visit()).json(), (await running.visit()).json()
+    await say_something(running, granted)
+    bearer = {"Authorization": f"Bearer {granted['pass']}"}
+
+    codes = [(await running.client.delete("/api/visits", headers=bearer)).status_code for _ in range(31)]
+
+    assert codes == [204] * 30 + [429]
+    answer = await running.client.delete("/api/visits", headers={"Authorization": f"Bearer {other['pass']}"})
+    assert answer.status_code == 204
+
+
 async def test_forgetting_before_a_word_was_said_writes_nothing(running: Running) -> None:
     granted = (await running.visit()).json()
 
