@@ -18,8 +18,6 @@ from websockets.typing import Origin, Subprotocol
 
 from server.settings import CHECKOUT
 
-START = 20.0  # seconds: generous, because the machine runs other tests meanwhile; measured apart it is below 2
-
 
 def environment(folder: Path, port: int, **more: str) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("ONETHREAD_")}
@@ -50,21 +48,24 @@ def refused(folder: Path, port: int, **more: str) -> tuple[int, str]:
 @contextmanager
 def serving(folder: Path, port: int, **more: str) -> Iterator[tuple["subprocess.Popen[str]", list[str]]]:
     """A `serve` process, and what it printed when it stood."""
-    process = subprocess.Popen(
-        [sys.executable, "run.py"],
-        cwd=CHECKOUT,
-        env=environment(folder, port, **more),
-        stdout=subprocess.PIPE,
-        stderr=(folder / "log").open("w"),
-        text=True,
-    )
-    assert process.stdout is not None
-    try:
-        lines = [process.stdout.readline().rstrip() for _ in range(5)]
-        yield process, lines
-    finally:
-        process.terminate()
-        process.wait(30)
+    with (
+        (folder / "log").open("w") as log,
+        subprocess.Popen(
+            [sys.executable, "run.py"],
+            cwd=CHECKOUT,
+            env=environment(folder, port, **more),
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+        ) as process,
+    ):
+        assert process.stdout is not None
+        try:
+            lines = [process.stdout.readline().rstrip() for _ in range(5)]
+            yield process, lines
+        finally:
+            process.terminate()
+            process.wait(30)
 
 
 def log_of(folder: Path) -> list[dict[str, object]]:
