@@ -6,6 +6,7 @@ the places it came through: its message may hold anything.
 """
 
 import logging
+import re
 import sys
 import traceback
 from collections.abc import MutableMapping
@@ -15,6 +16,7 @@ import structlog
 
 FRAMES = 12  # places of a traceback that are kept, the innermost
 MAX_VALUE = 500  # characters of one value
+_TASKS_AND_CALLS = re.compile(r"\n.*|(?<=^Exception in callback) .*", re.DOTALL)
 
 Event = MutableMapping[str, Any]
 
@@ -65,6 +67,8 @@ def _without_messages(_: Any, __: str, event: Event) -> Event:
         event.setdefault("error", type(error).__name__)
         event["where"] = places(error)
     event.pop("stack_info", None)
+    if event.get("logger") == "asyncio":  # it goes on to show the task and its exception, and so what they are about
+        event["event"] = _TASKS_AND_CALLS.sub("", str(event.get("event", "")))
     return event
 
 
