@@ -14,6 +14,7 @@ from server.core.events import AnyEvent, Posted
 from server.core.model import Thread
 from server.web.security import client_address
 
+FORWARDED = {"forwarded", "via", "x-forwarded-for", "x-real-ip"}  # a proxy says so, also one that we were not told of
 QUICK = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)  # seconds
 
 
@@ -73,7 +74,7 @@ def metrics_door(metrics: Metrics, refresh: Callable[[], None], proxy: Any) -> C
 
     async def show(request: Request) -> Response:
         peer = client_address(request.scope, None)
-        if not _inside(peer) or (proxy is not None and peer == str(proxy)):
+        if not _inside(peer) or (proxy is not None and peer == str(proxy)) or FORWARDED & set(request.headers.keys()):
             return Response(status_code=404)
         refresh()
         return Response(metrics.show(), media_type=CONTENT_TYPE_LATEST)

@@ -130,6 +130,14 @@ async def test_the_figures_are_not_for_the_internet(tmp_path: Path) -> None:
     assert answer.status_code == 404
 
 
+@pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded", "Via", "X-Real-IP"])
+async def test_the_figures_are_not_for_whoever_comes_by_a_proxy_nobody_told_us_of(
+    running: Running, header: str
+) -> None:
+    assert (await running.client.get("/metrics", headers={header: "203.0.113.5"})).status_code == 404
+    assert (await running.client.get("/metrics")).status_code == 200
+
+
 @pytest.mark.parametrize("demo", [False])
 async def test_where_there_is_no_demo_there_is_no_demo_page_and_no_demo_staff(tmp_path: Path, demo: bool) -> None:
     async with given.running(tmp_path / "first") as running:
