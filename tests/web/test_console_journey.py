@@ -12,6 +12,7 @@ from server.core.identity import StaffRole
 from server.core.model import Role
 from tests.web.console_given import KATRIN, WHY, Clinic, connected, console, timeline
 from tests.web.given import IDS, Running
+from tests.widget.given import Chat
 
 RECEPTION, CLINICIAN = StaffRole.RECEPTION, StaffRole.CLINICIAN
 HERE = f"/console/all/{KATRIN}"
@@ -487,3 +488,47 @@ def axe() -> str:
     if not script.exists():
         pytest.skip("the widget's development packages are needed to look for faults")
     return script.read_text(encoding="utf-8")
+
+
+async def test_a_visitor_in_the_widget_and_a_colleague_at_the_console_talk(running: Running, browser: Browser) -> None:
+    visitor = await browser.new_context(base_url=running.origin, locale="en")
+    chat = Chat(await visitor.new_page())
+    await chat.page.goto("/demo?lang=en")
+    await (await chat.open()).agree()
+    await chat.say("Are you open on Saturday?")
+    async with console(browser, running, path="/console/bot") as page:
+        await page.locator("#list .row").click()
+        await expect(timeline(page).first).to_have_text("Are you open on Saturday?")
+        await expect(page.locator(".say.assistant .text")).to_have_text("You said: Are you open on Saturday?")
+        await expect(page.locator("#work[data-live]")).to_be_visible()
+        await chat.write.press_sequentially("I would ")
+        await expect(page.locator("#presence")).to_contain_text(re.compile("Visitor .* is typing"))
+
+        await page.keyboard.press("t")
+        await expect(chat.log).to_contain_text("Sofie Berg")
+        await page.keyboard.press("r")
+        await page.keyboard.type("On Saturday from 9 to 12.")
+        await page.keyboard.press("Control+Enter")
+        await page.keyboard.press("Control+Enter")
+        await expect(chat.bubbles.last).to_have_text("On Saturday from 9 to 12.")
+        await expect(page.locator(".say.staff .tick")).to_have_text("Read")
+        await page.keyboard.press("Escape")
+        await page.keyboard.press("n")
+        await page.keyboard.type("Regular patient")
+        await page.keyboard.press("Control+Enter")
+        await expect(page.locator(".say.note")).to_be_visible()
+        await chat.say("Thank you!")
+        await expect(timeline(page).last).to_have_text("Thank you!")
+
+        said = [
+            "Are you open on Saturday?",
+            "You said: Are you open on Saturday?",
+            "On Saturday from 9 to 12.",
+            "Thank you!",
+        ]
+        for _ in range(2):  # as it is, and after a reload of both
+            await chat.shows(*said)
+            await expect(page.locator("#log .say:not(.note) .text")).to_have_text(said)
+            await page.reload()
+            await chat.page.reload()
+    await visitor.close()

@@ -70,6 +70,7 @@ function hear(frame) {
     refreshList();
   } else if (!here) return;
   else if (t === 'reset') location.reload();
+  else if (t === 'live') by('work').dataset.live = frame.seq;
   else if (t === 'event') {
     if (frame.kind === 'posted' && frame.who.role === 'staff') composer.colleague(frame);
     if (frame.seq > shown()) news();
@@ -123,7 +124,10 @@ const news = drawing(() => end()?.dataset.url, '#log', 'beforeend', 20);
 document.addEventListener('htmx:afterSettle', ({ detail: { target } }) => {
   const part = target.id;
   if (part === 'work' || part === 'app') opened();
-  if (part === 'log') read();
+  if (part === 'log') {
+    read();
+    presence(); // the heading was drawn anew, and only we know who is there
+  }
   if (part === 'older') for (const each of all('.day')) all(`.day[data-date='${each.dataset.date}']`).slice(1).forEach((again) => again.remove());
   if (part === 'log') reveal();
   if (part === 'app') by('q').value = asked();
