@@ -94,7 +94,7 @@ def test_the_page_on_embedding_has_what_the_widget_takes() -> None:
 def test_the_page_on_embedding_has_the_widgets_colours() -> None:
     light, dark = (
         dict(re.findall(r"(--[a-z]+): (#[0-9a-f]+);", block))
-        for block in re.findall(r"(?m)^:host(?:\(\[theme='dark'\]\))? \{(.*?)^\}", source("styles.css"), re.S)
+        for block in re.findall(r"(?m)^:host(?:\(\[theme='dark'\]\))? \{(.*?)^\}", source("styles.css"), re.DOTALL)
     )
     told = re.findall(r"(?m)^\| `(--[a-z]+)` \|[^|]+\| `(#[0-9a-f]+)` \| `?([^`|]+?)`? \|$", EMBEDDING)
 
