@@ -180,6 +180,7 @@ export function connect({ url, enter, on, world = browser, following = oneThread
   function stands() {
     plan('deadline');
     knocked = false;
+    notBefore = 0; // by a clock that may be set back it would lie far ahead
     pause.up();
     become('live');
   }

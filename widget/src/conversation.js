@@ -298,6 +298,7 @@ export function converse({ server, site, memory, door, wish, on, world = browser
     thread = moving.to;
     take(moving);
     clear();
+    memory.learn({ told: undefined });
     queue.release();
     line.open();
   }

@@ -10,17 +10,16 @@
  * are properties, the rest are attributes; an attribute, or a child, that is null, undefined or empty is left out.
  * Siblings are told apart by their `key`, else by their tag and classes.
  */
-export const h = (tag, props = {}, ...children) => ({ tag, props, children });
+export const h = (tag, { key = tag, ...props } = {}, ...children) => ({ tag, key, props, children });
 
 /** Makes the children of `parent` what `wanted` says. What stays is not moved: a node that moves loses the focus. */
 export function patch(parent, wanted) {
   const all = wanted.flat(9).filter((one) => one);
-  const keys = all.map(({ tag, props }) => props?.key ?? tag);
+  const keys = all.map(({ key }) => key);
   for (const node of [...parent.childNodes]) if (!keys.includes(node.key)) node.remove();
   let here = parent.firstChild;
-  all.forEach((one, n) => {
-    const { tag, props, children } = one;
-    const key = keys[n];
+  for (const one of all) {
+    const { tag, key, props, children } = one;
     let node = here;
     while (node && node.key !== key) node = node.nextSibling;
     node ??= Object.assign(make(tag), { key });
@@ -30,7 +29,7 @@ export function patch(parent, wanted) {
       for (const name in props) set(node, name, props[name]);
       patch(node, children);
     } else if (node.data !== one) node.data = one;
-  });
+  }
   while (here) {
     const next = here.nextSibling;
     here.remove();
@@ -61,7 +60,7 @@ export const icon = (d) => h('svg', { viewBox: '0 0 24 24', 'aria-hidden': 'true
 export const link = (href, text, tag = 'a', props) =>
   /^(https?|mailto|tel):/i.test(href) ? h(tag, { href, target: '_blank', rel: 'noopener noreferrer', key: href, ...props }, text) : text;
 
-const ADDRESS = /((?:https?:|mailto:|tel:|www\.)[^\s<>"]*[^\s<>".,;:!?)]|[\w.+-]+@[\w.-]+\w|\+?\d[\d /-]+\d)/i;
+const ADDRESS = /((?:https?:|mailto:|tel:|www\.)[^\s<>"]*[^\s<>".,;:!?)]|[\w.+-]{1,64}@[\w.-]+\w|\+?\d[\d /-]+\d)/i;
 
 /**
  * The text, its addresses as links.

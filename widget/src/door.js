@@ -14,8 +14,9 @@ export function doorOf(server) {
     const said = await answer.json().catch(() => ({}));
     const { ok, status } = answer;
     if (ok) return said;
-    // Too many, or their trouble: later. A page that may not ask, or asks for what is not there: never.
-    throw refusal(said.code ?? status, status < 500 && status !== 429, 1_000 * answer.headers.get('Retry-After'));
+    // Too many, or their trouble: later. A page that may not ask, or asks for what is not there: never, if it is the server
+    // that says so and not something on the way, which may also name a date where we expect seconds.
+    throw refusal(said.code ?? status, said.code && status < 500 && status !== 429, 1_000 * answer.headers.get('Retry-After') || 0);
   }
   return {
     /** A pass, the thread and what the clinic says of itself. */

@@ -13,12 +13,12 @@ export const emptyLog = () => ({
    * Where a frame of the log (`event`, `skip` or `live`) stands; a new one moves the window on.
    * @returns {boolean | undefined} whether it is new; undefined if something is missing before it
    */
-  take({ t, seq, to: upto }) {
+  take({ t, seq, after, to: upto }) {
     const event = t === 'event';
     const to = t === 'skip' ? upto : seq; // an event may have a `to` of its own: to whom it was assigned
     if (this.last === undefined) this.first = event ? to : to + 1;
     else if (to <= this.last) return false;
-    else if (t === 'live' ? this.asked !== this.last : event && to !== this.last + 1) return undefined;
+    else if (t === 'live' ? this.asked !== this.last : (event ? to - 1 : after) > this.last) return undefined;
     this.last = to;
     return true;
   },

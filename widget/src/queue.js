@@ -30,7 +30,8 @@ export function queueOf({ send, keep, changed, world = browser }) {
 
     /** Say something. */
     add(words) {
-      queue.posts.push({ ...words, key: uuid(), at: new Date(world.now()).toISOString() });
+      const text = words.text.toWellFormed?.() ?? words.text; // half a character, as a cut text ends in, cannot be stored
+      queue.posts.push({ ...words, text, key: uuid(), at: new Date(world.now()).toISOString() });
       next();
     },
 

@@ -9,6 +9,8 @@ import { emptyLog } from './log.js';
 export { followPage } from './connection.js';
 export { uuid } from './world.js';
 
+const AGAIN = 10_000; // ms after which a thread that was asked for and has not come is asked for again
+
 /** As `connect`, but `enter` gives `{ticket}`, `live` is reached with the welcome, and the line can `watch` and `unwatch`. */
 export const connectStaff = (options) => connect({ ...options, on: { settle() {}, state() {}, mistake() {}, owed: () => true, ...options.on }, following: manyThreads });
 
@@ -19,7 +21,9 @@ function manyThreads({ line, world, pause, write, stands }) {
     const log = logs.get(thread);
     log.asking = true;
     write({ t: 'watch', thread, ...place(log) });
+    world.after(AGAIN, () => log.asking && follows(thread, log) && ask(thread)); // the server may have said "later"
   };
+  const follows = (thread, log) => line.state === 'live' && logs.get(thread) === log;
   return {
     line: {
       /** Follow `thread` from what we have of it, or from its newest messages. */
@@ -49,7 +53,7 @@ function manyThreads({ line, world, pause, write, stands }) {
     lost(log, thread) {
       if (log.asking) return;
       log.asking = true;
-      world.after(patience(log, pause), () => line.state === 'live' && logs.get(thread) === log && ask(thread));
+      world.after(patience(log, pause), () => follows(thread, log) && ask(thread));
     },
   };
 }

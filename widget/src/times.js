@@ -1,4 +1,5 @@
 /** Times as people of a language write them, in their own time zone; the clinic's hours in the clinic's. */
+import { attempt } from './memory.js';
 
 const DAY = 86_400_000; // ms
 const SUNDAY = 3 * DAY; // 4 January 1970, in UTC
@@ -29,8 +30,8 @@ export function times(language, timeZone) {
 
 let last;
 
-/** The same, made only once as long as nothing changes: making them is slow. */
+/** The same, made only once as long as nothing changes: making them is slow. What is no language is the browser's own. */
 export function timesFor(language, timeZone) {
-  if (last?.of !== language + timeZone) last = { of: language + timeZone, ...times(language, timeZone) };
+  if (last?.of !== language + timeZone) last = { of: language + timeZone, ...times(attempt(() => Intl.getCanonicalLocales(language)), timeZone) };
   return last;
 }
