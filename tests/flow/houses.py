@@ -107,7 +107,7 @@ class Work(OurProcess):
 
 
 def run(data: Path, *arguments: str, said: str = "", **settings: Any) -> "subprocess.CompletedProcess[str]":
-    """Run another command of ours to its end."""
+    """Run another command of ours to its end, away from any terminal."""
     return subprocess.run(
         [sys.executable, RUN, *arguments],
         env={**os.environ, **environment(data, **settings)},
@@ -115,4 +115,5 @@ def run(data: Path, *arguments: str, said: str = "", **settings: Any) -> "subpro
         capture_output=True,
         text=True,
         timeout=120,
+        start_new_session=True,
     )

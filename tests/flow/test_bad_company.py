@@ -1,0 +1,116 @@
+"""Clients that are slow, many or hostile, and everybody else, who should not notice."""
+
+import asyncio
+import contextlib
+import socket
+import time
+from collections.abc import AsyncIterator, Callable
+
+import httpx
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+
+from server.live.protocol import SUBPROTOCOL
+from tests.flow.houses import Serve
+from tests.flow.people import Screen, Visitor, signed_in, visit
+
+StartServe = Callable[..., Serve]
+UNBOUNDED = {
+    "budget_bytes": 1_000_000_000,
+    "budget_bytes_per_second": 1_000_000_000,
+    "budget_frames_per_second": 100_000,
+}
+LONG = "\N{WATER WAVE}" * 4000  # 16 KB in UTF-8
+GROWTH = 32 * 1024 * 1024  # bytes: what a process may grow by while one reader stands still; it may be sent 1 MB
+
+
+@contextlib.asynccontextmanager
+async def line(origin: str, path: str = "/ws/visitor", **more: object) -> AsyncIterator[ClientConnection]:
+    """A socket that does only what it is told."""
+    async with connect(
+        origin.replace("http", "ws", 1) + path,
+        origin=origin,  # type: ignore[arg-type]  # a NewType of str
+        subprotocols=[SUBPROTOCOL],  # type: ignore[list-item]  # likewise
+        compression=None,
+        ping_interval=None,
+        close_timeout=1,
+        **more,  # type: ignore[arg-type]  # options of any type
+    ) as opened:
+        yield opened
+
+
+async def said_hello(opened: ClientConnection, visitor: Visitor) -> None:
+    await opened.send(f'{{"t":"hello","v":1,"pass":"{visitor.granted["pass"]}"}}')
+
+
+async def closed(opened: ClientConnection) -> int:
+    """Read what is still said, and return why it was closed."""
+    with contextlib.suppress(ConnectionClosed):
+        async with asyncio.timeout(30):
+            async for _ in opened:
+                pass
+    return opened.close_code or 1006
+
+
+def deaf_socket(port: int) -> socket.socket:
+    """A connection for which the kernel takes in little."""
+    opened = socket.socket()
+    opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    opened.connect(("127.0.0.1", port))
+    opened.setblocking(False)
+    return opened
+
+
+async def test_a_reader_who_stands_still_costs_the_others_nothing_and_resumes_where_it_was(serve: StartServe) -> None:
+    house = serve(**UNBOUNDED)
+    visitor = await visit(house.origin)
+    mine = await visitor.at()
+    others = [await visit(house.origin) for _ in range(4)]
+    beside = [await other.at() for other in others]
+    await mine.say("Var kan jag parkera?", consent=visitor.more["consent"])
+    await mine.event(kind="posted", seq=2)  # by now it has loaded what it needs to understand languages
+    async with signed_in(house.origin, house.link) as alex:  # and from now on only people talk here
+        await (await alex.at(visitor.thread)).ask(t="take")
+        await mine.event(kind="taken")
+    left = await visitor.at()
+    await left.cut()
+    dropped = asyncio.Event()
+
+    async def talk(other: Visitor, screen: Screen) -> float:
+        slowest, number = 0.0, 0
+        while not dropped.is_set():
+            number += 1
+            began = time.monotonic()
+            await screen.say(f"{number}", **other.more)
+            await screen.settled()
+            slowest = max(slowest, time.monotonic() - began)
+            await asyncio.sleep(0.02)  # a person is slower still
+        said = [event["text"] for event in screen.having(kind="posted", who={"role": "person"})]
+        assert said == [f"{each}" for each in range(1, number + 1)]
+        return slowest
+
+    async with line(house.origin, sock=deaf_socket(house.port), max_queue=1) as deaf:
+        await said_hello(deaf, visitor)
+        await deaf.recv()
+        before = house.memory
+        talking = [asyncio.create_task(talk(*each)) for each in zip(others, beside, strict=True)]
+        sent, grown = 0, 0
+        while not await is_dropped(house):
+            for _ in range(20):
+                sent += 1
+                await mine.say(f"{LONG}{sent}", **visitor.more)
+                await mine.settled()
+            grown = max(grown, house.memory - before)
+        dropped.set()
+        assert await closed(deaf) == 4008
+    slowest = max([await each for each in talking])
+    print(f"{sent} long messages; others waited {slowest * 1000:.0f} ms at most; {grown / 1024 / 1024:.1f} MiB more")
+    assert grown < GROWTH
+    await left.come()
+    assert left.seqs == mine.seqs == list(range(1, len(mine.seqs) + 1))
+    assert len([text for text in left.texts if text.startswith(LONG)]) == sent
+
+
+async def is_dropped(house: Serve) -> bool:
+    async with httpx.AsyncClient() as http:
+        return 'dropped_sockets_total{reason="too_slow"} 1.0' in (await http.get(f"{house.origin}/metrics")).text

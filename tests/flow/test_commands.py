@@ -1,0 +1,154 @@
+"""The commands beside `serve`, as somebody at a terminal has them, on what a real conversation has left behind."""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from pymongo import MongoClient
+
+from server.app import store_of
+from server.settings import Settings as RealSettings
+from tests.flow.conftest import Settings
+from tests.flow.houses import Serve, run
+from tests.flow.people import new_colleague, signed_in, visit
+
+StartServe = Callable[..., Serve]
+FINE = "Everything agrees with the log."
+PASSWORD = "correct horse battery staple"
+
+
+async def a_day(house: Serve) -> list[str]:
+    """Two conversations, of which one is named; return their threads, in this order."""
+    async with signed_in(house.origin, house.link) as alex:
+        desk = await alex.at_desk()
+        threads = []
+        for text in ("When are you open?", "I would like to talk to a person, please."):
+            visitor = await visit(house.origin)
+            mine = await visitor.at()
+            await mine.say(text, **visitor.more)
+            await mine.event(kind="posted", seq=2)
+            await mine.leave()
+            threads.append(visitor.thread)
+        theirs = await alex.at(threads[1])
+        await theirs.ask(t="name", name="Mrs. Lindgren")
+        await theirs.ask(t="note", text="allergic to penicillin")
+        await theirs.settled()
+        for thread, seq in zip(threads, (2, 4), strict=True):
+            await desk.row(thread, seq=seq)
+        return threads
+
+
+def lose_what_is_derived(data: Path, store: Settings) -> None:
+    if store:
+        with MongoClient[dict[str, Any]](store["mongodb_uri"]) as client:
+            for collection in ("rows", "words"):
+                client[store["mongodb_database"]][collection].delete_many({})
+    else:
+        with closing(sqlite3.connect(data / "onethread.db")) as connection:
+            connection.executescript("DELETE FROM rows; DELETE FROM lists; DELETE FROM words;")
+
+
+def call_everybody(data: Path, store: Settings, name: str) -> None:
+    """Write another name into the row of whoever has one."""
+    if store:
+        with MongoClient[dict[str, Any]](store["mongodb_uri"]) as client:
+            rows = client[store["mongodb_database"]].rows
+            rows.update_many({"thread.name": {"$exists": True}}, {"$set": {"thread.name": name}})
+    else:
+        with closing(sqlite3.connect(data / "onethread.db")) as connection, connection:
+            connection.execute("UPDATE rows SET snapshot = replace(snapshot, 'Mrs. Lindgren', ?)", [name])
+
+
+async def found(data: Path, store: Settings, *words: str) -> list[str]:
+    """The threads that a search finds."""
+    opened = store_of(RealSettings(data=data, **store), exclusive=False)
+    await opened.open()
+    try:
+        return [hit.row.thread.id for hit in await opened.search(words)]
+    finally:
+        await opened.close()
+
+
+async def test_check_says_what_is_wrong_with_what_is_derived_and_mends_it(
+    serve: StartServe, store: Settings, tmp_path: Path
+) -> None:
+    data = tmp_path / "data"
+    house = serve(**store)
+    plain, named = await a_day(house)
+
+    async def check(*options: str) -> tuple[int, list[str]]:
+        done = await asyncio.to_thread(run, data, "check", *options, **store)
+        assert done.stderr == ""
+        return done.returncode, done.stdout.splitlines()
+
+    assert await check() == (0, ["2 threads, 6 events.", FINE])  # beside a running server
+    await asyncio.to_thread(house.stop)
+
+    lose_what_is_derived(data, store)
+    assert await found(data, store, "lindgren") == []
+    code, said = await check()
+    assert (code, said[1].partition(",")[0]) == (0, "2 behind")
+    assert (await check("--rebuild"))[1][-1] == "2 rows made anew."
+    assert await check() == (0, ["2 threads, 6 events.", FINE])
+    assert await found(data, store, "lindgren", "penic") == [named]
+    assert await found(data, store, "open", "monday") == [plain]
+
+    call_everybody(data, store, "Nobody")
+    code, said = await check()
+    assert (code, "wrong" in said[1], named in said[1]) == (1, True, True)
+    assert (await check("--rebuild"))[0] == 0
+    assert await check() == (0, ["2 threads, 6 events.", FINE])
+
+
+async def test_talk_chats_from_a_terminal_as_a_visitor_and_as_a_colleague(serve: StartServe, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    house = serve()
+
+    async def talk(*options: str, said: str) -> list[str]:
+        done = await asyncio.to_thread(run, data, "talk", *options, said=said, port=house.port)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.splitlines()
+
+    lines = await talk("--language", "de", said="Wann haben Sie geöffnet?\n")
+    assert any("112" in line for line in lines)
+    assert "> Wann haben Sie geöffnet?" in lines
+    assert any(
+        line.startswith("River") or "8 bis 18 Uhr" in line
+        for line in lines[lines.index("> Wann haben Sie geöffnet?") :]
+    )
+
+    visitor = await visit(house.origin)
+    mine = await visitor.at()
+    await mine.say("I would like to talk to a person, please.", **visitor.more)
+    await mine.settled()
+    async with signed_in(house.origin, house.link) as alex, new_colleague(alex, "bea", "Bea"):
+        lines = await talk("--staff", visitor.thread, "--login", "bea", said=f"{PASSWORD}\nHello, Bea here.\n")
+    assert (await mine.shows("Bea here."))["who"] == {"role": "staff", "name": "Bea"}
+    assert "> Hello, Bea here." in lines
+
+
+async def test_a_worker_beside_a_server_on_the_embedded_store_is_told_what_to_set(
+    serve: StartServe, tmp_path: Path
+) -> None:
+    serve()
+    done = await asyncio.to_thread(run, tmp_path / "data", "worker")
+    assert done.returncode == 1
+    assert "ONETHREAD_MONGODB_URI" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+async def test_a_colleague_who_is_signed_out_at_a_terminal_is_off_every_line_within_seconds(
+    serve: StartServe, tmp_path: Path
+) -> None:
+    house = serve()
+    async with signed_in(house.origin, house.link) as alex, new_colleague(alex, "bea", "Bea") as bea:
+        desk, stays = await bea.at_desk(), await alex.at_desk()
+        done = await asyncio.to_thread(run, tmp_path / "data", "staff", "sign-out", "bea")
+        assert done.returncode == 0, done.stderr
+        await desk.until(lambda: desk.closes, within=5.0)
+        assert desk.closes == [4003]
+        assert (await bea.http.get("/api/inbox")).status_code == 401
+        assert stays.closes == []
