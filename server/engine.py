@@ -69,7 +69,8 @@ class Engine:
         self.inbound = Inbound(store, self.conversations, clock=self.clock, keep=keep)
         self.hub = Hub(store, self.conversations, bus, sweep_seconds=settings.sweep_seconds)
         self.conversations.doorbell = self.hub
-        self.inbox = Inbox(store, clock=self.clock, announce=self.hub.announce_inbox)
+        every = timedelta(milliseconds=settings.row_flush_milliseconds)
+        self.inbox = Inbox(store, clock=self.clock, announce=self.hub.announce_inbox, every=every)
         answering = Answering(store, self.conversations, knowledge, clinic, rules=self.rules, clock=self.clock)
         name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self.worker = Worker(store, self.conversations, answering, name=name, clock=self.clock)

@@ -12,7 +12,7 @@ from enum import StrEnum
 from server.core import commands
 from server.core.commands import AnyCommand
 from server.core.errors import NotAllowed
-from server.core.model import StaffId, ThreadId, Value
+from server.core.model import StaffId, Value
 
 
 class StaffRole(StrEnum):
@@ -114,13 +114,3 @@ def keyed_hash(secret: bytes, purpose: str, value: str) -> str:
     """
     digest = hmac.new(secret, f"{purpose}\0{value}".encode(), hashlib.sha256).digest()
     return base64.b32encode(digest[:16]).decode().rstrip("=").lower()
-
-
-def visitor_hash(secret: bytes, visitor: str) -> str:
-    """Return under which name a visitor's long-lived secret is stored."""
-    return keyed_hash(secret, "visitor", visitor)
-
-
-def first_thread(secret: bytes, visitor: str) -> ThreadId:
-    """Return the id of the thread this visitor's first post would open, known before anything is stored."""
-    return keyed_hash(secret, "thread", visitor)

@@ -20,7 +20,7 @@ from server.core.model import Channel, Fact, Linked, StaffId, Thread, ThreadId, 
 from server.core.ports import Hit, Page, Preview, Row, Store, View
 from server.service.search import asked_words, words_of
 
-FLUSH = 0.25  # seconds between writes of changed rows
+FLUSH = timedelta(milliseconds=250)  # between writes of changed rows
 PREVIEW = 140  # characters of the last message in a list
 KNOWN_WORDS = 50_000  # (thread, word) pairs known to be stored: most words of a chat come again
 RECENT = timedelta(hours=1)  # how far back a start checks rows against the log
@@ -154,9 +154,11 @@ class Inbox:
         *,
         clock: Callable[[], datetime],
         announce: Callable[[Sequence[RowView]], None] = lambda rows: None,
+        every: timedelta = FLUSH,
     ) -> None:
-        """Write to ``store``; tell ``announce`` which rows have changed, together."""
+        """Write to ``store`` once in ``every``; tell ``announce`` which rows have changed, together."""
         self._store, self._clock, self._announce = store, clock, announce
+        self._every = every.total_seconds()
         self._dirty: dict[ThreadId, Row] = {}
         self._words: list[tuple[ThreadId, str]] = []
         self._known: OrderedDict[tuple[ThreadId, str], None] = OrderedDict()
@@ -175,7 +177,7 @@ class Inbox:
         """Flush whatever changed, again and again, until cancelled; a store that is away is tried again."""
         while True:
             await self._pending.wait()
-            await asyncio.sleep(FLUSH)
+            await asyncio.sleep(self._every)
             try:
                 await self.flush()
             except Unavailable:

@@ -1,12 +1,9 @@
 """How a visitor gets in: a secret that the browser keeps, and a pass made from it.
 
-A visit writes nothing. The secret says by itself that we made it (its tail is a keyed hash of the rest), so that a
-stranger's guess costs no look into the store, and a returning visitor is not counted as a new one. Which thread it
-leads to is a keyed hash until the first post, and after that the address record's word.
+A visit writes nothing. Which thread the secret leads to is a keyed hash until the first post, and after that the
+address record's word.
 """
 
-import hmac
-import secrets
 from typing import Annotated
 
 import msgspec
@@ -15,8 +12,9 @@ from litestar.di import NamedDependency
 from litestar.params import JSONBody
 from msgspec import Meta
 
+from channels.website import first_thread, is_ours, new_secret, visitor_hash
 from server.core.errors import RateLimited, Refused
-from server.core.identity import first_thread, keyed_hash, visitor_hash
+from server.core.identity import keyed_hash
 from server.core.model import ThreadId
 from server.core.ports import Limit
 from server.service.clinic import Hours, Site, Words
@@ -26,8 +24,6 @@ from server.web.house import House
 from server.web.passes import Pass, PassInvalid
 from server.web.security import client_address, network
 
-RANDOM = 32  # characters of a secret that are random: 192 bits
-TAIL = 16  # characters that say it is ours: 80 bits
 MINUTE, HOUR = 60.0, 3600.0  # seconds
 FORGET = "forget"  # on the bus: a visitor whose secret no longer opens anything
 
@@ -128,7 +124,10 @@ class Visits:
         house = self._house
         visitor = Visitor(a_pass.site, a_pass.visitor, a_pass.thread)
         await self._count(self._limit(f"forget {visitor.hash}", house.settings.visits_known_per_minute, MINUTE))
-        address, nowhere = visitor_address(visitor.site, visitor.hash).id, _nowhere()
+        address, nowhere = (
+            visitor_address(visitor.site, visitor.hash).id,
+            first_thread(house.secret, new_secret(house.secret)),
+        )
         leads_to = await house.store.find_address(address)
         while leads_to not in (None, nowhere):  # a message in between may have brought the old way back
             await house.store.drop_address(address)
@@ -154,7 +153,7 @@ class Visits:
 
     async def _known(self, site: Site, secret: str | None) -> tuple[str, ThreadId] | None:
         """Return the secret and its thread when it is one of ours that still leads somewhere."""
-        if secret is None or not self._is_ours(secret):
+        if secret is None or not is_ours(self._house.secret, secret):
             return None
         house = self._house
         hashed = visitor_hash(house.secret, secret)
@@ -175,8 +174,7 @@ class Visits:
             self._limit(f"new a minute {where}", house.settings.visits_new_per_minute, MINUTE),
             self._limit(f"new an hour {where}", house.settings.visits_new_per_hour, HOUR),
         )
-        random = secrets.token_urlsafe(RANDOM * 3 // 4)
-        secret = random + self._tail(random)
+        secret = new_secret(house.secret)
         return secret, first_thread(house.secret, secret)
 
     def _limit(self, what: str, count: int, seconds: float) -> Limit:
@@ -186,13 +184,6 @@ class Visits:
         wait = await self._house.bus.allow_all(limits)
         if wait:
             raise RateLimited("Too many visits; please wait.", retry_ms=int(wait * 1000) + 1)
-
-    def _tail(self, random: str) -> str:
-        return keyed_hash(self._house.secret, "visitor tail", random)[:TAIL]
-
-    def _is_ours(self, secret: str) -> bool:
-        random, tail = secret[:RANDOM], secret[RANDOM:]
-        return secret.isascii() and hmac.compare_digest(tail, self._tail(random))
 
     def _shown(self, words: Words) -> ClinicShown:
         house, now = self._house, self._house.clock()
@@ -218,10 +209,6 @@ class Visits:
 def forgotten(payload: bytes) -> Visitor:
     """Return the visitor whom another process has let go."""
     return msgspec.json.decode(payload, type=Visitor)
-
-
-def _nowhere() -> ThreadId:
-    return keyed_hash(secrets.token_bytes(32), "thread", "")
 
 
 def bearer(request: AnyRequest) -> str:

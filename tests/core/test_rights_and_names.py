@@ -121,10 +121,6 @@ def test_a_name_fits_an_id_and_can_be_read_aloud() -> None:
     assert (len(name), name.isascii(), name.isalnum(), name.islower()) == (26, True, True, True)
 
 
-def test_a_visitors_hash_does_not_tell_their_thread() -> None:
-    assert identity.visitor_hash(b"a", "v") != identity.first_thread(b"a", "v")
-
-
 # what is owed
 
 
