@@ -17,6 +17,7 @@ from server.service.conversations import Handled
 from server.service.inbound import Visitor
 
 TYPING_APART = 1.0  # seconds between two frames that say that somebody types
+RENEW_APART = 1.0  # seconds between two passes: each is a look into the store
 NOT_KNOWN = 4001  # close code: the pass opens nothing any more; a visit may give another one
 
 
@@ -29,6 +30,7 @@ class VisitorLine:
         "_limits",
         "_marks",
         "_moved_to",
+        "_renewed_at",
         "_sink",
         "_typed_at",
         "_types",
@@ -51,6 +53,7 @@ class VisitorLine:
         self._moved_to: ThreadId | None = None
         self._limits: tuple[Limit, ...] = ()
         self._marks: Marks | None = None
+        self._renewed_at = -math.inf
         self._types, self._typed_at = False, -math.inf  # as others were last told, and when
 
     # being told
@@ -209,12 +212,16 @@ class VisitorLine:
         self._desk.hub.typing(self.me.thread, self.sender, Who(Role.PERSON), on)
 
     async def _renew(self) -> None:
+        now = asyncio.get_running_loop().time()
+        if now - self._renewed_at < RENEW_APART:
+            return
         try:
             known = await self._desk.known(self.me)
         except Unavailable as error:
             self.push(not_now(error))
             return
         if known:
+            self._renewed_at = now
             token, seconds = self._desk.issue(self.me, self.language)
             self._sink.lives(seconds)
             self.push(protocol.new_pass(token, seconds))

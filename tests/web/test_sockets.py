@@ -224,6 +224,16 @@ async def test_a_pass_is_renewed_on_the_line_and_opens_another_one(quiet: Runnin
         assert tab.seqs == [1]
 
 
+async def test_who_asks_for_pass_after_pass_gets_one(quiet: Running) -> None:
+    visitor = await guest(quiet)
+    async with visitor.tab() as tab:
+        for _ in range(20):
+            await tab.say("renew")
+        await tab.say("ping")
+        await tab.until("pong")
+    assert [frame["t"] for frame in tab.told].count("pass") == 1
+
+
 async def test_whoever_has_ended_and_forgotten_is_sent_away_in_every_tab(quiet: Running) -> None:
     visitor = await guest(quiet)
     await visitor.said("one")
