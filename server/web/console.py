@@ -24,7 +24,7 @@ from server.web.api import REPLIES, Canned, Draft, known_thread
 from server.web.guards import AnyRequest, house_of, needs, provide_me
 from server.web.house import House
 from server.web.pages import Pages, preferred
-from server.web.replies import PLACEHOLDERS
+from server.web.replies import EXAMPLES, PLACEHOLDERS
 from server.web.screen import MOST_ROWS, NOTE_DRAFTS, ROWS, VIEWS, Screen, Where, view_named
 from server.web.sessions import NotSignedIn, SignedIn
 from server.web.signing_in import CONSOLE, SIGN_IN, Form, enter_form, inside, sign_in_form, sign_out_form
@@ -296,7 +296,7 @@ async def replies_page(
         opened=saved,
         saved=bool(saved),
         error=screen.words("canned_bad") if error else "",
-        text_languages=[(code, NAMES.get(code, code)) for code in codes],
+        text_languages=[(code, screen.spoken(code)) for code in codes],
         placeholders=", ".join(f"{{{name}}}" for name in PLACEHOLDERS),
     )
 
@@ -314,6 +314,20 @@ async def save_reply(data: Form, me: NamedDependency[SignedIn], house: NamedDepe
         return Redirect(f"{CONSOLE}/replies?error=1", status_code=303)
     await house.store.put(REPLIES, id, msgspec.json.encode(reply))
     return Redirect(f"{CONSOLE}/replies?saved={id}", status_code=303)
+
+
+@post("/replies/examples", status_code=303, **needs(Action.REPLY, form=True))
+async def add_examples(
+    data: Form, me: NamedDependency[SignedIn], house: NamedDependency[House], screen: NamedDependency[Screen]
+) -> Response[Any]:
+    """Begin with some replies that every clinic writes; those of the same name stay as they are."""
+    house.sessions.check_csrf(me.session, _field(data, "csrf"))
+    known = await house.store.listing(REPLIES)
+    for id in (id for id in EXAMPLES if id not in known):
+        texts = {language: table(language)[f"example_{id}"] for language in LANGUAGES}
+        reply = Canned(screen.words(f"example_{id}_title"), texts)
+        await house.store.put(REPLIES, id, msgspec.json.encode(reply))
+    return Redirect(f"{CONSOLE}/replies", status_code=303)
 
 
 @post("/replies/drop", status_code=303, **needs(Action.REPLY, form=True))
@@ -362,6 +376,7 @@ console = Router(
         choose_language,
         replies_page,
         save_reply,
+        add_examples,
         drop_reply,
     ],
     dependencies={"screen": Provide(provide_screen)},

@@ -6,6 +6,8 @@ A placeholder is a name in braces and nothing else: texts are people's, and neve
 import re
 from collections.abc import Mapping
 
+EXAMPLES = ("greeting", "identity", "callback", "bring", "goodbye")
+"""What a clinic may begin with; their texts are among the console's."""
 PLACEHOLDERS = ("name", "clinic", "me")
 _PLACEHOLDER = re.compile(r"\{(" + "|".join(PLACEHOLDERS) + r")\}")
 _GAP = re.compile(r"(?<=\S) +(?=[,.!?;:])")

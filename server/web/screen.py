@@ -286,7 +286,7 @@ class Screen:
             "panel": await self.house.inbox.panel(thread),
             "holder": self.reader.name_of(thread.floor.staff) if thread.floor.staff else "",
             "assigned": self.reader.name_of(thread.assigned) if thread.assigned else "",
-            "spoken": self._spoken(thread.language),
+            "spoken": self.spoken(thread.language),
             "back_href": where.url(),
         }
 
@@ -322,7 +322,7 @@ class Screen:
         """Return the clinic's canned replies."""
         return await all_replies(self.house)
 
-    def _spoken(self, language: str | None) -> str:
+    def spoken(self, language: str | None) -> str:
         """Return a language by its name in the reader's: `tyska`."""
         if not language:
             return ""

@@ -271,6 +271,7 @@ async def test_a_form_without_its_token_changes_nothing(running: Running) -> Non
             ("/console/language", {"language": "sv"}),
             ("/console/replies", {"id": "x", "title": "X", "text_en": "X"}),
             ("/console/replies/drop", {"id": "x"}),
+            ("/console/replies/examples", {}),
             ("/console/sign-out", {}),
         ):
             assert (await browser.post(path, data={"csrf": "wrong", **form})).status_code == 403
@@ -299,6 +300,17 @@ async def test_canned_replies_are_written_and_dropped_by_forms(running: Running)
         assert bad.headers["location"] == "/console/replies?error=1"
         await browser.post("/console/replies/drop", data={"csrf": csrf, "id": "hello"})
         assert (await browser.get("/api/replies")).json() == []
+
+
+async def test_a_clinic_may_begin_with_examples(running: Running) -> None:
+    async with signed_in(running, RECEPTION) as browser:
+        assert "Add examples" in (await browser.get("/console/replies")).text
+        csrf = (await browser.get("/api/staff/session")).json()["csrf"]
+        await browser.post("/console/replies/examples", data={"csrf": csrf})
+        kept = {reply["id"]: reply for reply in (await browser.get("/api/replies")).json()}
+        assert "Add examples" not in (await browser.get("/console/replies")).text
+    assert kept["greeting"]["title"] == "Greeting"
+    assert kept["greeting"]["texts"]["sv"].startswith("Hej {name}, det är {me} på {clinic}.")
 
 
 # words ----------------------------------------------------------------------------------------------------------------

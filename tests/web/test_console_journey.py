@@ -320,7 +320,7 @@ async def test_a_canned_reply_is_put_in_with_its_names(running: Running, clinic:
         await page.get_by_label("Title").fill("Call back")
         await page.get_by_label("Short name").fill("callback")
         await page.get_by_label("Text in English").fill("Hello {name}, we will call you. {me}, {clinic}")
-        await page.get_by_label("Text in Deutsch").fill("Guten Tag {name}, wir rufen Sie an. {me}")
+        await page.get_by_label("Text in German").fill("Guten Tag {name}, wir rufen Sie an. {me}")
         await page.get_by_role("button", name="Save").click()
         await expect(page.get_by_role("status")).to_have_text("Saved.")
         await page.goto(HERE)
