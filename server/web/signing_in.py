@@ -134,7 +134,7 @@ staff_session = Router(
 Form = URLEncodedBody[dict[str, Any]]
 
 
-@post("/sign-in", status_code=303)
+@post("/sign-in", status_code=303, opt={"form": True})
 async def sign_in_form(request: AnyRequest, data: Form, house: NamedDependency[House]) -> Response[Any]:
     """Begin a session and go to where the person wanted to."""
     from_our_page(request)
@@ -147,7 +147,7 @@ async def sign_in_form(request: AnyRequest, data: Form, house: NamedDependency[H
     return _see_other(wanted, house.sessions.set_cookie(cookie))
 
 
-@post("/enter", status_code=303)
+@post("/enter", status_code=303, opt={"form": True})
 async def enter_form(request: AnyRequest, data: Form, house: NamedDependency[House]) -> Response[Any]:
     """Begin a session for a one-time link, posted by the page that the link leads to."""
     from_our_page(request)

@@ -1,4 +1,4 @@
-"""Reading JSON from strangers: one meaning or none.
+"""Reading JSON from strangers: one meaning or none. And forms: no longer than ours are.
 
 A text that two parsers read differently is a way around a check. So a body must be plain JSON of modest depth and
 length, names occur once, integers are those every language has, and no text holds NUL or half a character.
@@ -14,6 +14,9 @@ from litestar.exceptions import ClientException, HTTPException
 from server.web.security import TooLarge
 
 MAX_JSON = 64 * 1024  # bytes: the longest message takes 48 KB when every character of it is escaped
+MAX_FORM = 256 * 1024  # bytes of a colleague's form: a canned reply in several languages
+MAX_FORM_BEFORE = 16 * 1024  # bytes of a stranger's: a login and its password
+MAX_FIELDS = 64  # of a form
 MAX_DEPTH = 16
 MAX_INTEGER = 2**53  # what JavaScript holds exactly
 
@@ -26,6 +29,12 @@ class NotOurJson(ClientException):
 
 class NotJson(HTTPException):
     """A body of another type: browsers send those anywhere without asking first."""
+
+    status_code = 415
+
+
+class NotForm(HTTPException):
+    """A body of another type where a form of ours is expected."""
 
     status_code = 415
 
@@ -76,9 +85,19 @@ def _check(value: Any, deeper: int) -> None:
 
 
 class StrictRequest(Request[Any, Any, Any]):
-    """A request whose JSON is read strictly."""
+    """A request whose JSON is read strictly, and whose forms are short."""
 
     _strict: Any = None
+
+    async def body(self) -> bytes:
+        """Return the body; a form is looked at before it is taken apart, which takes a second for two megabytes."""
+        body = await super().body()
+        if self.scope["route_handler"].opt.get("form"):
+            if self.content_type[0] != "application/x-www-form-urlencoded":
+                raise NotForm
+            if len(body) > (MAX_FORM if self.scope.get("auth") else MAX_FORM_BEFORE) or body.count(b"&") >= MAX_FIELDS:
+                raise TooLarge
+        return body
 
     async def json(self) -> Any:
         """Return what the body says; asked twice, it is read once."""

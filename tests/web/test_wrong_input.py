@@ -153,6 +153,24 @@ async def test_headers_without_end_are_refused(running: Running) -> None:
     assert answer.startswith(b"HTTP/1.1 4")
 
 
+FORMS = {
+    "many fields": (b"login=a&" * 65, 413),
+    "long": (b"login=" + b"%41" * 6000, 413),
+    "2 MB": (b"a=&" * 690_000, 413),
+    "a login": (b"login=a&password=b", 303),
+}
+
+
+@pytest.mark.parametrize(("form", "status"), FORMS.values(), ids=FORMS.keys())
+async def test_a_form_of_somebody_unknown_is_short(running: Running, form: bytes, status: int) -> None:
+    headers = {"Origin": running.origin, "Content-Type": "application/x-www-form-urlencoded"}
+    for path in ("/console/sign-in", "/console/enter"):
+        assert (await running.client.post(path, content=form, headers=headers)).status_code == status
+        for other in ("application/json", "multipart/form-data; boundary=x", "text/plain"):
+            answer = await running.client.post(path, content=form, headers={**headers, "Content-Type": other})
+            assert answer.status_code == 415
+
+
 HOSTS = {"a port too large": b"a:99999999", "half an address": b"[::1", "a path": b"evil.example/x?y", "none": b""}
 
 
