@@ -28,7 +28,7 @@ from server.engine import Engine
 from server.knowing import Knowing
 from server.service.answering import Knowledge
 from server.service.clinic import Clinic, read_clinic
-from server.settings import CHECKOUT, Settings, WrongSettings
+from server.settings import CHECKOUT, Settings, WrongSettings, is_loopback
 from server.web import api, console, demo, docs, health, history, problems, signing_in, visits
 from server.web.files import Files, Widget, reading
 from server.web.guards import provide_house, provide_me
@@ -167,7 +167,7 @@ def _house(engine: Engine, metrics: Metrics, port: int | None) -> House:
         secret=secret,
         clock=engine.clock,
         hours=settings.session_hours,
-        secure=origin.startswith("https:"),
+        secure=origin.startswith("https:") or not is_loopback(urlsplit(origin).hostname or ""),
     )
     engine.hub.on(SESSION_ENDED, sessions.heard)
     return House(

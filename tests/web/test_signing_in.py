@@ -44,6 +44,16 @@ async def test_a_colleague_signs_in_with_login_and_password_however_it_is_capita
     assert "Secure" not in cookie  # this is loopback
 
 
+async def test_a_cookie_that_leaves_this_machine_is_secure_whatever_the_address_says(tmp_path: Path) -> None:
+    async with given.running(
+        tmp_path, public_url="http://chat.example.org", demo=False, data=given.own_clinic(tmp_path)
+    ) as it:
+        cookie = it.house.sessions.set_cookie("x")
+
+    assert cookie.startswith("__Host-onethread=x; Path=/;")
+    assert cookie.endswith("; Secure")
+
+
 async def test_behind_https_the_cookie_is_secure_and_bound_to_the_host(tmp_path: Path) -> None:
     async with given.running(
         tmp_path, public_url="https://chat.example.org", demo=False, data=given.own_clinic(tmp_path)
