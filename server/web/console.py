@@ -249,20 +249,32 @@ async def sign_in_page(
     error: Text = "",
     next: Text = "",
     lang: Text = "",
-) -> Page:
+) -> Response[Any]:
     """Show the door. `/enter#…` is where a one-time link leads: its token stays in the browser until it is posted."""
     wished = lang if lang in LANGUAGES else preferred(request.headers.get("accept-language", ""), LANGUAGES)
     w = Words(wished, house.clinic.timezone)
+    entering = request.url.path.endswith("/enter")
+    if not (entering or error) and await _is_signed_in(request, house):
+        return Redirect(inside(next), status_code=303)
     return pages.page(
         "console/sign_in.html",
         trusted_types=True,
         w=w,
         clinic=house.clinic,
-        entering=request.url.path.endswith("/enter"),
+        entering=entering,
+        demo=house.settings.demo,
         error=_error(w, error) if error else "",
         next=inside(next) if next else "",
         languages=[(code, NAMES[code]) for code in LANGUAGES],
     )
+
+
+async def _is_signed_in(request: AnyRequest, house: House) -> bool:
+    try:
+        await house.sessions.of_cookies(request.headers.get("cookie", ""))
+    except NotSignedIn:
+        return False
+    return True
 
 
 def _error(w: Words, code: str) -> str:

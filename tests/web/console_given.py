@@ -18,6 +18,7 @@ from tests.web.given import IDS, Running
 
 NAMES = {colleague.id: colleague.name for colleague in COLLEAGUES}
 KATRIN = "t5katrin"
+expect.set_options(timeout=20_000)  # ms: two cores may be very busy
 WHY = Why(
     entry="opening-hours",
     title="Opening hours",
