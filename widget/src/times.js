@@ -21,8 +21,8 @@ export function times(language, timeZone) {
       const back = Math.round((midnight(at) - midnight(now)) / DAY);
       return back < -1 ? date(at) : near.format(back, 'day');
     },
-    /** Mon 08:00, at the clinic */
-    opening: format({ weekday: 'short', hour: '2-digit', minute: '2-digit', timeZone }),
+    /** Mon 8:00 AM, at the clinic */
+    opening: format({ weekday: 'short', hour: 'numeric', minute: '2-digit', timeZone }),
     /** Mon, Tue, Fri 08:00–18:00 */
     hours: ({ days, opens, closes }) => `${days.map((iso) => weekday(SUNDAY + iso * DAY)).join(', ')} ${opens}–${closes}`,
   };
