@@ -61,8 +61,9 @@ class Inbound:
     async def _claim(self, address: str, visitor: Visitor, command: Post) -> None:
         """Write the record, but only for a post that will be taken: before consent nothing is stored.
 
-        A thread with a past is asked itself, whatever the record says: a post it knows is acknowledged even after it
-        has moved on.
+        A post that the pass's thread knows is acknowledged there, whatever the record says by now, also when the
+        conversation has moved on. Any other belongs where the record leads: somebody who has forgotten, or has been
+        parted from this conversation again, adds nothing more to it.
         """
         silent = (await self._conversations.thread(visitor.thread)).seq == 0
         if silent:
@@ -70,7 +71,8 @@ class Inbound:
         now = self._clock()
         thread = await self._store.claim_address(address, visitor.thread, keep=now + self._keep)
         if thread != visitor.thread:
-            if silent and (await self._conversations.refresh(visitor.thread)).seq == 0:
+            here = await self._conversations.refresh(visitor.thread)
+            if here.moved_to is None and await self._store.find(here.id, command.by.sender, command.key) is None:
                 raise Moved(thread)
             return
         self._claimed[address] = now

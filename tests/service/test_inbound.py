@@ -84,6 +84,22 @@ async def test_a_post_that_is_known_in_the_old_thread_is_acknowledged_there(
     assert refused.value.to == "t0"
 
 
+async def test_whose_address_leads_elsewhere_by_now_adds_nothing_to_the_old_conversation(
+    inbound: Inbound, store: Store, clock: Clock
+) -> None:
+    first = await inbound.post(MIA, post())
+    await store.drop_address(ADDRESS)
+    await store.claim_address(ADDRESS, "nowhere")  # as forgetting does
+
+    async with house(store, clock) as others:
+        elsewhere = Inbound(store, others, clock=clock, keep=MONTH)
+        with pytest.raises(Moved) as refused:
+            await elsewhere.post(MIA, post("k2", "still me"))
+        assert refused.value.to == "nowhere"
+        assert (await elsewhere.post(MIA, post())).event == as_read(first.event)
+    assert len(await store.since("t1", 0)) == 1
+
+
 async def test_a_talking_visitor_is_remembered_and_the_store_asked_once_an_hour(
     inbound: Inbound, store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
