@@ -53,7 +53,7 @@ Seq = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 Key = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_KEY)]
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 Token = Annotated[str, msgspec.Meta(min_length=1, max_length=2048)]
-Language = Annotated[str, msgspec.Meta(min_length=1, max_length=35)]
+Language = Annotated[str, msgspec.Meta(max_length=35, pattern=r"^[A-Za-z0-9-]+\Z")]  # it is shown, and names a voice
 
 
 class Frame(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="t", gc=False):

@@ -54,6 +54,12 @@ def test_a_post_is_read_with_everything_it_says() -> None:
     )
 
 
+@pytest.mark.parametrize("language", ["", "\u202e", "de\n", '"><b>', "../de", "d e", "x" * 36])
+def test_what_is_no_language_is_none(language: str) -> None:
+    with pytest.raises(BadFrame):
+        protocol.decode_visitor(json.dumps({"t": "post", "key": KEY, "text": "Hi", "language": language}))
+
+
 @pytest.mark.parametrize("text", ["half \\ud83d", f'\\"key\\":\\"{KEY[::-1]}\\" \\ud83d'])
 @pytest.mark.parametrize("order", ['{"t":"post","key":"%s","text":"%s"}', '{"t":"post","text":"%s","key":"%s"}'])
 def test_a_post_that_cannot_be_read_is_refused_by_its_key(order: str, text: str) -> None:
