@@ -2,9 +2,12 @@
 
 import asyncio
 import contextlib
+import json
 import socket
 import time
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
 
 import httpx
 from websockets.asyncio.client import ClientConnection, connect
@@ -12,7 +15,8 @@ from websockets.exceptions import ConnectionClosed
 
 from server.live.protocol import SUBPROTOCOL
 from tests.flow.houses import Serve
-from tests.flow.people import Screen, Visitor, signed_in, visit
+from tests.flow.people import Screen, Visitor, browser, signed_in, visit
+from tests.web import given
 
 StartServe = Callable[..., Serve]
 UNBOUNDED = {
@@ -25,17 +29,17 @@ GROWTH = 32 * 1024 * 1024  # bytes: what a process may grow by while one reader 
 
 
 @contextlib.asynccontextmanager
-async def line(origin: str, path: str = "/ws/visitor", **more: object) -> AsyncIterator[ClientConnection]:
+async def line(server: str, **more: Any) -> AsyncIterator[ClientConnection]:
     """A socket that does only what it is told."""
-    async with connect(
-        origin.replace("http", "ws", 1) + path,
-        origin=origin,  # type: ignore[arg-type]  # a NewType of str
-        subprotocols=[SUBPROTOCOL],  # type: ignore[list-item]  # likewise
-        compression=None,
-        ping_interval=None,
-        close_timeout=1,
-        **more,  # type: ignore[arg-type]  # options of any type
-    ) as opened:
+    options: dict[str, Any] = {
+        "origin": server,
+        "subprotocols": [SUBPROTOCOL],
+        "compression": None,
+        "ping_interval": None,
+        "close_timeout": 1,
+        **more,
+    }
+    async with connect(server.replace("http", "ws", 1) + "/ws/visitor", **options) as opened:
         yield opened
 
 
@@ -109,6 +113,32 @@ async def test_a_reader_who_stands_still_costs_the_others_nothing_and_resumes_wh
     await left.come()
     assert left.seqs == mine.seqs == list(range(1, len(mine.seqs) + 1))
     assert len([text for text in left.texts if text.startswith(LONG)]) == sent
+
+
+async def test_a_pass_of_one_site_opens_nothing_on_the_page_of_another(tmp_path: Path) -> None:
+    data = given.own_clinic(tmp_path)
+    about = data / "clinic.yaml"
+    more = "      origins: [self]\n    other:\n      origins: [https://other.example]\n"
+    about.write_text(about.read_text().replace("      origins: [self]\n", more))
+    async with given.running(data, demo=False) as running:
+        visitor = await visit(running.origin)
+        other = "https://other.example"
+        async with line(running.origin, origin=other) as opened:
+            await said_hello(opened, visitor)
+            assert await closed(opened) == 4003
+        async with browser(running.origin) as http:
+            events = f"/api/threads/{visitor.thread}/events"
+            refused = await http.get(events, headers={**visitor.bearer, "Origin": other})
+            assert (refused.status_code, refused.json()["code"]) == (403, "origin_not_allowed")
+            taken = await http.get(events, headers=visitor.bearer)
+            assert taken.status_code == 200
+            mine = {"site": "demo", "visitor": visitor.secret}
+            assert (await http.post("/api/visits", json=mine, headers={"Origin": other})).status_code == 403
+            theirs = {"site": "other", "visitor": visitor.secret}
+            granted = (await http.post("/api/visits", json=theirs, headers={"Origin": other})).json()
+        async with line(running.origin) as opened:
+            await opened.send(json.dumps({"t": "hello", "v": 1, "pass": granted["pass"]}))
+            assert await closed(opened) == 4003
 
 
 async def is_dropped(house: Serve) -> bool:

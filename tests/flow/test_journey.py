@@ -2,13 +2,14 @@
 
 import json
 import time
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
 from server.demo_staff import ADMIN, RECEPTION
 from tests.flow.conftest import Start
 from tests.flow.people import Colleague, Json, Screen, Visitor, browser, signed_in, visit
+from tests.flow.times import pass_time
 from tests.web.given import Running
 
 NUMBER = "0171 5550142"
@@ -17,26 +18,6 @@ FOR_STAFF = ("noted", "assigned", "named", "Lindgren", "penicillin", "why", "cov
 
 async def link(running: Running, staff: str = RECEPTION) -> str:
     return await running.house.sessions.link(staff)
-
-
-async def pass_time(running: Running, by: timedelta) -> None:
-    """Let the database's clock go on by so much, and what is due by then be done."""
-    engine = running.app.state.engine
-    now = engine.store.now
-
-    async def later() -> datetime:
-        moment: datetime = await now() + by
-        return moment
-
-    engine.store.now = later
-    await engine.clock.measure()
-    await engine.worker.sweep()
-
-
-async def whole_log(running: Running, thread: str) -> list[Json]:
-    """The log as staff read it over HTTP."""
-    async with signed_in(running.origin, await link(running)) as colleague:
-        return await log_of(colleague, thread)
 
 
 async def log_of(reader: Colleague, thread: str) -> list[Json]:
