@@ -5,6 +5,7 @@ import timeit
 from datetime import UTC, datetime, timedelta
 
 import httpx
+import msgspec
 import pytest
 
 from server.core import commands
@@ -12,7 +13,7 @@ from server.core.events import AnyEvent, Posted
 from server.core.identity import StaffRole
 from server.core.model import Channel, Choice, Link, Role, Thread
 from server.web.strings import LANGUAGES, Words, table
-from server.web.timeline import Day, Mark, Place, Reader, items, pieces, safe_href
+from server.web.timeline import Bubble, Day, Mark, Place, Reader, items, pieces, safe_href
 from tests.web.console_given import KATRIN, WHY, Clinic, colleague, signed_in
 from tests.web.given import IDS, Running
 
@@ -364,6 +365,15 @@ def test_days_stand_between_messages_and_names_over_the_first_of_several() -> No
 
     more, _ = items([posted(4, NOON + timedelta(minutes=2))], Thread("t", seq=4), READER, place)
     assert [getattr(item, "head", None) for item in more] == [False]
+
+
+@pytest.mark.parametrize("role", Role)
+def test_everybody_who_speaks_has_a_name(role: Role) -> None:
+    for language in LANGUAGES:
+        reader = Reader("anna", Words(language, "Europe/Berlin"), {}, NOON)
+        said = msgspec.structs.replace(posted(1, NOON), role=role)
+        shown, _ = items([said], Thread("t", seq=1), reader)
+        assert [item.name.strip() != "" for item in shown if isinstance(item, Bubble)] == [True]
 
 
 def test_a_mark_stands_before_the_first_message_nobody_has_read() -> None:
