@@ -70,3 +70,10 @@ test('any order and any repetition leaves a window without a hole', () => {
     assert.deepEqual(shown, Array.from({ length: shown.length }, (_, n) => n + 1));
   }
 });
+
+test('an event stands where its number says, whatever else it says', () => {
+  const log = emptyLog();
+  log.take(event(1));
+  assert.equal(log.take({ t: 'event', seq: 2, to: 'anna' }), true);
+  assert.equal(log.last, 2);
+});

@@ -23,12 +23,12 @@ export function patch(parent, wanted) {
     let node = here;
     while (node && node.key !== key) node = node.nextSibling;
     node ??= Object.assign(make(tag), { key });
-    if (node === here) here = node.nextSibling;
-    else parent.insertBefore(node, here);
     if (tag) {
       for (const name in props) set(node, name, props[name]);
       patch(node, children);
     } else if (node.data !== one) node.data = one;
+    if (node === here) here = node.nextSibling;
+    else parent.insertBefore(node, here);
   }
   while (here) {
     const next = here.nextSibling;

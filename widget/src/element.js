@@ -55,7 +55,6 @@ function chatOf(host) {
   const root = host.attachShadow({ mode: 'open' });
   const is = {}; // what is true of the page: `opened`, `tuning`, `asking`, `atEnd`, `status`
   const told = {}; // what listeners were last told
-  const frame = document.createElement('div');
   let news = []; // what is being announced
   let sheet;
   let server;
@@ -66,15 +65,12 @@ function chatOf(host) {
   let drawing;
   let away; // since when the line is down
   let notice;
-  try {
+  attempt(() => {
     sheet = new CSSStyleSheet();
     sheet.replaceSync(styles);
     root.adoptedStyleSheets = [sheet];
-  } catch {
-    patch(root, [h('style', {}, styles)]); // a browser from before constructed sheets
-  }
-  root.append(frame);
-  frame.addEventListener('focusout', left);
+  });
+  root.addEventListener('focusout', left);
 
   const can = {
     close,
@@ -286,7 +282,7 @@ function chatOf(host) {
       ),
       h('div.vh', { 'aria-live': 'polite' }, news),
     );
-    patch(frame, [whole]);
+    patch(root, [root.adoptedStyleSheets?.[0] ? '' : h('style', {}, styles), whole]); // for a browser from before constructed sheets
     const log = root.getElementById('log');
     if (log) {
       // To the end with who was there; and who reads higher up stays with what he reads when older messages come above.
@@ -341,7 +337,7 @@ function chatOf(host) {
   function paint() {
     const { height, offsetTop } = window.visualViewport;
     style({ '--view': `${height}px`, '--above': `${offsetTop}px`, '--brand': host.getAttribute('brand') });
-    const { outlineColor, columnRuleColor } = getComputedStyle(frame.firstChild);
+    const { outlineColor, columnRuleColor } = getComputedStyle(root.lastChild);
     const brand = parse(outlineColor);
     style({ '--on-brand': `rgb(${textOn(brand)})`, '--accent': `rgb(${readableOn(parse(columnRuleColor), brand)})` });
   }
