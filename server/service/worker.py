@@ -56,6 +56,7 @@ class Worker:
         self._swept_now: set[ThreadId] = set()
         self._settled: dict[tuple[ThreadId, str], int] = {}
         self._store_away = False  # settling failed: wait for the next sweep
+        self._done = 0  # items that sweeps have done
         self._bell = asyncio.Event()
         self._running: set[asyncio.Task[None]] = set()
         self._stopping = False
@@ -165,11 +166,19 @@ class Worker:
                 await self._flush_settled()
                 if self._swept is not None:
                     await self._swept()
-                await self.sweep()
+                await self.catch_up()
             except Unavailable:
                 continue
             except Exception:  # our mistake, loud; without the sweep nothing that is due would ever be done again
                 log.exception("a sweep failed")
+
+    async def catch_up(self) -> None:
+        """Sweep until what is due is done, or is done by others: after a bad hour that is more than one batch."""
+        done = -1
+        while not self._stopping and done < self._done:
+            done = self._done
+            if await self.sweep() < BATCH:
+                return
 
     async def sweep(self) -> int:
         """Do everything that is due now; return how many items were found."""
@@ -217,6 +226,7 @@ class Worker:
             await self._store.postpone(due.thread, due.seq, kind_of(due.item), later, lease)
             return
         await self._store.settle([(due.thread, due.seq, kind_of(due.item))], lease)
+        self._done += 1
 
     async def _work(self, due: Due) -> None:
         match due.item:

@@ -15,7 +15,7 @@ from server.core.owed import kind_of
 from server.core.ports import Due, Outcome, Store
 from server.service.answering import ASKED, Answering, Question, Reply, ReplyKind
 from server.service.conversations import Conversations
-from server.service.worker import LEASE, Worker
+from server.service.worker import BATCH, LEASE, Worker
 from tests.service.given import ANNA, NOON, Clock, Unsteady, ears, house, post, release, take, texts
 
 MINUTE = timedelta(minutes=1)
@@ -121,6 +121,27 @@ async def test_what_another_process_leaves_to_workers_is_done_as_soon_as_it_says
     for n in range(3):
         assert texts(await at_work.log(f"t{n}")) == ["Hello?", "You asked: Hello?"]
         assert await at_work.owed(f"t{n}") == []
+
+
+async def test_whoever_comes_back_after_a_bad_hour_does_everything_that_is_due(crew: Crew, clock: Clock) -> None:
+    await asyncio.gather(*(crew.say(post(thread=f"t{n}")) for n in range(2 * BATCH + 5)))
+    clock.go_on(timedelta(hours=1))
+
+    await crew.worker.catch_up()
+
+    for n in range(2 * BATCH + 5):
+        assert texts(await crew.log(f"t{n}")) == ["Hello?", "You asked: Hello?"]
+
+
+async def test_whoever_finds_others_at_work_waits_for_the_next_sweep(crew: Crew, clock: Clock) -> None:
+    await asyncio.gather(*(crew.say(post(thread=f"t{n}")) for n in range(BATCH)))
+    clock.go_on(timedelta(hours=1))
+    for n in range(BATCH):
+        await crew.store.claim(f"answer:t{n}", "another", LEASE)
+
+    await asyncio.wait_for(crew.worker.catch_up(), 10)
+
+    assert texts(await crew.log("t1")) == ["Hello?"]
 
 
 async def test_a_question_that_comes_while_another_is_answered_is_answered_by_itself(at_work: Crew) -> None:
