@@ -228,13 +228,15 @@ class Answering:
         """Return what is said; with a hand-over outside opening hours, also when somebody will read it."""
         if handover is None or reply.kind is ReplyKind.URGENT:
             return reply.text
-        text = reply.text or say("asked" if handover is Handover.ASKED else "unknown", reply.language)
+        asked = handover is Handover.ASKED
         if self._rules().open_now:
-            return text
+            return reply.text or say("asked" if asked else "unknown", reply.language)
         opens = self._opening.opens_text(self._clock(), reply.language)
-        if handover is Handover.ASKED:
+        if asked:
             return say("asked_closed", reply.language, opens=opens)
-        return f"{text} {say('closed_note', reply.language, opens=opens)}"
+        if reply.text:  # it was asked as outside opening hours and says so in its own words
+            return reply.text
+        return f"{say('unknown', reply.language)} {say('closed_note', reply.language, opens=opens)}"
 
 
 def _handover(reply: Reply) -> Handover | None:

@@ -353,6 +353,15 @@ async def test_who_wrote_at_night_is_told_when_it_will_be_read_and_when_it_was(c
     assert len(await crew.log()) == 4
 
 
+async def test_what_says_itself_that_nobody_is_there_is_not_said_twice(crew: Crew) -> None:
+    crew.rules = Rules(open_now=False)
+    await crew.say(post("k1", "???"))
+    await crew.later(timedelta(seconds=3))
+
+    assert [question.open_now for question in crew.book.asked] == [False]
+    assert texts(await crew.log()) == ["???", "You asked: ???"]
+
+
 async def test_a_snoozed_conversation_comes_back_in_time(crew: Crew) -> None:
     await crew.say(post(), Snooze(thread="t1", key="s", by=ANNA, until=NOON + timedelta(hours=1)))
     await crew.later(timedelta(minutes=59))
