@@ -263,7 +263,10 @@ class Store(Protocol):
     # rows and search: projections, never the truth
 
     async def save_rows(self, rows: Sequence[Row]) -> None:
-        """Write snapshots and inbox rows; one with a lower erasure count, or a lower seq, loses."""
+        """Write snapshots and inbox rows; one with a lower erasure count, or a lower seq, loses.
+
+        The preview is whichever has the higher seq, but words of before an erasure never come back.
+        """
 
     async def row(self, thread: ThreadId) -> Row | None: ...
 
@@ -277,6 +280,9 @@ class Store(Protocol):
 
     async def save_words(self, words: Sequence[tuple[ThreadId, str]]) -> None:
         """Remember that these folded words occur in these threads; known pairs are fine."""
+
+    async def missing_words(self, words: Sequence[tuple[ThreadId, str]]) -> list[tuple[ThreadId, str]]:
+        """Return those of these pairs that are not remembered: what ``check`` asks."""
 
     async def search(self, words: Sequence[str], limit: int = 20) -> list[Hit]:
         """Return the threads in which every one of these folded words begins some word, newest first."""

@@ -451,7 +451,7 @@ class MongoStore:
     # rows and search
 
     async def save_rows(self, rows: Sequence[Row]) -> None:
-        """Write snapshots and inbox rows; one with a lower erasure count, or a lower seq, loses."""
+        """Write snapshots and inbox rows; one with a lower erasure count, or a lower seq, loses, but for its words."""
         await self._update("rows", [{"q": {"_id": row.thread.id}, "u": _save(row), "upsert": True} for row in rows])
 
     async def row(self, thread: ThreadId) -> Row | None:
@@ -488,13 +488,18 @@ class MongoStore:
 
     async def save_words(self, words: Sequence[tuple[ThreadId, str]]) -> None:
         """Remember that these folded words occur in these threads; known pairs are fine."""
-        pairs = set(words)
+        missing = await self.missing_words(words)
+        if missing:
+            added = [{"_id": {"t": thread, "w": word}} for thread, word in missing]
+            _check_reply(await self._command({"insert": "words", "documents": added}), known={DUPLICATE_KEY})
+
+    async def missing_words(self, words: Sequence[tuple[ThreadId, str]]) -> list[tuple[ThreadId, str]]:
+        """Return those of these pairs that are not remembered."""
+        pairs = dict.fromkeys(words)
         ids = [{"t": thread, "w": word} for thread, word in pairs]
         known = await self._all("words", {"_id": {"$in": ids}}, {"_id": 1})
-        pairs -= {(each["_id"]["t"], each["_id"]["w"]) for each in known}
-        if pairs:
-            added = [{"_id": {"t": thread, "w": word}} for thread, word in pairs]
-            _check_reply(await self._command({"insert": "words", "documents": added}), known={DUPLICATE_KEY})
+        stored = {(each["_id"]["t"], each["_id"]["w"]) for each in known}
+        return [pair for pair in pairs if pair not in stored]
 
     async def search(self, words: Sequence[str], limit: int = 20) -> list[Hit]:
         """Return the threads in which every one of these folded words begins some word, newest first."""
@@ -728,21 +733,29 @@ def _newest(lease: Lease) -> Document:
 
 
 def _save(row: Row) -> list[Document]:
-    """Return the change that saves a row unless a newer one stands; words of before an erasure do not outlive it."""
-    thread = row.thread
-    erased = {"$ifNull": ["$erased", -1]}
+    """Return the change that saves a row unless a newer one stands; words of before an erasure do not outlive it.
+
+    The words of the last message are whichever are newer: two processes may come to one thread at the same time.
+    """
+    thread, mine = row.thread, row.preview
+    erased, words = {"$ifNull": ["$erased", -1]}, {"$ifNull": ["$preview.seq", 0]}
     newer = {
         "$or": [
             {"$lt": [erased, thread.erased]},
             {"$and": [{"$eq": [erased, thread.erased]}, {"$lte": ["$seq", thread.seq]}]},
         ]
     }
-    if row.preview is not None:
-        preview: object = {"$literal": documents.preview_document(row.preview)}
+    older: object = "$$ROOT"
+    if mine is not None:
+        said, same = {"$literal": documents.preview_document(mine)}, {"$eq": [erased, thread.erased]}
+        overtaken = {"$and": [same, {"$lt": ["$seq", thread.seq]}, {"$gt": [words, mine.seq]}]}
+        preview: object = {"$cond": [overtaken, "$preview", said]}
+        only_words = {"$mergeObjects": ["$$ROOT", {"preview": said}]}
+        older = {"$cond": [{"$and": [same, {"$lt": [words, mine.seq]}]}, only_words, "$$ROOT"]}
     else:
         preview = {"$cond": [{"$lt": [erased, thread.erased]}, "$$REMOVE", "$preview"]}
     saved = {"$mergeObjects": [{"$literal": documents.row_document(row)}, {"preview": preview}]}
-    return [{"$replaceWith": {"$cond": [newer, saved, "$$ROOT"]}}]
+    return [{"$replaceWith": {"$cond": [newer, saved, older]}}]
 
 
 def _in_view(view: View, staff: StaffId | None, now: datetime) -> Document:

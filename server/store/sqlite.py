@@ -390,14 +390,22 @@ class SqliteStore:
     # rows and search
 
     async def save_rows(self, rows: Sequence[Row]) -> None:
-        """Write snapshots and inbox rows; one with a lower erasure count, or a lower seq, loses."""
+        """Write snapshots and inbox rows; one with a lower erasure count, or a lower seq, loses, but for its words."""
         values = documents.rows_json(rows)
+        talk = """UPDATE rows SET preview = new.preview FROM (
+            SELECT json_extract(value, '$[0]') AS thread, json_extract(value, '$[1]') AS erased,
+                json_extract(value, '$[2]') AS seq, json_extract(value, '$[4]') AS preview FROM json_each(?)) AS new
+            WHERE rows.thread = new.thread AND rows.erased = new.erased AND rows.seq > new.seq
+            AND json_extract(new.preview, '$.seq') > coalesce(json_extract(rows.preview, '$.seq'), 0)"""
         fields = ", ".join(f"json_extract(value, '$[{n}]')" for n in range(9))
         save = f"""INSERT INTO rows (thread, erased, seq, snapshot, preview, lists, urgent, updated, snoozed)
             SELECT {fields} FROM json_each(?) WHERE true
             ON CONFLICT (thread) DO UPDATE SET
             erased = excluded.erased, seq = excluded.seq, snapshot = excluded.snapshot,
-            preview = iif(excluded.erased > erased, excluded.preview, coalesce(excluded.preview, preview)),
+            preview = CASE WHEN excluded.erased > erased THEN excluded.preview
+                WHEN excluded.preview IS NULL THEN preview
+                WHEN excluded.seq > seq AND json_extract(preview, '$.seq') > json_extract(excluded.preview, '$.seq')
+                THEN preview ELSE excluded.preview END,
             lists = excluded.lists, urgent = excluded.urgent, updated = excluded.updated, snoozed = excluded.snoozed
             WHERE (excluded.erased, excluded.seq) >= (erased, seq)"""  # noqa: S608  # ours
         ids = "SELECT json_extract(value, '$[0]') FROM json_each(?)"
@@ -406,7 +414,7 @@ class SqliteStore:
             FROM rows, json_each(rows.lists) AS list WHERE thread IN ({ids})"""  # noqa: S608  # ours
 
         def write(connection: sqlite3.Connection) -> None:
-            for statement in (save, leave, enter):
+            for statement in (talk, save, leave, enter):
                 connection.execute(statement, (values,))
 
         await self._file.write(write)
@@ -451,6 +459,12 @@ class SqliteStore:
         sql = """INSERT INTO words (thread, word) SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]')
             FROM json_each(?) WHERE true ON CONFLICT DO NOTHING"""
         await self._write(sql, json.dumps(words))
+
+    async def missing_words(self, words: Sequence[tuple[ThreadId, str]]) -> list[tuple[ThreadId, str]]:
+        """Return those of these pairs that are not remembered."""
+        sql = """SELECT json_group_array(json(value)) FROM json_each(?) WHERE NOT EXISTS (
+            SELECT 1 FROM words WHERE word = json_extract(value, '$[1]') AND thread = json_extract(value, '$[0]'))"""
+        return await self._json(list[tuple[ThreadId, str]], sql, json.dumps(words))
 
     async def search(self, words: Sequence[str], limit: int = 20) -> list[Hit]:
         """Return the threads in which every one of these folded words begins some word, newest first."""

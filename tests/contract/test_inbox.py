@@ -42,7 +42,7 @@ async def test_a_row_comes_back_as_it_was(store: Store) -> None:
 async def test_an_older_row_loses_and_the_same_again_wins(store: Store) -> None:
     await store.save_rows([Row(thread("t", 5), HELLO)])
 
-    await store.save_rows([Row(thread("t", 4, open=False), LATER)])
+    await store.save_rows([Row(thread("t", 4, open=False))])
     assert await store.row("t") == Row(thread("t", 5), HELLO)
     assert await listed(store, View.CLOSED) == []
 
@@ -66,6 +66,20 @@ async def test_a_row_without_words_leaves_the_last_ones(store: Store) -> None:
     await store.save_rows([Row(thread("t", 2))])
 
     assert await store.row("t") == Row(thread("t", 2), HELLO)
+
+
+async def test_the_newest_words_stand_whichever_process_comes_first_with_its_row(store: Store) -> None:
+    await store.save_rows([Row(thread("t", 3, name="Ida"))])
+
+    await store.save_rows([Row(thread("t", 2, open=False), LATER)])
+    assert await store.row("t") == Row(thread("t", 3, name="Ida"), LATER)
+
+    await store.save_rows([Row(thread("t", 4), HELLO)])
+    assert await store.row("t") == Row(thread("t", 4), LATER)
+
+    rebuilt = Row(thread("t", 4), HELLO)
+    await store.save_rows([rebuilt])
+    assert await store.row("t") == rebuilt
 
 
 async def test_each_view_shows_its_threads(store: Store) -> None:
@@ -156,6 +170,10 @@ async def test_search_finds_threads_by_how_words_begin(store: Store) -> None:
     )
     await store.save_words([("ida", "muller"), ("jan", "zahn"), ("gone", "muller")])
     await store.save_words([])
+
+    pairs = [("ida", "muller"), ("ida", "mull"), ("nobody", "muller")]
+    assert await store.missing_words(pairs) == pairs[1:]
+    assert await store.missing_words([]) == []
 
     async def found(*words: str) -> list[str]:
         return [hit.row.thread.id for hit in await store.search(words)]
