@@ -6,6 +6,7 @@ reads the log after its row, and a start repairs the rows of recent threads.
 """
 
 import asyncio
+import logging
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
@@ -25,6 +26,8 @@ PREVIEW = 140  # characters of the last message in a list
 KNOWN_WORDS = 50_000  # (thread, word) pairs known to be stored: most words of a chat come again
 RECENT = timedelta(hours=1)  # how far back a start checks rows against the log
 PAGE = 100  # events read at a time
+
+log = logging.getLogger("onethread.inbox")
 
 
 class TaskKind(StrEnum):
@@ -182,9 +185,12 @@ class Inbox:
                 await self.flush()
             except Unavailable:
                 continue
+            except Exception:  # our mistake, loud; these rows are behind until their next event, the others must go on
+                log.exception("rows could not be written")
+                self._known.clear()
 
     async def flush(self) -> None:
-        """Write the changed rows and new words now.
+        """Write the changed rows and new words now; words first, so that whoever has the row can be found.
 
         Raises:
             Unavailable: the store is away; nothing is forgotten.
@@ -193,10 +199,10 @@ class Inbox:
         dirty, self._dirty = self._dirty, {}
         words, self._words = self._words, []
         try:
-            if dirty:
-                await self._store.save_rows(list(dirty.values()))
             if words:
                 await self._store.save_words(words)
+            if dirty:
+                await self._store.save_rows(list(dirty.values()))
         except Unavailable:
             self._keep(dirty, words)
             self._pending.set()
@@ -251,14 +257,11 @@ class Inbox:
 
     async def rebuild(self, id: ThreadId) -> Thread:
         """Make a thread's row and words anew from its log."""
-        log = await read_all(self._store, id)
-        thread = replay(id, log)
-        last = next((preview for event in reversed(log) if (preview := preview_of(event))), None)
-        await self._store.save_rows([Row(thread, last)])
-        words = list(dict.fromkeys((id, word) for event in log for word in search_words(event)))
+        row, words = derived(id, await read_all(self._store, id))
         if words:
             await self._store.save_words(words)
-        return thread
+        await self._store.save_rows([row])
+        return row.thread
 
     def _learn(self, pair: tuple[ThreadId, str]) -> None:
         if pair in self._known:
@@ -267,6 +270,13 @@ class Inbox:
         self._words.append(pair)
         if len(self._known) > KNOWN_WORDS:
             self._known.popitem(last=False)
+
+
+def derived(id: ThreadId, log: Sequence[AnyEvent]) -> tuple[Row, list[tuple[ThreadId, str]]]:
+    """Return the row and the search words that this log leads to."""
+    last = next((preview for event in reversed(log) if (preview := preview_of(event))), None)
+    words = dict.fromkeys((id, word) for event in log for word in search_words(event))
+    return Row(replay(id, list(log)), last), list(words)
 
 
 async def read_all(store: Store, id: ThreadId) -> list[AnyEvent]:

@@ -26,13 +26,14 @@ class Away:
 
     def __init__(self, store: Store) -> None:
         self.store, self.away = store, True
+        self.error: type[Exception] = Unavailable
 
     def __getattr__(self, name: str) -> object:
         return getattr(self.store, name)
 
     async def save_rows(self, rows: Sequence[Row]) -> None:
         if self.away:
-            raise Unavailable
+            raise self.error
         await self.store.save_rows(rows)
 
 
@@ -125,6 +126,30 @@ async def test_the_inbox_goes_on_writing_by_itself_after_the_store_was_away(
     running.cancel()
 
     assert (await store.row("t1")) is not None
+
+
+async def test_a_mistake_of_ours_costs_these_rows_a_moment_and_the_others_nothing(
+    store: Store, conversations: Conversations, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    written, broken = asyncio.Event(), Away(store)
+    broken.error = ZeroDivisionError
+    inbox = Inbox(broken, clock=clock, announce=lambda rows: written.set())  # type: ignore[arg-type]  # fits what is used
+    conversations.observers.append(inbox.touch)
+    running = asyncio.create_task(inbox.run())
+    await say(conversations, post("k1", "One"))
+    async with asyncio.timeout(10):
+        while "rows could not be written" not in caplog.text:  # noqa: ASYNC110  # nobody is told of it but the log
+            await asyncio.sleep(0.01)
+
+    broken.away = False
+    await say(conversations, post("k2", "One more"))
+    await asyncio.wait_for(written.wait(), 10)
+    running.cancel()
+
+    assert await inbox.search("more") != []
+    row = await store.row("t1")
+    assert row is not None
+    assert row.thread.seq == 2
 
 
 async def test_a_long_message_is_shortened_in_the_list(inbox: Inbox, conversations: Conversations) -> None:
