@@ -75,6 +75,7 @@ class Engine:
         name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self.worker = Worker(store, self.conversations, answering, name=name, clock=self.clock)
         self.conversations.observers.append(self.inbox.touch)
+        self.conversations.overheard.append(self.inbox.overhear)
         self.started: list[Callable[[], Awaitable[None]]] = []  # once, when the store has been opened
         self.open = False
         self._working: asyncio.Task[None] | None = None

@@ -27,6 +27,7 @@ PAGE = 100  # events read at a time when catching up
 TRIES = 50  # collisions in a row before a command is given up for now
 
 Observer = Callable[[Thread, AnyEvent], None]
+Listener = Callable[[AnyEvent], None]
 
 
 class Handled(Value, frozen=True):
@@ -103,7 +104,8 @@ class Conversations:
         self._hot: OrderedDict[ThreadId, _Hot] = OrderedDict()
         self._tasks: set[asyncio.Task[None]] = set()
         self.doorbell: Doorbell | None = None
-        self.observers: list[Observer] = []
+        self.observers: list[Observer] = []  # told of each event that this process has stored
+        self.overheard: list[Listener] = []  # told of events of others, as far as a copy here was moved by them
 
     @property
     def available(self) -> bool:
@@ -164,7 +166,7 @@ class Conversations:
         if hot is not None and hot.thread is not None:
             return hot.thread
         hot = self._find(id)
-        loaded = await load(self._store, id)
+        loaded = await load(self._store, id, self._learned)
         if hot.thread is not None and hot.thread.seq >= loaded.seq:
             return hot.thread
         if not hot.busy:  # while an append is on its way, the copy is its own to move
@@ -177,7 +179,7 @@ class Conversations:
         Raises:
             Unavailable: the store cannot be read.
         """
-        current = await catch_up(self._store, await self.thread(id))
+        current = await catch_up(self._store, await self.thread(id), self._learned)
         hot = self._hot.get(id)
         if hot is not None and not hot.busy and (hot.thread is None or hot.thread.seq < current.seq):
             hot.thread = current
@@ -188,6 +190,11 @@ class Conversations:
         hot = self._hot.get(event.thread)
         if hot is not None and not hot.busy and hot.thread is not None and event.seq == hot.thread.seq + 1:
             hot.thread = evolve(hot.thread, event)
+            self._learned(event)
+
+    def _learned(self, event: AnyEvent) -> None:
+        for listener in self.overheard:
+            shielded(listener, event)
 
     def forget(self) -> None:
         """Empty the memory: the store was restored, nothing we remember is certain."""
@@ -267,8 +274,8 @@ class Conversations:
 
     async def _current(self, hot: _Hot) -> Thread:
         if hot.thread is None:
-            return await load(self._store, hot.id)
-        return await catch_up(self._store, hot.thread)
+            return await load(self._store, hot.id, self._learned)
+        return await catch_up(self._store, hot.thread, self._learned)
 
     def _settle(self, hot: _Hot, answer: Callable[[], None]) -> None:
         hot.busy = False
@@ -341,18 +348,18 @@ class Conversations:
             hot.asks.popleft().fail(Unavailable())
 
 
-async def load(store: Store, id: ThreadId) -> Thread:
-    """Return the thread from its row and what the log has after it.
+async def load(store: Store, id: ThreadId, learned: Listener) -> Thread:
+    """Return the thread from its row and what the log has after it, of which ``learned`` is told.
 
     Raises:
         Unavailable: the store cannot be read.
     """
     row = await store.row(id)
-    return await catch_up(store, row.thread if row is not None else Thread(id=id))
+    return await catch_up(store, row.thread if row is not None else Thread(id=id), learned)
 
 
-async def catch_up(store: Store, thread: Thread) -> Thread:
-    """Return the thread with everything that the log has after it.
+async def catch_up(store: Store, thread: Thread, learned: Listener) -> Thread:
+    """Return the thread with everything that the log has after it, of which ``learned`` is told.
 
     Raises:
         Unavailable: the store cannot be read.
@@ -361,5 +368,6 @@ async def catch_up(store: Store, thread: Thread) -> Thread:
         page = await store.since(thread.id, thread.seq, PAGE)
         for event in page:
             thread = evolve(thread, event)
+            learned(event)
         if len(page) < PAGE:
             return thread

@@ -7,7 +7,7 @@ reads the log after its row, and a start repairs the rows of recent threads.
 
 import asyncio
 import logging
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -23,6 +23,8 @@ from server.service.search import asked_words, words_of
 
 FLUSH = timedelta(milliseconds=250)  # between writes of changed rows
 PREVIEW = 140  # characters of the last message in a list
+OVERHEARD = 2_000  # threads whose words of other processes are kept until a row of theirs is written here
+OVERHEARD_WORDS = 400  # of each: what another process had not come to yet is a quarter of a second's talk
 KNOWN_WORDS = 50_000  # (thread, word) pairs known to be stored: most words of a chat come again
 RECENT = timedelta(hours=1)  # how far back a start checks rows against the log
 PAGE = 100  # events read at a time
@@ -165,6 +167,7 @@ class Inbox:
         self._dirty: dict[ThreadId, Row] = {}
         self._words: list[tuple[ThreadId, str]] = []
         self._known: OrderedDict[tuple[ThreadId, str], None] = OrderedDict()
+        self._overheard: OrderedDict[ThreadId, deque[str]] = OrderedDict()
         self._pending = asyncio.Event()
 
     def touch(self, thread: Thread, event: AnyEvent) -> None:
@@ -172,9 +175,24 @@ class Inbox:
         before = self._dirty.get(thread.id)
         preview = preview_of(event) or (before.preview if before is not None else None)
         self._dirty[thread.id] = Row(thread, preview)
-        for word in search_words(event):
+        for word in (*self._overheard.pop(thread.id, ()), *search_words(event)):
             self._learn((thread.id, word))
         self._pending.set()
+
+    def overhear(self, event: AnyEvent) -> None:
+        """Note the words of an event that another process has stored.
+
+        They are that process's to write, unless it has died before it came to it. A row that is written here says that
+        everything up to it can be found: so these go along with it.
+        """
+        heard = self._overheard
+        if isinstance(event, Erased):
+            heard.pop(event.thread, None)
+        elif words := search_words(event):
+            heard.setdefault(event.thread, deque(maxlen=OVERHEARD_WORDS)).extend(words)
+            heard.move_to_end(event.thread)
+            if len(heard) > OVERHEARD:
+                heard.popitem(last=False)
 
     async def run(self) -> None:
         """Flush whatever changed, again and again, until cancelled; a store that is away is tried again."""

@@ -37,6 +37,13 @@ class Away:
         await self.store.save_rows(rows)
 
 
+class Overhear:
+    """A doorbell between two processes."""
+
+    def __init__(self, other: Conversations) -> None:
+        self.ring = other.heard
+
+
 @pytest.fixture
 def told() -> list[RowView]:
     return []
@@ -150,6 +157,22 @@ async def test_a_mistake_of_ours_costs_these_rows_a_moment_and_the_others_nothin
     row = await store.row("t1")
     assert row is not None
     assert row.thread.seq == 2
+
+
+async def test_words_of_a_process_that_died_before_it_wrote_them_are_found_with_the_next_row(
+    inbox: Inbox, conversations: Conversations, store: Store, clock: Clock
+) -> None:
+    conversations.overheard.append(inbox.overhear)
+    await conversations.thread("t2")
+    async with house(store, clock) as elsewhere:  # its own inbox never came to writing
+        elsewhere.doorbell = Overhear(conversations)
+        await say(elsewhere, post("k1", "Prescription"), post("k1", "Umbrella", thread="t2"))
+
+    await say(conversations, post("k2", "Hello?"), post("k2", "Hello?", thread="t2"))
+    await inbox.flush()
+
+    assert [hit.row.thread.id for hit in await inbox.search("prescr hello")] == ["t1"]
+    assert [hit.row.thread.id for hit in await inbox.search("umbrella")] == ["t2"]
 
 
 async def test_a_long_message_is_shortened_in_the_list(inbox: Inbox, conversations: Conversations) -> None:
