@@ -22,7 +22,7 @@ const OURS = `
   flying follow following forget frame hello history keep knocked last learn leave live local longest lost make memory mistake more
   mustAgree note older opened opening outlive owed pause posts props queue readByThem ready release remember rest retry see server
   session settle show speak stands state stopped tab tag take talk toEnd turn typist unsure vanish visit wait wake welcome
-  wish world
+  wish world write
 `;
 
 const here = (path) => new URL(path, import.meta.url);
@@ -49,7 +49,7 @@ async function widget() {
   const names = new RegExp(`^(${OURS.trim().split(/\s+/).join('|')})$`);
   const { code } = await minify(await bundle('src/index.js', { format: 'iife', mangleProps: names }), {
     ecma: 2020,
-    compress: { passes: 3, unsafe: true, unsafe_arrows: true, unsafe_methods: true, pure_getters: true, keep_fargs: false, reduce_funcs: false },
+    compress: { passes: 6, unsafe: true, unsafe_arrows: true, pure_getters: true, keep_fargs: false, reduce_funcs: false },
   });
   return `${code}\n`;
 }

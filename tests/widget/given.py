@@ -97,8 +97,8 @@ class Chat:
 
     def __init__(self, page: Page) -> None:
         self.page = page
-        self.launcher = page.locator(".launcher")
-        self.panel = page.locator(".panel")
+        self.launcher = page.locator("#launcher")
+        self.panel = page.locator("#panel")
         self.log = page.get_by_role("log")
         self.write = page.locator("#write")
         self.status = page.locator(".status")

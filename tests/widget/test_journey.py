@@ -46,8 +46,8 @@ async def test_what_is_said_offline_is_kept_and_sent_once_and_in_order(clinic: C
     await chat.page.context.set_offline(True)
     await chat.say("two")
     await chat.say("three")
-    await expect(chat.status).to_contain_text("You are offline", timeout=15_000)
-    await expect(chat.page.locator(".me .meta").last).to_contain_text("Waiting to be sent")
+    await expect(chat.status).to_contain_text("Offline.", timeout=15_000)
+    await expect(chat.page.locator(".me .meta").last).to_contain_text("Waiting")
 
     await chat.page.context.set_offline(False)
     await expect(chat.page.locator(".them .bubble")).to_have_count(3, timeout=15_000)
@@ -111,7 +111,7 @@ async def test_two_tabs_show_the_same_and_one_takes_over_what_the_other_left(cli
 async def test_a_colleague_joins_types_and_replies(clinic: Clinic) -> None:
     chat = await clinic.talking()
     await chat.button("A person, please").click()
-    await expect(chat.page.locator("header p")).to_have_text("A person will answer you here.")
+    await expect(chat.page.locator("header p")).to_have_text("A person will answer here.")
     await expect(chat.button("A person, please")).to_be_hidden()
 
     colleague = await clinic.colleague()
@@ -136,7 +136,7 @@ async def test_what_comes_while_the_chat_is_shut_is_counted_on_the_button(clinic
     await chat.button("A person, please").click()
     colleague = await clinic.colleague()
     screen = await colleague.at(await clinic.thread(colleague))
-    await expect(chat.page.locator("header p")).to_have_text("A person will answer you here.")
+    await expect(chat.page.locator("header p")).to_have_text("A person will answer here.")
     await chat.page.keyboard.press("Escape")
     await expect(chat.panel).to_be_hidden()
 
@@ -223,7 +223,7 @@ async def test_ending_and_forgetting_leaves_nothing_here_and_opens_nothing_any_m
     await chat.button("End and forget here").click()
     await chat.button("Forget").click()
 
-    await expect(chat.status).to_have_text("Forgotten. Nothing is left on this device.")
+    await expect(chat.status).to_have_text("Forgotten. Nothing is left here.")
     await expect(chat.bubbles).to_have_count(0)
     assert await chat.stored() == ([], [])
     assert (await clinic.running.visit(visitor=secret, origin=clinic.site.origin)).json()["thread"] != thread
@@ -240,7 +240,7 @@ async def test_forgetting_without_a_network_says_what_was_and_was_not_done(clini
     await chat.page.context.set_offline(True)
     await chat.button("End and forget here").click()
     await chat.button("Forget").click()
-    await expect(chat.status).to_have_text("Forgotten on this device. The clinic could not be reached.")
+    await expect(chat.status).to_have_text("Forgotten here. The clinic could not be reached.")
     assert await chat.stored() == ([], [])
     await chat.page.context.set_offline(False)
 
@@ -265,7 +265,7 @@ async def test_another_language_is_another_language_and_the_same_conversation(cl
     await chat.button("Settings").click()
     await chat.page.locator("select").select_option("de")
     await expect(chat.button("Beenden und hier vergessen")).to_be_visible()
-    await expect(chat.page.locator(".emergency")).to_contain_text("Im Notfall")
+    await expect(chat.page.locator(".sos")).to_contain_text("Im Notfall")
     await expect(chat.page.locator(".frame")).to_have_attribute("lang", "de")
     await chat.shows("one", "You said: one")
 

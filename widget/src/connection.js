@@ -5,7 +5,7 @@
  * staff console share it. What it promises is in docs/protocol.md; the numbers here are from there.
  */
 import { emptyLog } from './log.js';
-import { browser, planner } from './world.js';
+import { planner } from './world.js';
 
 const OPENING = 20_000; // ms from the first packet to `live`; a socket that takes longer is given up
 const PROBE = 5_000; // ms for an answer when the page wakes up and the line may be long dead
@@ -18,16 +18,14 @@ const RENEW_AT = 0.8; // of a pass's life
  * What a close code asks of us: nothing (`rest`), to give up (`stop`, with the reason), or to come back: no earlier than
  * `wait` ms, `now` without the back-off, with a new pass (`renew`), without saying our last frame again (`mistake`).
  */
-export function afterClose(code, reason) {
-  if (code === 1000 || code === 1001) return { rest: true };
-  if (code === 1013) return { wait: 5_000 };
-  if (code === 4001) return { renew: true, now: true };
-  if (code === 4003) return { stop: 'not_allowed' };
-  if (code === 4004) return { stop: 'outdated' };
-  if (code === 4008) return { now: true };
-  if (code === 4029) return { wait: 1_000 * (parseFloat(reason) || 5) };
-  return { mistake: /100[23789]/.test(code) };
-}
+export const afterClose = (code, reason) => ({
+  rest: code === 1000 || code === 1001,
+  stop: { 4003: 'not_allowed', 4004: 'outdated' }[code],
+  wait: code === 1013 ? 5_000 : code === 4029 ? 1_000 * (parseFloat(reason) || 5) : 0,
+  now: code === 4001 || code === 4008,
+  renew: code === 4001,
+  mistake: /100[23789]/.test(code),
+});
 
 /** Full jitter from 0.5 s, doubling, at most 4 s in an outage's first minute, then 30 s; afresh after 60 s of calm. */
 export function backOff({ now, random }) {
@@ -65,10 +63,10 @@ export function backOff({ now, random }) {
  * @param {object} options.on what happens: `frame(frame)` all that the server says and is new, in order;
  *   `settle(frame)` an answer to a `key` of ours, before any rule about order; `state(state, code)`; `mistake()` the server
  *   hung up because of our last frame; `owed()` whether a hidden tab must stay because somebody owes it a reply
- * @param {object} [options.world] socket, clock and chance
+ * @param {object} options.world socket, clock and chance
  * @param {typeof oneThread} [options.following] which logs are followed, and how a hole is asked for
  */
-export function connect({ url, enter, on, world = browser, following = oneThread }) {
+export function connect({ url, enter, on, world, following = oneThread }) {
   const plan = planner(world);
   const pause = backOff(world);
   let socket;
@@ -292,13 +290,12 @@ function oneThread({ pause, stands, again }) {
   };
 }
 
-/** Tie a line to a page: back in sight or back on the network, it tries at once. Returns what unties it. */
-export const followPage = (line, changed = () => {}) =>
-  tie([
-    [document, 'visibilitychange', () => changed(line.hidden(document.hidden))],
-    [window, 'online', () => changed(line.wake())],
-    [window, 'offline', () => changed(line.state === 'live' && line.wake())],
-  ]);
+/** What ties a line to a page: back in sight or back on the network, it tries at once. For `tie`. */
+export const pageTies = (line) => [
+  [document, 'visibilitychange', () => line.hidden(document.hidden)],
+  [window, 'online', () => line.wake()],
+  [window, 'offline', () => line.state === 'live' && line.wake()],
+];
 
 /** Listens: `[target, event, listener]`. Returns what ends that. */
 export function tie(ties) {

@@ -52,7 +52,7 @@ export function converse({ server, site, memory, door, wish, on, world = browser
     line,
     /** What the clinic says of itself, in the `language` spoken; undefined before the first visit. */
     clinic: memory.visit.clinic,
-    language: memory.visit.language,
+    language: memory.visit.language ?? wish(),
     /** The longest text the server takes. */
     longest: 4096,
 

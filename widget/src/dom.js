@@ -42,6 +42,7 @@ function make(tag) {
   const [name, ...classes] = tag.split('.');
   const node = document.createElementNS(`http://www.w3.org/${/svg|path/.test(name) ? '2000/svg' : '1999/xhtml'}`, name);
   if (classes[0]) node.setAttribute('class', classes.join(' '));
+  if (name === 'button') node.type = name; // it sends no form unless it says so
   return node;
 }
 

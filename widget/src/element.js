@@ -1,7 +1,7 @@
 /**
  * `<onethread-chat site="demo">`: the button on the page, and what belongs to the page rather than to the panel.
  *
- * Attributes: `site`; `server` (else where this script came from); `lang`; `dir`; `position` (`end` or `start`); `theme` (`light`
+ * Attributes: `site`; `server` (its address without a slash at the end; else where this script came from); `lang`; `dir`; `position` (`end` or `start`); `theme` (`light`
  * or `dark`, else as the device likes it); `brand` (any CSS colour). Its children are shown where there is no script, and
  * where the chat cannot be had.
  *
@@ -9,23 +9,23 @@
  * Events: `open`, `close`, `message`, `unread`, `state`, `error`.
  */
 import { chime } from './chime.js';
-import { followPage, tie } from './connection.js';
+import { pageTies, tie } from './connection.js';
 import { byPerson, converse } from './conversation.js';
 import { doorOf, refusal } from './door.js';
 import { h, icon, patch } from './dom.js';
-import { attempt, memoryOf } from './memory.js';
+import { memoryOf } from './memory.js';
 import { nameOf } from './messages.js';
-import { DOWN, panel } from './panel.js';
+import { CLOSE, panel } from './panel.js';
 import { direction, learn, speech } from './strings.js';
 import styles from './styles.css';
 import { parse, readableOn, textOn } from './theme.js';
-import { uuid } from './world.js';
+import { times } from './times.js';
+import { attempt, uuid } from './world.js';
 
 const CHAT = 'M4 5h16v11H9l-5 4zM8 9h8M8 12h5';
 const NEAR = 80; // px from the end at which a reader counts as being there
 const PATIENCE = 1_500; // ms before a cut is worth mentioning
 const SPOKEN = 10_000; // ms after which an announcement is taken out of the page again
-const FULL = '(max-width:30em),(max-height:30em)'; // where the panel fills the screen; also in styles.css
 
 export class OnethreadChat extends HTMLElement {
   static observedAttributes = ['site', 'server', 'lang', 'dir', 'theme', 'brand'];
@@ -53,7 +53,6 @@ export class OnethreadChat extends HTMLElement {
 
 function chatOf(host) {
   const root = host.attachShadow({ mode: 'open' });
-  const is = {}; // what is true of the page: `opened`, `tuning`, `asking`, `atEnd`, `status`
   const told = {}; // what listeners were last told
   let news = []; // what is being announced
   let sheet;
@@ -61,6 +60,7 @@ function chatOf(host) {
   let talk;
   let spoken; // the language whose words are here
   let t = speech('en');
+  let time;
   let untie;
   let drawing;
   let away; // since when the line is down
@@ -72,7 +72,8 @@ function chatOf(host) {
   });
   root.addEventListener('focusout', left);
 
-  const can = {
+  /** What is true of the page (`opened`, `tuning`, `asking`, `atEnd`, `status`), and what the person may do. */
+  const is = {
     close,
     choose(text, choice) {
       notice = '';
@@ -86,7 +87,7 @@ function chatOf(host) {
     },
     discard(key) {
       const text = talk.queue.discard(key);
-      if (text && !talk.memory.tab.draft) can.write(text); // the words may be worth changing
+      if (text && !talk.memory.tab.draft) is.write(text); // the words may be worth changing
       focus();
     },
     /** Opens or closes one of the small forms. */
@@ -121,19 +122,19 @@ function chatOf(host) {
       event.preventDefault();
       const text = (talk.memory.tab.draft ?? '').trim();
       if (!text || text.length > talk.longest) return;
-      can.write('');
-      can.choose(text);
+      is.write('');
+      is.choose(text);
     },
     async forget() {
       is.asking = false;
       const reached = await talk.forget();
-      notice = reached ? t('Forgotten. Nothing is left on this device.') : t('Forgotten on this device. The clinic could not be reached.');
+      notice = reached ? t('Forgotten. Nothing is left here.') : t('Forgotten here. The clinic could not be reached.');
       focus();
     },
     leave({ key, isComposing }) {
       if (key !== 'Escape' || isComposing) return;
-      if (is.asking) can.show('asking');
-      else if (is.tuning) can.show('tuning');
+      if (is.asking) is.show('asking');
+      else if (is.tuning) is.show('tuning');
       else close();
     },
   };
@@ -161,16 +162,16 @@ function chatOf(host) {
     talk ??= begin();
     if (!talk) return;
     const { memory, line } = talk;
-    const unties = [
-      followPage(line, soon),
-      tie([
-        [window, 'storage', (event) => memory.elsewhere(event) && talk.drop()],
-        [matchMedia('(prefers-color-scheme:dark)'), 'change', soon],
-        [window.visualViewport, 'resize', soon],
-        [window.visualViewport, 'scroll', soon],
-      ]),
-    ];
-    untie = () => unties.forEach((one) => one());
+    untie = tie([
+      ...pageTies(line),
+      [window, 'storage', (event) => memory.elsewhere(event) && talk.drop()],
+      [document, 'visibilitychange', soon],
+      [window, 'online', soon],
+      [window, 'offline', soon],
+      [matchMedia('(prefers-color-scheme:dark)'), 'change', soon],
+      [window.visualViewport, 'resize', soon],
+      [window.visualViewport, 'scroll', soon],
+    ]);
     if (memory.agreed) talk.start();
     if (memory.agreed && memory.tab.open) open();
     draw();
@@ -190,7 +191,7 @@ function chatOf(host) {
 
   function begin() {
     const site = host.getAttribute('site');
-    server = (host.getAttribute('server') ?? OnethreadChat.server)?.replace(/\/+$/, '');
+    server = host.getAttribute('server') ?? OnethreadChat.server;
     if (!site || !server) return void tell('error', { code: 'no_site' });
     const memory = memoryOf(`onethread:${server}:${site}:`, {
       session: () => sessionStorage,
@@ -214,7 +215,7 @@ function chatOf(host) {
       is.opened = is.atEnd = true;
       talk.memory.note({ open: true });
       talk.start();
-      await speak(talk.language ?? wish());
+      await speak(talk.language);
       tell('open');
     }
     if (moving) focus();
@@ -253,7 +254,7 @@ function chatOf(host) {
   }
 
   function draw() {
-    const language = talk.language ?? wish();
+    const { language } = talk;
     const unread = talk.unread().length;
     const shown = is.opened && spoken;
     if (shown && language !== spoken) speak(language);
@@ -266,18 +267,17 @@ function chatOf(host) {
     const whole = h(
       'div',
       { class: shown ? 'frame opened' : 'frame', lang: speaks, dir: host.dir || direction(speaks) },
-      shown && panel(talk, t, speaks, is, can),
+      shown && panel(talk, t, time, is),
       h(
-        'button.launcher',
+        'button',
         {
           id: 'launcher',
-          type: 'button',
           'aria-haspopup': 'dialog',
           'aria-expanded': `${!!is.opened}`,
           'aria-label': unread ? `${name} (${unread})` : name,
           click: is.opened ? close : () => open(true),
         },
-        icon(shown ? DOWN : CHAT),
+        icon(shown ? CLOSE : CHAT),
         h('span.badge', { 'aria-hidden': 'true' }, unread && !is.opened && `${unread}`),
       ),
       h('div.vh', { 'aria-live': 'polite' }, news),
@@ -303,7 +303,7 @@ function chatOf(host) {
     away = gone && (away || Date.now());
     const late = gone && Date.now() - away >= PATIENCE;
     if (gone && !late) setTimeout(soon, PATIENCE);
-    if (gone && !navigator.onLine) return t('You are offline. What you write is kept and sent later.');
+    if (gone && !navigator.onLine) return t('Offline. What you write is kept and sent later.');
     return late ? t('Connecting…') : notice;
   }
 
@@ -312,6 +312,7 @@ function chatOf(host) {
     await learn(server, language);
     spoken = language;
     t = speech(language);
+    time = times(language);
     draw();
   }
 
@@ -330,7 +331,7 @@ function chatOf(host) {
 
   /** On a small screen the panel covers the page: a focus that moves on to the page behind closes it. */
   function left({ relatedTarget: to }) {
-    if (to && !root.contains(to) && matchMedia(FULL).matches) shut();
+    if (to && !root.contains(to) && root.getElementById('panel')?.offsetWidth === innerWidth) shut();
   }
 
   /** What only the browser knows: the screen a keyboard on the glass leaves, and the colours that can be read. */

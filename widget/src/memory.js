@@ -6,19 +6,12 @@
  * waiting to be sent. A browser that forbids storage gets a conversation that lasts as long as the page.
  */
 
+import { attempt } from './world.js';
+
 /** Written in place of a visit for a moment, so that other tabs can tell forgetting from no longer remembering. */
 const FORGOTTEN = '0';
 
-/** A storage that is full, blocked or holds something else is like one that is empty. */
-export const attempt = (deed) => {
-  try {
-    return deed();
-  } catch {
-    return undefined; // the page's own memory has it
-  }
-};
-
-/** Reads and writes JSON. */
+/** Reads and writes JSON. A storage that is full, blocked or holds something else is like one that is empty. */
 const box = (storage) => ({
   get: (name) => attempt(() => JSON.parse(storage().getItem(name))),
   set: (name, value) => attempt(() => (value === undefined ? storage().removeItem(name) : storage().setItem(name, JSON.stringify(value)))),

@@ -7,7 +7,7 @@ export const WARNING = 'M12 4 2.5 20h19zM12 10v4M12 17v.01';
 
 /** Why a message was not taken, by the code of the refusal. */
 const WHY = {
-  message_too_long: 'The message is too long.',
+  message_too_long: 'It is too long.',
   consent_needed: 'Please agree first.',
 };
 
@@ -27,20 +27,21 @@ export const nameOf = ({ role, name }, t, clinic) =>
  * @param {(english: string, values?: object) => string} t
  * @param {ReturnType<import('./times.js').times>} times
  * @param {{choose(text, id), retry(key), discard(key)}} can what the person may do with a row
+ * @param {(tag: string, label: string, click: () => void, props?: object) => object} press makes a button
  */
-export function rows({ entries, queue, readByThem, clinic }, t, times, can) {
+export function rows({ entries, queue, readByThem, clinic }, t, times, can, press) {
   const unsent = queue.posts.map((post) => ({
     ...post,
     kind: 'posted',
     who: { role: 'person' },
     lang: post.language,
-    state: post.refused ? 'Not sent' : queue.flying === post.key ? 'Sending' : 'Waiting to be sent',
+    state: post.refused ? 'Not sent' : queue.flying === post.key ? 'Sending' : 'Waiting',
   }));
   const all = [...entries, ...unsent];
   const lastOwn = all.findLast(byPerson);
   const last = all.findLast(({ kind }) => kind === 'posted');
-  const together = (one, other) =>
-    one?.text && other?.text && `${one.who.role}${one.who.name}` === `${other.who.role}${other.who.name}` && new Date(other.at) - new Date(one.at) < TOGETHER;
+  const author = (entry) => entry?.text && entry.who.role + entry.who.name;
+  const together = (one, other) => author(one) === author(other) && new Date(other?.at) - new Date(one?.at) < TOGETHER;
   let today;
   return all.map((entry, n) => {
     const { at, kind, who, text = '', lang, links = [], choices = [], urgent, key = entry.seq, refused } = entry;
@@ -52,7 +53,6 @@ export function rows({ entries, queue, readByThem, clinic }, t, times, can) {
     const head = newDay || !together(all[n - 1], entry);
     const foot = state || !together(entry, all[n + 1]);
     const words = { lang, dir: 'auto' };
-    const button = (label, click, tag = 'button', props) => h(tag, { type: 'button', key: label, click, ...props }, label);
     return [
       newDay,
       h(
@@ -60,12 +60,13 @@ export function rows({ entries, queue, readByThem, clinic }, t, times, can) {
         { key, class: `row ${me ? 'me' : 'them'}${head ? ' head' : ''}${foot ? ' foot' : ''}${urgent ? ' urgent' : ''}` },
         h(head && !me ? 'span.name' : 'span.vh', {}, nameOf(who, t, clinic)),
         h('div.bubble', words, urgent && h('strong', {}, icon(WARNING), t('Urgent')), linked(text, urgent)),
-        h(
-          'div.chips',
-          {},
-          links.map(({ url, label }) => link(url, label, 'a.chip', words)),
-          entry === last && choices.map(({ id, label }) => button(label, () => can.choose(label, id), 'button.chip', words)),
-        ),
+        (links[0] || (entry === last && choices[0])) &&
+          h(
+            'div.chips',
+            {},
+            links.map(({ url, label }) => link(url, label, 'a.chip', words)),
+            entry === last && choices.map(({ id, label }) => press('.chip', label, () => can.choose(label, id), words)),
+          ),
         foot &&
           h(
             refused ? 'div.meta.bad' : 'div.meta',
@@ -73,8 +74,8 @@ export function rows({ entries, queue, readByThem, clinic }, t, times, can) {
             h('time', { datetime: at }, times.time(at)),
             state && ` · ${t(state)}`,
             refused && ` · ${t(WHY[refused] ?? 'The clinic did not take it.')}`,
-            refused && button(t('Try again'), () => can.retry(key)),
-            /Not|Wait/.test(state) && button(t('Discard'), () => can.discard(key)),
+            refused && press('', t('Try again'), () => can.retry(key)),
+            /Not|Wait/.test(state) && press('', t('Discard'), () => can.discard(key)),
           ),
       ),
     ];

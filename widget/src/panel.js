@@ -1,41 +1,39 @@
 /** The open chat: a dialog beside the page, never in front of it. */
 import { h, icon, link, linked } from './dom.js';
 import { nameOf, rows, WARNING } from './messages.js';
-import { timesFor } from './times.js';
 
-const CLOSE = 'M6 6l12 12M18 6 6 18';
+export const CLOSE = 'M6 6l12 12M18 6 6 18';
 const SEND = 'M12 19V5M5 12l7-7 7 7';
 const TUNE = 'M4 7h9M19 7h1M4 17h1M11 17h9M16 4.5v5M8 14.5v5';
-export const DOWN = 'M6 9l6 6 6-6';
 
 /**
  * The panel as it is to be now.
  * @param {ReturnType<import('./conversation.js').converse>} talk
- * @param {(english: string, values?: object) => string} t speaks `language`
- * @param {object} is what is true of the page: `tuning`, `asking` (which of the small forms are open), `status`, `atEnd`
- * @param {object} can what the person may do: see element.js
+ * @param {(english: string, values?: object) => string} t
+ * @param {ReturnType<import('./times.js').times>} time
+ * @param {object} is what is true of the page, `tuning`, `asking` (which of the small forms are open), `status`, `atEnd`, and
+ *   what the person may do: see element.js
  */
-export function panel(talk, t, language, is, can) {
+export function panel(talk, t, time, is) {
   const { memory, clinic, stopped, floor, typist } = talk;
   const { open, opens_at, consent, hours = [] } = clinic ?? {};
-  const time = timesFor(language, clinic?.timezone);
   const must = talk.mustAgree();
   const ready = !must && !stopped;
   const draft = memory.tab.draft ?? '';
   const over = draft.length - talk.longest;
 
-  const press = (tag, label, click, props) => h(`button${tag}`, { type: 'button', key: label, click, ...props }, label);
-  const round = (name, d, click, props, tag = '') => h(`button.round${tag}`, { type: 'button', key: name, click, title: name, ...props }, icon(d));
+  const press = (tag, label, click, props) => h(`button${tag}`, { key: label, click, ...props }, label);
+  const round = (name, d, click, props, tag = '') => h(`button.round${tag}`, { key: name, click, title: name, ...props }, icon(d));
   const tick = (text, checked = false, change) => h('label', { key: text }, h('input', { type: 'checkbox', checked, change: ({ target }) => change(target.checked) }), text);
   const line = (text, tag = 'p', phones) => text && h(tag, { dir: 'auto', key: text }, linked(text, phones));
   const remember = tick(t('Remember me on this device'), memory.remember, talk.remember);
   const person = t('A person, please');
   const who = floor === 'staff' ? (talk.colleague ?? t('Team')) : clinic?.assistant;
-  const when = open ? t('Open now') : opens_at ? t('Closed, opens {when}', { when: time.opening(opens_at) }) : t('Closed now');
+  const when = open ? t('Open now') : opens_at ? t('Closed, opens {when}', { when: time.opening(opens_at, clinic.timezone) }) : t('Closed now');
 
   return h(
-    'section.panel',
-    { id: 'panel', role: 'dialog', 'aria-labelledby': 'title', keydown: can.leave },
+    'section',
+    { id: 'panel', role: 'dialog', 'aria-labelledby': 'title', keydown: is.leave },
     h(
       'header',
       {},
@@ -43,10 +41,10 @@ export function panel(talk, t, language, is, can) {
         'div',
         {},
         h('h2', { id: 'title', tabindex: -1 }, clinic?.name ?? t('Chat')),
-        clinic && h('p', { class: open && 'open' }, floor === 'waiting' ? t('A person will answer you here.') : `${who} · ${when}`),
+        clinic && h('p', { class: open && 'open' }, floor === 'waiting' ? t('A person will answer here.') : `${who} · ${when}`),
       ),
-      round(t('Settings'), TUNE, () => can.show('tuning', !is.tuning), { id: 'tune', 'aria-expanded': `${!!is.tuning}` }),
-      round(t('Close chat'), CLOSE, can.close),
+      round(t('Settings'), TUNE, () => is.show('tuning', !is.tuning), { id: 'tune', 'aria-expanded': `${!!is.tuning}` }),
+      round(t('Close chat'), CLOSE, is.close),
     ),
     is.tuning &&
       h(
@@ -64,21 +62,21 @@ export function panel(talk, t, language, is, can) {
             ),
           ),
         ),
-        tick(t('Sound for new messages'), memory.visit.sound, can.sound),
+        tick(t('Sound'), memory.visit.sound, is.sound),
         remember,
       ),
-    clinic?.emergency && h('p.emergency', {}, icon(WARNING), line(clinic.emergency, 'span', true)),
+    clinic?.emergency && h('p.sos', {}, icon(WARNING), line(clinic.emergency, 'span', true)),
     h(
-      'div.log',
+      'div',
       // A log by role, but silent: the announcer speaks each new message once, and history never.
-      { id: 'log', role: 'log', 'aria-live': 'off', 'aria-label': t('Messages'), tabindex: 0, scroll: can.scroll },
+      { id: 'log', role: 'log', 'aria-live': 'off', 'aria-label': t('Messages'), tabindex: 0, scroll: is.scroll },
       talk.more() ?
         press('.chip', t('Earlier messages'), talk.older)
       : clinic && h('div.intro', {}, line(clinic.greeting, 'h3'), line(clinic.disclosure), line(`${t('Opening hours')}: ${hours.map(time.hours).join(', ')}`)),
-      clinic && rows(talk, t, time, can),
+      clinic && rows(talk, t, time, is, press),
       typist && h('p.typing', {}, t('{name} is typing…', { name: nameOf(typist, t, clinic) })),
     ),
-    !is.atEnd && round(t('To the newest message'), DOWN, can.toEnd, {}, '.newest'),
+    !is.atEnd && press('.chip', t('Newest messages'), is.toEnd),
     h('p.status', { role: 'status' }, is.status),
     stopped &&
       h(
@@ -90,12 +88,12 @@ export function panel(talk, t, language, is, can) {
     clinic &&
       must &&
       !stopped &&
-      h('div.box', { key: 'consent' }, line(consent.text), remember, press('.wide', t('Agree and start'), can.agree, { id: 'agree' })),
-    ready && floor === 'assistant' && press('.chip', person, () => can.choose(person, 'person')),
+      h('div.box', { key: 'consent' }, line(consent.text), remember, press('.wide', t('Agree and start'), is.agree, { id: 'agree' })),
+    ready && floor === 'assistant' && press('.chip', person, () => is.choose(person, 'person')),
     ready &&
       h(
         'form',
-        { submit: can.submit },
+        { submit: is.submit },
         h('textarea', {
           id: 'write',
           value: draft,
@@ -108,8 +106,8 @@ export function panel(talk, t, language, is, can) {
           'aria-invalid': `${over > 0}`,
           enterkeyhint: 'send',
           // While an input method is composing, Enter belongs to it.
-          keydown: (event) => event.key === 'Enter' && !event.shiftKey && !event.isComposing && can.submit(event),
-          input: ({ target }) => can.write(target.value),
+          keydown: (event) => event.key === 'Enter' && !event.shiftKey && !event.isComposing && is.submit(event),
+          input: ({ target }) => is.write(target.value),
         }),
         round(t('Send'), SEND, null, { type: 'submit', 'aria-disabled': `${!draft.trim() || over > 0}` }, '.go'),
         h('p.bad', { id: 'count' }, over > 0 && t('{n} characters too many', { n: over })),
@@ -121,14 +119,14 @@ export function panel(talk, t, language, is, can) {
         h(
           'div.box',
           { role: 'group', 'aria-label': t('End and forget here') },
-          t('Forget this conversation on this device? It cannot be opened again.'),
-          press('.wide.danger', t('Forget'), can.forget),
-          press('.chip', t('Keep'), () => can.show('asking'), { id: 'keep' }),
+          t('Forget this conversation? It cannot be opened again.'),
+          press('.wide.bad', t('Forget'), is.forget),
+          press('.chip', t('Keep'), () => is.show('asking'), { id: 'keep' }),
         )
       : h(
           'div.plain',
           {},
-          press('', t('End and forget here'), () => can.show('asking', true), { id: 'forget' }),
+          press('', t('End and forget here'), () => is.show('asking', true), { id: 'forget' }),
           consent && link(consent.privacy_url, t('Privacy')),
         ),
     ),

@@ -5,7 +5,7 @@
  * saying it once. It is written down before it is sent, one is on its way at a time, and it stays until it is
  * acknowledged or the person discards it: a reload, a crash or a night without network loses nothing.
  */
-import { browser, planner, uuid } from './world.js';
+import { planner, uuid } from './world.js';
 
 /**
  * An empty queue.
@@ -13,8 +13,9 @@ import { browser, planner, uuid } from './world.js';
  * @param {(frame: object) => boolean} options.send puts a `post` on the line; false if there is none
  * @param {(posts: object[]) => void} options.keep writes the queue down
  * @param {() => void} options.changed somebody may want to look
+ * @param {object} options.world clock and chance
  */
-export function queueOf({ send, keep, changed, world = browser }) {
+export function queueOf({ send, keep, changed, world }) {
   const plan = planner(world);
   let open;
   let held;

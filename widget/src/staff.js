@@ -3,16 +3,19 @@
  *
  * Built into dist/connection.js, the module the console imports: `connectStaff({url, enter, on})` and `followPage(line)`.
  */
-import { connect, patience, place } from './connection.js';
+import { connect, pageTies, patience, place, tie } from './connection.js';
 import { emptyLog } from './log.js';
+import { browser } from './world.js';
 
-export { followPage } from './connection.js';
 export { uuid } from './world.js';
 
 const AGAIN = 10_000; // ms after which a thread that was asked for and has not come is asked for again
 
 /** As `connect`, but `enter` gives `{ticket}`, `live` is reached with the welcome, and the line can `watch` and `unwatch`. */
-export const connectStaff = (options) => connect({ ...options, on: { settle() {}, state() {}, mistake() {}, owed: () => true, ...options.on }, following: manyThreads });
+export const connectStaff = (options) => connect({ world: browser, ...options, on: { settle() {}, state() {}, mistake() {}, owed: () => true, ...options.on }, following: manyThreads });
+
+/** Ties a line to the page; returns what unties it. */
+export const followPage = (line) => tie(pageTies(line));
 
 function manyThreads({ line, world, pause, write, stands }) {
   const logs = new Map();

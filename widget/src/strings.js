@@ -16,11 +16,9 @@ const stem = (language) => language.slice(0, 2).toLowerCase();
 export async function learn(server, language) {
   const base = stem(language);
   if (base === 'en' || known[base]) return;
-  try {
-    known[base] = await (await fetch(`${server}/widget/v1/strings/${base}.json`, { signal: AbortSignal.timeout(PATIENCE) })).json();
-  } catch {
-    // asked for again with the next switch
-  }
+  known[base] = await fetch(`${server}/widget/v1/strings/${base}.json`, { signal: AbortSignal.timeout(PATIENCE) })
+    .then((answer) => answer.json())
+    .catch(() => undefined); // asked for again with the next switch
 }
 
 /** Speaks: `t('{name} has joined.', {name})`. */

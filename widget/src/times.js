@@ -1,10 +1,12 @@
 /** Times as people of a language write them, in their own time zone; the clinic's hours in the clinic's. */
-import { attempt } from './memory.js';
+import { attempt } from './world.js';
 
 const DAY = 86_400_000; // ms
 const SUNDAY = 3 * DAY; // 4 January 1970, in UTC
 
-export function times(language, timeZone) {
+/** What is no language is the browser's own. */
+export function times(wish) {
+  const language = attempt(() => Intl.getCanonicalLocales(wish));
   const format = (options) => {
     const made = new Intl.DateTimeFormat(language, options);
     return (at) => made.format(new Date(at));
@@ -22,16 +24,8 @@ export function times(language, timeZone) {
       return back < -1 ? date(at) : near.format(back, 'day');
     },
     /** Mon 8:00 AM, at the clinic */
-    opening: format({ weekday: 'short', hour: 'numeric', minute: '2-digit', timeZone }),
+    opening: (at, timeZone) => format({ weekday: 'short', hour: 'numeric', minute: '2-digit', timeZone })(at),
     /** Mon, Tue, Fri 08:00–18:00 */
     hours: ({ days, opens, closes }) => `${days.map((iso) => weekday(SUNDAY + iso * DAY)).join(', ')} ${opens}–${closes}`,
   };
-}
-
-let last;
-
-/** The same, made only once as long as nothing changes: making them is slow. What is no language is the browser's own. */
-export function timesFor(language, timeZone) {
-  if (last?.of !== language + timeZone) last = { of: language + timeZone, ...times(attempt(() => Intl.getCanonicalLocales(language)), timeZone) };
-  return last;
 }

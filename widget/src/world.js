@@ -22,3 +22,12 @@ export const planner = ({ after }) => {
 /** A random UUID for a `key`. Not `randomUUID`, which plain-http pages on a clinic's own network do not have. */
 export const uuid = () =>
   'xxxxxxxx-xxxx-4xxx-8xxx-xxxxxxxxxxxx'.replace(/x/g, () => (crypto.getRandomValues(new Uint8Array(1))[0] % 16).toString(16));
+
+/** What the deed gives; nothing where the browser, or what it is given, does not allow it. */
+export const attempt = (deed) => {
+  try {
+    return deed();
+  } catch {
+    return undefined;
+  }
+};
