@@ -61,7 +61,7 @@ class Plan:
 
 
 SHORT = Plan(rounds=2, saturated=1.0, paced=1.0, idle=200)
-USUAL = Plan(rounds=5, saturated=3.0, paced=3.0, idle=2000)
+USUAL = Plan(rounds=4, saturated=3.0, paced=2.0, idle=2000)
 
 
 def main(short: bool = False) -> int:
