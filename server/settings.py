@@ -217,9 +217,7 @@ class Settings:
     )
     session_hours: int = _secret(12, whole(1, 168), "How long a colleague stays signed in.")
     pass_minutes: int = _secret(15, whole(1, 60), "How long a visitor's pass is valid before the widget renews it.")
-    visitor_days: int = _secret(
-        30, whole(1, 400), "How long a remembered visitor is known after their last message."
-    )
+    visitor_days: int = _secret(30, whole(1, 400), "How long a remembered visitor is known after their last message.")
 
     visits_new_per_minute: int = _visit(
         30, whole(1, 100_000), "New visitors a minute from one address (IPv6: one /64)."
