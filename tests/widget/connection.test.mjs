@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { afterClose, backOff, connect } from '../../widget/src/connection.js';
+import { backOff, connect } from '../../widget/src/connection.js';
 import { live, posted, settled, welcome, World } from './world.mjs';
 
 /** A visitor's line with everything it says written down. */
@@ -274,36 +274,21 @@ test('frames of a socket that was left are not heard', async () => {
   assert.equal(it.state, 'resting');
 });
 
-// What every close code asks of us, as docs/protocol.md says.
-const NOTHING = { rest: false, stop: undefined, wait: 0, now: false, renew: false, mistake: false };
-const CODES = [
-  [1000, { rest: true }],
-  [1001, { rest: true }],
-  [1006, { mistake: false }],
-  [1011, { mistake: false }],
-  [1012, { mistake: false }],
-  [1013, { wait: 5_000 }],
-  [4001, { renew: true, now: true }],
-  [4003, { stop: 'not_allowed' }],
-  [4004, { stop: 'outdated' }],
-  [4008, { now: true }],
-  [1002, { mistake: true }],
-  [1003, { mistake: true }],
-  [1007, { mistake: true }],
-  [1008, { mistake: true }],
-  [1009, { mistake: true }],
-];
-for (const [code, asks] of CODES) {
-  test(`close code ${code} asks for ${JSON.stringify(asks)}`, () => assert.deepEqual(afterClose(code), { ...NOTHING, ...asks }));
-}
-
-test('close code 4029 says how many seconds to wait', () => {
-  assert.equal(afterClose(4029, '12').wait, 12_000);
-  assert.equal(afterClose(4029, '').wait, 5_000);
+test('close code 4029 says how many seconds to wait, and nobody is woken before', async () => {
+  const { world, it } = await onTheLine();
+  world.chance = 0;
+  world.hangUp(4029, '12');
+  await world.pass(11_999);
+  it.wake();
+  assert.equal(world.sockets.length, 1);
+  await world.pass(1);
+  assert.equal(world.sockets.length, 2);
 });
 
+// When every close code lets us come back, as docs/protocol.md says.
 const returns = [
   [1006, 0, 500],
+  [1011, 0, 500],
   [1012, 0, 500],
   [1013, 5_000, 5_500],
   [4029, 5_000, 5_500],
@@ -350,12 +335,19 @@ test('a server that keeps closing as too slow is not knocked at without a pause'
   assert.equal(world.sockets.length, 2);
 });
 
-for (const code of [1000, 1001, 4003, 4004]) {
-  test(`after ${code} it does not come back by itself`, async () => {
-    const { world } = await onTheLine();
+const ends = [
+  [1000, 'resting'],
+  [1001, 'resting'],
+  [4003, 'stopped not_allowed'],
+  [4004, 'stopped outdated'],
+];
+for (const [code, state] of ends) {
+  test(`after ${code} it does not come back by itself, and is ${state}`, async () => {
+    const { world, seen } = await onTheLine();
     world.hangUp(code);
     await world.pass(600_000);
     assert.equal(world.sockets.length, 1);
+    assert.equal(seen.states.at(-1), state);
   });
 }
 

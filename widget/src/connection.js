@@ -14,18 +14,8 @@ const HIDDEN = 300_000; // ms: a hidden tab nobody owes a reply to hangs up
 const MINUTE = 60_000; // ms: an outage's first minute, and the calm after which the next cut is a new one
 const RENEW_AT = 0.8; // of a pass's life
 
-/**
- * What a close code asks of us: nothing (`rest`), to give up (`stop`, with the reason), or to come back: no earlier than
- * `wait` ms, `now` without the back-off, with a new pass (`renew`), without saying our last frame again (`mistake`).
- */
-export const afterClose = (code, reason) => ({
-  rest: code === 1000 || code === 1001,
-  stop: { 4003: 'not_allowed', 4004: 'outdated' }[code],
-  wait: code === 1013 ? 5_000 : code === 4029 ? 1_000 * (parseFloat(reason) || 5) : 0,
-  now: code === 4001 || code === 4008,
-  renew: code === 4001,
-  mistake: /100[23789]/.test(code),
-});
+/** Close codes after which coming back is of no use, and what is wrong. */
+const STOP = { 4003: 'not_allowed', 4004: 'outdated' };
 
 /** Full jitter from 0.5 s, doubling, at most 4 s in an outage's first minute, then 30 s; afresh after 60 s of calm. */
 export function backOff({ now, random }) {
@@ -212,16 +202,21 @@ export function connect({ url, enter, on, world, following = oneThread }) {
     if (seconds) plan('renew', seconds * 1_000 * RENEW_AT, () => write({ t: 'renew' }));
   }
 
+  /** The socket is gone; the code says what that asks of us. */
   function gone({ code, reason } = {}) {
-    const asks = afterClose(code, reason);
+    const expired = code === 4001;
+    const now = expired || code === 4008;
     drop();
-    if (asks.mistake) on.mistake();
-    if (asks.rest) return line.rest();
-    if (asks.stop) return line.rest('stopped', asks.stop);
-    renew ||= asks.renew;
-    // At once is for once: a server that keeps closing is not helped by a client that keeps knocking.
-    retry(asks.now && !knocked ? 0 : pause.next(), asks.wait);
-    knocked ||= asks.now;
+    if (/100[23789]/.test(code)) on.mistake();
+    if (code === 1000 || code === 1001) line.rest();
+    else if (STOP[code]) line.rest('stopped', STOP[code]);
+    else {
+      // At once is for once: a server that keeps closing is not helped by a client that keeps knocking.
+      const wait = code === 1013 ? 5_000 : code === 4029 ? 1_000 * (parseFloat(reason) || 5) : 0;
+      retry(now && !knocked ? 0 : pause.next(), wait);
+      renew ||= expired;
+      knocked ||= now;
+    }
   }
 
   /** Come back after `wait` and then `ms`; not before `wait`, or an earlier one, is over, whoever wakes us. */

@@ -126,8 +126,8 @@ export function converse({ server, site, memory, door, wish, on, world = browser
         log.first = page[0]?.seq ?? Math.max(1, before - PAGE);
         page.forEach(mark);
         talk.entries.unshift(...page.filter(({ kind }) => SHOWN.includes(kind)));
-      } catch ({ code }) {
-        on.error(code);
+      } catch (error) {
+        fail(error);
       } finally {
         paging = false;
         changed();
@@ -137,7 +137,7 @@ export function converse({ server, site, memory, door, wish, on, world = browser
     /** Go on in another language; the thread stays. */
     async speak(language) {
       memory.learn({ language });
-      await visit().catch(({ code }) => on.error(code));
+      await visit().catch(fail);
     },
 
     /** "Remember me on this device", ticked or not. */
@@ -176,6 +176,10 @@ export function converse({ server, site, memory, door, wish, on, world = browser
   };
   clear();
   return talk;
+
+  function fail({ code }) {
+    on.error(code);
+  }
 
   async function enter(renew) {
     if (renew || passEnds < world.now() + PASS_MARGIN) await visit();

@@ -28,7 +28,7 @@ const PATIENCE = 1_500; // ms before a cut is worth mentioning
 const SPOKEN = 10_000; // ms after which an announcement is taken out of the page again
 
 export class OnethreadChat extends HTMLElement {
-  static observedAttributes = ['site', 'server', 'lang', 'dir', 'theme', 'brand'];
+  static observedAttributes = ['site', 'server', 'lang', 'theme', 'brand'];
 
   /** Where this script came from; set by index.js. */
   static server;
@@ -52,10 +52,13 @@ export class OnethreadChat extends HTMLElement {
 }
 
 function chatOf(host) {
+  // First of all: a browser from before constructed sheets stops here, and shows what the page put inside the element.
+  const sheet = new CSSStyleSheet();
+  sheet.replaceSync(styles);
   const root = host.attachShadow({ mode: 'open' });
+  root.adoptedStyleSheets = [sheet];
   const told = {}; // what listeners were last told
   let news = []; // what is being announced
-  let sheet;
   let server;
   let talk;
   let spoken; // the language whose words are here
@@ -65,11 +68,6 @@ function chatOf(host) {
   let drawing;
   let away; // since when the line is down
   let notice;
-  attempt(() => {
-    sheet = new CSSStyleSheet();
-    sheet.replaceSync(styles);
-    root.adoptedStyleSheets = [sheet];
-  });
   root.addEventListener('focusout', left);
 
   /** What is true of the page (`opened`, `tuning`, `asking`, `atEnd`, `status`), and what the person may do. */
@@ -120,7 +118,7 @@ function chatOf(host) {
     },
     submit(event) {
       event.preventDefault();
-      const text = (talk.memory.tab.draft ?? '').trim();
+      const text = talk.memory.tab.draft.trim();
       if (!text || text.length > talk.longest) return;
       is.write('');
       is.choose(text);
@@ -272,7 +270,6 @@ function chatOf(host) {
         'button',
         {
           id: 'launcher',
-          'aria-haspopup': 'dialog',
           'aria-expanded': `${!!is.opened}`,
           'aria-label': unread ? `${name} (${unread})` : name,
           click: is.opened ? close : () => open(true),
@@ -282,7 +279,7 @@ function chatOf(host) {
       ),
       h('div.vh', { 'aria-live': 'polite' }, news),
     );
-    patch(root, [root.adoptedStyleSheets?.[0] ? '' : h('style', {}, styles), whole]); // for a browser from before constructed sheets
+    patch(root, [whole]);
     const log = root.getElementById('log');
     if (log) {
       // To the end with who was there; and who reads higher up stays with what he reads when older messages come above.
@@ -338,14 +335,14 @@ function chatOf(host) {
   function paint() {
     const { height, offsetTop } = window.visualViewport;
     style({ '--view': `${height}px`, '--above': `${offsetTop}px`, '--brand': host.getAttribute('brand') });
-    const { outlineColor, columnRuleColor } = getComputedStyle(root.lastChild);
+    const { outlineColor, columnRuleColor } = getComputedStyle(root.firstChild);
     const brand = parse(outlineColor);
     style({ '--on-brand': `rgb(${textOn(brand)})`, '--accent': `rgb(${readableOn(parse(columnRuleColor), brand)})` });
   }
 
   /** Only in our own sheet: a style on an element would need the page's leave. */
   function style(values) {
-    for (const name in values) if (values[name]) sheet?.cssRules[0].style.setProperty(name, values[name]);
+    for (const name in values) if (values[name]) sheet.cssRules[0].style.setProperty(name, values[name]);
   }
 
   function retitle(unread) {

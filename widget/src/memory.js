@@ -46,7 +46,7 @@ export function memoryOf(name, { session, local, locks, id }) {
     /** `{visitor, consent, told, language, sound, clinic}`: what is known of this person's visit. */
     visit: here || there || {},
     /** `{open, draft}`: what is true of this tab alone. */
-    tab: tabOnly.get(`${name}tab`) ?? {},
+    tab: tabOnly.get(`${name}tab`) ?? { draft: '' },
 
     /** Know more about the visit; it is written down if the person has agreed. */
     learn(visit) {
@@ -110,7 +110,7 @@ export function memoryOf(name, { session, local, locks, id }) {
       for (const storage of [tabOnly, device]) storage.names(name).forEach((one) => storage.set(one));
       leave?.();
       leave = undefined;
-      Object.assign(memory, { agreed: false, remember: false, visit: {}, tab: {} });
+      Object.assign(memory, { agreed: false, remember: false, visit: {}, tab: { draft: '' } });
     },
   };
   return memory;

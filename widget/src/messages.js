@@ -5,12 +5,6 @@ import { h, icon, link, linked } from './dom.js';
 const TOGETHER = 300_000; // ms: bubbles of one author within five minutes belong together
 export const WARNING = 'M12 4 2.5 20h19zM12 10v4M12 17v.01';
 
-/** Why a message was not taken, by the code of the refusal. */
-const WHY = {
-  message_too_long: 'It is too long.',
-  consent_needed: 'Please agree first.',
-};
-
 const HAPPENED = {
   taken: '{name} has joined.',
   released: 'The assistant answers again.',
@@ -57,7 +51,7 @@ export function rows({ entries, queue, readByThem, clinic }, t, times, can, pres
       newDay,
       h(
         'div',
-        { key, class: `row ${me ? 'me' : 'them'}${head ? ' head' : ''}${foot ? ' foot' : ''}${urgent ? ' urgent' : ''}` },
+        { key, class: `row ${me ? 'me' : 'them'}${head ? ' head' : ''}${urgent ? ' urgent' : ''}` },
         h(head && !me ? 'span.name' : 'span.vh', {}, nameOf(who, t, clinic)),
         h('div.bubble', words, urgent && h('strong', {}, icon(WARNING), t('Urgent')), linked(text, urgent)),
         (links[0] || (entry === last && choices[0])) &&
@@ -73,7 +67,7 @@ export function rows({ entries, queue, readByThem, clinic }, t, times, can, pres
             {},
             h('time', { datetime: at }, times.time(at)),
             state && ` · ${t(state)}`,
-            refused && ` · ${t(WHY[refused] ?? 'The clinic did not take it.')}`,
+            refused && ` · ${t('The clinic did not take it.')}`,
             refused && press('', t('Try again'), () => can.retry(key)),
             /Not|Wait/.test(state) && press('', t('Discard'), () => can.discard(key)),
           ),

@@ -19,7 +19,7 @@ export function panel(talk, t, time, is) {
   const { open, opens_at, consent, hours = [] } = clinic ?? {};
   const must = talk.mustAgree();
   const ready = !must && !stopped;
-  const draft = memory.tab.draft ?? '';
+  const { draft } = memory.tab;
   const over = draft.length - talk.longest;
 
   const press = (tag, label, click, props) => h(`button${tag}`, { key: label, click, ...props }, label);
@@ -72,7 +72,7 @@ export function panel(talk, t, time, is) {
       { id: 'log', role: 'log', 'aria-live': 'off', 'aria-label': t('Messages'), tabindex: 0, scroll: is.scroll },
       talk.more() ?
         press('.chip', t('Earlier messages'), talk.older)
-      : clinic && h('div.intro', {}, line(clinic.greeting, 'h3'), line(clinic.disclosure), line(`${t('Opening hours')}: ${hours.map(time.hours).join(', ')}`)),
+      : clinic && h('div.intro', {}, line(clinic.greeting, 'h3'), line(clinic.disclosure), line(hours.map(time.hours).join(', '))),
       clinic && rows(talk, t, time, is, press),
       typist && h('p.typing', {}, t('{name} is typing…', { name: nameOf(typist, t, clinic) })),
     ),
@@ -97,12 +97,10 @@ export function panel(talk, t, time, is) {
         h('textarea', {
           id: 'write',
           value: draft,
-          // Where the browser does not fit it to its text (see styles.css), about as high as it needs to be.
-          rows: Math.min(5, draft.length / 30 + draft.split('\n').length) | 0,
+          rows: 1, // where the browser fits it to its text (see styles.css); elsewhere it scrolls
           dir: 'auto',
           placeholder: t('Write a message'),
           'aria-label': t('Write a message'),
-          'aria-describedby': 'count',
           'aria-invalid': `${over > 0}`,
           enterkeyhint: 'send',
           // While an input method is composing, Enter belongs to it.
@@ -110,7 +108,7 @@ export function panel(talk, t, time, is) {
           input: ({ target }) => is.write(target.value),
         }),
         round(t('Send'), SEND, null, { type: 'submit', 'aria-disabled': `${!draft.trim() || over > 0}` }, '.go'),
-        h('p.bad', { id: 'count' }, over > 0 && t('{n} characters too many', { n: over })),
+        h('p.bad', { role: 'status' }, over > 0 && t('{n} characters too many', { n: over })),
       ),
     h(
       'footer',

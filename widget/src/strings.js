@@ -26,4 +26,4 @@ export const speech = (language) => (english, values) =>
   (known[stem(language)]?.[english] ?? english).replace(/\{(\w+)\}/g, (_, name) => values[name]);
 
 /** Which way it is written. */
-export const direction = (language) => (/^(ar|fa|he|ps|ur|yi)/.test(language) ? 'rtl' : 'ltr');
+export const direction = (language) => (/^(ar|fa|he|ur|yi)/.test(language) ? 'rtl' : 'ltr');
