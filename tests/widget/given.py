@@ -34,7 +34,8 @@ PAGE = """<!doctype html><html lang="{language}"><meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1"><title>A clinic</title>{head}
 <h1>A clinic</h1><p>Some <a href="/other">words</a> about it.</p>
 {chat}{script}</html>"""
-WATCH_POLICY = "document.addEventListener('securitypolicyviolation', (e) => (window.violations ??= []).push(e.violatedDirective))"
+WATCH_POLICY = """document.addEventListener('securitypolicyviolation', ({violatedDirective}) =>
+  (window.violations ??= []).push(violatedDirective))"""
 
 
 @dataclass
@@ -147,7 +148,8 @@ class Clinic:
 
     async def person(self, **options: Any) -> BrowserContext:
         """A person's browser; what its pages forbid or break is noticed at the end."""
-        context = await self.browser.new_context(**{"viewport": {"width": 1280, "height": 800}, "locale": "en"} | options)
+        usual = {"viewport": {"width": 1280, "height": 800}, "locale": "en"}
+        context = await self.browser.new_context(**usual | options)
         context.set_default_timeout(15_000)  # ms
         await context.add_init_script(WATCH_POLICY)
         errors: list[str] = []

@@ -9,7 +9,8 @@ from tests.widget.given import WIDGET, Chat, Clinic
 
 MOVES = """() => {
   window.shift = 0;
-  new PerformanceObserver((list) => list.getEntries().forEach((it) => (window.shift += it.hadRecentInput ? 0 : it.value)))
+  new PerformanceObserver((list) => list.getEntries()
+    .forEach(({hadRecentInput, value}) => (window.shift += hadRecentInput ? 0 : value)))
     .observe({type: 'layout-shift', buffered: true});
 }"""
 STATE = "document.querySelector('onethread-chat').shadowRoot !== null"

@@ -25,14 +25,17 @@ BOXES = """() => {
   return [...root.querySelectorAll('*')].map((node) => {
     const {x, y, width, height} = node.getBoundingClientRect();
     const {color, backgroundColor, fontSize, letterSpacing, visibility, opacity} = getComputedStyle(node);
-    return [node.localName, ...[x, y, width, height].map(Math.round), color, backgroundColor, fontSize, letterSpacing, visibility, opacity];
+    const looks = [color, backgroundColor, fontSize, letterSpacing, visibility, opacity];
+    return [node.localName, ...[x, y, width, height].map(Math.round), ...looks];
   });
 }"""
-TARGETS = """() => [...document.querySelector('onethread-chat').shadowRoot.querySelectorAll('button, select, textarea, label, .chip, .plain a')]
+TARGETS = """() => [...document.querySelector('onethread-chat').shadowRoot
+  .querySelectorAll('button, select, textarea, label, .chip, .plain a')]
   .map((node) => [node.textContent || node.title, node.getBoundingClientRect()])
   .filter(([, {width, height}]) => width && (width < 44 || height < 44))
   .map(([name, {width, height}]) => `${name}: ${width} x ${height}`)"""
-OUTSIDE = """() => [...document.querySelector('onethread-chat').shadowRoot.querySelectorAll('*:not(.vh, svg *, option)')]
+OUTSIDE = """() => [...document.querySelector('onethread-chat').shadowRoot
+  .querySelectorAll('*:not(.vh, svg *, option)')]
   .filter((node) => { const {left, right} = node.getBoundingClientRect(); return left < -1 || right > innerWidth + 1 })
   .map((node) => node.outerHTML.slice(0, 80))"""
 
@@ -40,7 +43,8 @@ OUTSIDE = """() => [...document.querySelector('onethread-chat').shadowRoot.query
 async def busy(clinic: Clinic, url: str, **options: Any) -> Chat:
     """A chat with everything in it: a long word, choices, an urgent notice, a message that waits."""
     say = clinic.answers.next
-    say["What?"] = Reply(ReplyKind.SUGGESTIONS, "One of these?", "en", (Choice("a", "Opening hours"), Choice("b", "The way")))
+    choices = (Choice("a", "Opening hours"), Choice("b", "The way"))
+    say["What?"] = Reply(ReplyKind.SUGGESTIONS, "One of these?", "en", choices)
     say["Help"] = Reply(ReplyKind.URGENT, "Please call 112 now.", "en")
     chat = await (await (await clinic.at(url, **options)).open()).agree()
     await chat.say("Rindfleischetikettierungsüberwachungsaufgabenübertragungsgesetz" * 2)
@@ -129,7 +133,10 @@ async def test_every_message_says_its_language_and_finds_its_own_direction(clini
     assert marks == [["en", "auto"], ["sv", "auto"]]
 
 
-@pytest.mark.parametrize(("brand", "text"), [("#ffe600", "rgb(0, 0, 0)"), ("navy", "rgb(255, 255, 255)"), ("oklch(0.9 0.1 150)", "rgb(0, 0, 0)")])
+@pytest.mark.parametrize(
+    ("brand", "text"),
+    [("#ffe600", "rgb(0, 0, 0)"), ("navy", "rgb(255, 255, 255)"), ("oklch(0.9 0.1 150)", "rgb(0, 0, 0)")],
+)
 async def test_text_on_any_brand_colour_can_be_read(brand: str, text: str, clinic: Clinic) -> None:
     chat = await clinic.at(clinic.site.put(attributes=f'brand="{brand}"'))
     colour = "(button) => getComputedStyle(button).color"
@@ -144,7 +151,9 @@ async def test_a_page_may_set_the_colours_itself(clinic: Clinic) -> None:
     assert (await chat.panel.evaluate(style))[0] == "rgb(16, 32, 48)"
 
 
-@pytest.mark.parametrize(("scheme", "theme", "dark"), [("dark", "", True), ("light", "dark", True), ("dark", "light", False)])
+@pytest.mark.parametrize(
+    ("scheme", "theme", "dark"), [("dark", "", True), ("light", "dark", True), ("dark", "light", False)]
+)
 async def test_the_dark_follows_the_device_unless_the_page_says_otherwise(
     scheme: Any, theme: str, dark: bool, clinic: Clinic
 ) -> None:

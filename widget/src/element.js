@@ -300,7 +300,7 @@ function chatOf(host) {
     away = gone && (away || Date.now());
     const late = gone && Date.now() - away >= PATIENCE;
     if (gone && !late) setTimeout(soon, PATIENCE);
-    if (gone && !navigator.onLine) return t('Offline. What you write is kept and sent later.');
+    if (!navigator.onLine) return notice || t('Offline. What you write is kept and sent later.');
     return late ? t('Connecting…') : notice;
   }
 
