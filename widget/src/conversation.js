@@ -53,8 +53,8 @@ export function converse({ server, site, memory, door, wish, on, world = browser
     /** What the clinic says of itself, in the `language` spoken; undefined before the first visit. */
     clinic: memory.visit.clinic,
     language: memory.visit.language ?? wish(),
-    /** The longest text the server takes. */
-    longest: 4096,
+    /** The longest text the server takes; undefined until it has said so. */
+    longest: undefined,
 
     /** Whether the person has yet to agree to the clinic's present text before anything is stored. */
     mustAgree: () => !memory.agreed || (talk.clinic && memory.visit.consent !== talk.clinic.consent?.version),

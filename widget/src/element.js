@@ -28,7 +28,7 @@ const PATIENCE = 1_500; // ms before a cut is worth mentioning
 const SPOKEN = 10_000; // ms after which an announcement is taken out of the page again
 
 export class OnethreadChat extends HTMLElement {
-  static observedAttributes = ['site', 'server', 'lang', 'theme', 'brand'];
+  static observedAttributes = ['site', 'server', 'lang', 'dir', 'theme', 'brand'];
 
   /** Where this script came from; set by index.js. */
   static server;
