@@ -89,7 +89,7 @@ def test_a_download_that_went_wrong_is_never_taken_for_the_program(
 def test_a_mongodb_that_was_killed_comes_back_with_what_it_had_acknowledged(own_mongod: Mongod) -> None:
     from pymongo import MongoClient
 
-    client: MongoClient[dict[str, Any]] = MongoClient(own_mongod.uri, w="majority", journal=True)
+    client: MongoClient[dict[str, Any]] = MongoClient(own_mongod.uri, w=1, journal=True)
     with client:
         client["house"]["guests"].insert_one({"_id": 1})
         own_mongod.kill()

@@ -21,7 +21,8 @@ async def pages(running: Running) -> list[tuple[str, str, str]]:
     found = []
     async with running.signed_in(StaffRole.ADMIN) as browser:
         for path in (*PAGES, "/console", "/console/replies"):
-            answer = await browser.get(path, headers={"Accept": "text/html"})
+            reader = running.client if path in PAGES else browser  # who is signed in is led past the door
+            answer = await reader.get(path, headers={"Accept": "text/html"})
             assert answer.headers["content-type"] == "text/html; charset=utf-8", path
             found.append((path, answer.headers["content-security-policy"], answer.text))
     return found
