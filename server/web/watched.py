@@ -6,6 +6,7 @@ another finds out in the background whether it is back, and everybody else is to
 
 import asyncio
 import functools
+import logging
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
@@ -15,7 +16,10 @@ from server.core.ports import Store, Unknown
 from server.web.metrics import Metrics
 
 AGAIN = 0.25  # seconds between two questions whether it is back
+PATIENCE = 20.0  # seconds for an answer: a store says long before that it has none
 PATIENT = frozenset({"append", "open", "close"})  # these wait for their own answer, whatever became of others
+
+log = logging.getLogger("onethread.store")
 
 
 class WatchedStore:
@@ -73,15 +77,24 @@ class WatchedStore:
             self._looking = asyncio.create_task(self._look())
 
     async def _look(self) -> None:
-        """Ask until there is an answer."""
-        while True:
-            try:
-                await self._store.epoch()
-            except Unavailable:
+        """Ask until there is an answer; whatever happens here, nobody is turned away for ever."""
+        try:
+            while True:
+                if await self._answers():
+                    return
                 await asyncio.sleep(AGAIN)
-            else:
-                self._looking = None
-                return
+        except Exception:  # our mistake, loud; the next who asks meets it themselves
+            log.exception("looking for the store failed")
+        finally:
+            self._looking = None
+
+    async def _answers(self) -> bool:
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await self._store.epoch()
+        except (Unavailable, TimeoutError):
+            return False
+        return True
 
 
 def watched_store(store: Store, metrics: Metrics) -> tuple[Store, Callable[[], bool]]:
