@@ -3,6 +3,7 @@
 import asyncio
 import os
 import re
+import signal
 import subprocess
 import sys
 import urllib.request
@@ -64,6 +65,10 @@ class OurProcess(Server):
         found = MEMORY.search(Path(f"/proc/{self.pid}/status").read_text())
         assert found is not None
         return int(found[1]) * 1024
+
+    def ask_to_stop(self) -> None:
+        """Send it the signal that a service manager sends, and do not wait."""
+        os.kill(self.pid, signal.SIGTERM)
 
     async def ended(self) -> int:
         """Wait until it has ended by itself; return its exit code."""

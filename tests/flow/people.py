@@ -162,6 +162,23 @@ class Screen:
         """Wait until everything that was said is acknowledged or refused."""
         await self.until(lambda: not self.client.queue)
 
+    async def reaches(self, seq: int) -> None:
+        """Wait until everything up to ``seq`` is dealt with."""
+        await self.until(lambda: self.client.log.last >= seq)
+
+    async def returns(self, code: int) -> None:
+        """Wait until it has come back after a close with this code."""
+        await self.until(lambda: self.client.live and self.closes[-1:] == [code])
+
+    async def sees(self, *staff: str) -> None:
+        """Wait until exactly these colleagues are seen at the conversation."""
+
+        def seen() -> bool:
+            told = [frame["staff"] for frame in self._frames("presence", {})]
+            return bool(told) and {each["id"] for each in told[-1]} == set(staff)
+
+        await self.until(seen)
+
     async def shows(self, text: str) -> Json:
         """Wait for a message with ``text`` in it; return it."""
         await self.until(lambda: self.find(text=text))

@@ -95,7 +95,7 @@ async def everything_is_there(talk: Talk) -> None:
         await screen.settled()
     last = max(talk.mine.client.log.last, talk.theirs.client.log.last)
     for screen in (talk.mine, talk.theirs):
-        await screen.until(lambda screen=screen: screen.client.log.last >= last)  # type: ignore[misc]  # bound at once
+        await screen.reaches(last)
         assert screen.client.refused == []
     assert talk.theirs.seqs == list(range(1, last + 1))
     assert talk.mine.texts == talk.theirs.texts

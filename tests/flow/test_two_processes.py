@@ -40,7 +40,7 @@ async def agree(mine: Screen, theirs: Screen) -> None:
     """Both have everything that was said, once and in order."""
     last = max(mine.client.log.last, theirs.client.log.last)
     for screen in (mine, theirs):
-        await screen.until(lambda screen=screen: screen.client.log.last >= last)  # type: ignore[misc]  # bound at once
+        await screen.reaches(last)
     assert theirs.seqs == list(range(1, last + 1))
     assert mine.texts == theirs.texts
     assert len(set(mine.texts)) == len(mine.texts)
@@ -69,7 +69,7 @@ async def test_a_visitor_on_one_server_and_a_colleague_on_another_talk_whatever_
         bea.origin = one.origin
         beside = await bea.at(visitor.thread)
         for screen in (beside, theirs):
-            await screen.until(lambda screen=screen: sees(screen, alex.id, bea.id))  # type: ignore[misc]  # at once
+            await screen.sees(alex.id, bea.id)
         await beside.leave()
 
         await one_is_killed(one, two, mine, theirs, visitor)
@@ -77,11 +77,6 @@ async def test_a_visitor_on_one_server_and_a_colleague_on_another_talk_whatever_
         await valkey_is_gone_for_a_while(own_valkey, one, mine, theirs, visitor)
         alex.origin = one.origin
         await two_is_stopped(one, two, mine, theirs, visitor)
-
-
-def sees(screen: Screen, *staff: str) -> bool:
-    told = [frame["staff"] for frame in screen.told if frame["t"] == "presence"]
-    return bool(told) and {each["id"] for each in told[-1]} == set(staff)
 
 
 async def one_is_killed(one: Serve, two: Serve, mine: Screen, theirs: Screen, visitor: Visitor) -> None:
@@ -134,7 +129,7 @@ async def two_is_stopped(one: Serve, two: Serve, mine: Screen, theirs: Screen, v
     await theirs.say("So will I.")
     await stopping
     for screen in (mine, theirs):
-        await screen.until(lambda screen=screen: screen.client.live and screen.closes[-1] == 1012)  # type: ignore[misc]
+        await screen.returns(1012)
         await screen.settled()
     await agree(mine, theirs)
 

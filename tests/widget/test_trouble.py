@@ -119,7 +119,12 @@ async def test_a_page_with_an_old_script_is_loaded_anew_once_and_then_says_so(cl
     await chat.agree()
     await chat.write.fill("my words")
     await between(context, too_new)
+    loads: asyncio.Queue[Page] = asyncio.Queue()
+    chat.page.on("load", loads.put_nowait)
     await chat.page.reload()
+    async with asyncio.timeout(20):
+        for _ in range(2):  # ours, and the one that the page asked for by itself
+            await loads.get()
     await expect(chat.panel).to_contain_text("Please reload this page.")
     assert hellos == 2
     assert await chat.page.evaluate("performance.getEntriesByType('navigation')[0].type") == "reload"
