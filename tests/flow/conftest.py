@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from pymongo import MongoClient
 
-from tests.flow import people
-from tests.flow.houses import Serve
+from proof import people
+from proof.houses import Serve
 from tests.web import given
 from tests.web.given import Running
 

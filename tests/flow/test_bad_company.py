@@ -13,9 +13,9 @@ import httpx
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
+from proof.houses import Serve
+from proof.people import Screen, Visitor, browser, signed_in, visit
 from server.live.protocol import SUBPROTOCOL
-from tests.flow.houses import Serve
-from tests.flow.people import Screen, Visitor, browser, signed_in, visit
 from tests.web import given
 
 StartServe = Callable[..., Serve]

@@ -5,10 +5,10 @@ import random
 from collections.abc import Callable
 from typing import NamedTuple
 
+from proof.houses import Serve
+from proof.people import Screen, Visitor, new_colleague, signed_in, visit
 from server.command_line.part_processes import Mongod, Valkey
 from tests.flow.conftest import on_mongo
-from tests.flow.houses import Serve
-from tests.flow.people import Screen, Visitor, new_colleague, signed_in, visit
 
 StartServe = Callable[..., Serve]
 

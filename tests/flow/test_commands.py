@@ -9,11 +9,11 @@ from typing import Any
 
 from pymongo import MongoClient
 
+from proof.houses import Serve, run
+from proof.people import new_colleague, signed_in, visit
 from server.app import store_of
 from server.settings import Settings as RealSettings
 from tests.flow.conftest import Settings
-from tests.flow.houses import Serve, run
-from tests.flow.people import new_colleague, signed_in, visit
 
 StartServe = Callable[..., Serve]
 FINE = "Everything agrees with the log."

@@ -8,10 +8,10 @@ from typing import Any
 
 import httpx
 
+from proof.people import Screen, Visitor, browser, signed_in, until_true, visit
 from server.command_line.part_processes import Mongod
 from server.demo_staff import RECEPTION
 from tests.flow.conftest import LIFTED, SECRET
-from tests.flow.people import Screen, Visitor, browser, signed_in, until_true, visit
 from tests.web import given
 from tests.web.given import Running
 

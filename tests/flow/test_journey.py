@@ -6,9 +6,9 @@ from datetime import timedelta
 
 import pytest
 
+from proof.people import Colleague, Json, Screen, Visitor, browser, signed_in, visit
 from server.demo_staff import ADMIN, RECEPTION
 from tests.flow.conftest import Start
-from tests.flow.people import Colleague, Json, Screen, Visitor, browser, signed_in, visit
 from tests.flow.times import pass_time
 from tests.web.given import Running
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import httpx
 
+from proof.houses import Serve, run
+from proof.people import PATIENCE, Screen, Visitor, signed_in, visit
 from tests.flow.conftest import Settings
-from tests.flow.houses import Serve, run
-from tests.flow.people import PATIENCE, Screen, Visitor, signed_in, visit
 
 StartServe = Callable[..., Serve]
 PEOPLE = 200

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from proof.houses import Serve, Work
+from proof.people import Screen, Visitor, new_colleague, signed_in, until_true, visit
 from server.command_line.part_processes import Valkey
 from server.store.mongo import MongoStore
 from tests.flow.conftest import LIFTED, Settings, on_mongo
-from tests.flow.houses import Serve, Work
-from tests.flow.people import Screen, Visitor, new_colleague, signed_in, until_true, visit
 
 SWEEP = 1.0  # seconds between two looks of a process: how late what a lost word hid may be
 

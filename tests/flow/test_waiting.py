@@ -3,11 +3,11 @@
 import asyncio
 from datetime import timedelta
 
+from proof.people import Screen, Visitor, signed_in, visit
 from server.demo_staff import RECEPTION
 from server.service.answering import CALLBACK_CHOICE, WAIT_CHOICE
 from server.service.sentences import say
 from tests.flow.conftest import Start
-from tests.flow.people import Screen, Visitor, signed_in, visit
 from tests.flow.times import go_to, pass_time
 from tests.web.given import Running
 

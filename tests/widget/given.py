@@ -9,10 +9,10 @@ from typing import Any, Self
 
 from playwright.async_api import Browser, BrowserContext, Locator, Page, expect
 
+from proof import people
 from server.core.identity import StaffRole
 from server.service.answering import Knowledge, Question, Reply, ReplyKind
 from server.settings import CHECKOUT
-from tests.flow import people
 from tests.web import given
 from tests.web.given import IDS, PARROT, Running
 
