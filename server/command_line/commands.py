@@ -56,6 +56,7 @@ COMMANDS = {
         Command("check", "Run it", "compare what is derived with the log; --rebuild mends it"),
         Command("talk", "Try it", "chat from this terminal, as a visitor or a colleague"),
         Command("bench", "Try it", "measure this server beside others on this machine", lock="test"),
+        Command("prove", "Try it", "kill, freeze, cut off and flood it, and write down what was seen", lock="test"),
         Command("test", "Change it", "everything a change must pass", lock="test", settings=False, takes_more=True),
         Command("lock", "Change it", "write requirements/*.lock anew", lock="test", settings=False),
         Command("settings-doc", "Change it", "write docs/settings.md anew", settings=False),
