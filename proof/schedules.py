@@ -5,13 +5,15 @@ small models that lose, double, reorder and delay; a server may end between any 
 way to the store may or may not arrive. After a while the faults stop, everybody may come to rest, and then what is left
 is compared with what was promised.
 
-``python -m tests.live.simulator 5000`` plays five thousand seeds and says which of them broke a promise.
+``python -m proof.schedules 5000`` plays five thousand seeds and says which of them broke a promise, and with a second
+number begins at that seed; `simulator.py` plays them in volume.
 """
 
 import asyncio
 import contextvars
 import random
 import sys
+from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -20,6 +22,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
+from proof.virtual import run
 from server.core.commands import AnyCommand
 from server.core.conversation import decide, replay
 from server.core.errors import OnethreadError, Refused, Unavailable
@@ -40,7 +43,6 @@ from server.service.inbound import Inbound, Visitor
 from server.service.journal import Journal
 from server.settings import Settings
 from server.web.line import Line, Room
-from tests.live.virtual import run
 
 THREAD = "thread"
 BEGIN = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
@@ -64,6 +66,19 @@ class Mistake(StrEnum):
     PIPELINED = "pipelined posts"
     STALE_REFUSAL = "refusing on a stale copy"
     NOTE_AS_GAP = "a note as a gap"
+
+
+BREAKS = {
+    Mistake.NO_DEDUPE: "something was stored twice",
+    Mistake.ACKNOWLEDGE_FIRST: "acknowledged, and not there",
+    Mistake.COUNTER: "the log has a hole or a double",
+    Mistake.NO_GAP_CHECK: "is no window of the log",
+    Mistake.NO_HEADS: "never came to rest",
+    Mistake.PIPELINED: "not in the order in which they were said",
+    Mistake.STALE_REFUSAL: "refused, though allowed",
+    Mistake.NOTE_AS_GAP: "never came to rest",
+}
+"""Which promise each mistake breaks."""
 
 
 class Broken(AssertionError):
@@ -522,6 +537,7 @@ class World:
         self.faults = True
         self.servers: list[Server] = []
         self.complaint = ""  # what a server did that it must not
+        self.tally: Counter[str] = Counter()  # what happened, how often
         self.loop = asyncio.get_running_loop()
 
     def chance(self, probability: float) -> bool:
@@ -530,7 +546,13 @@ class World:
 
     def copies(self, lost: float, doubled: float) -> int:
         """Return how often a message arrives."""
-        return 0 if self.chance(lost) else 2 if self.chance(doubled) else 1
+        if self.chance(lost):
+            self.tally["lost"] += 1
+            return 0
+        if self.chance(doubled):
+            self.tally["doubled"] += 1
+            return 2
+        return 1
 
     def clock(self) -> datetime:
         return BEGIN + timedelta(seconds=self.loop.time())
@@ -553,6 +575,7 @@ class World:
         await self._while_nobody_complains(living, resting)
         for task in living:
             task.cancel()
+        self.tally["events"] += len(self.database.of(THREAD))
         self._check(people)
         if self.complaint:
             raise Broken(self.complaint)
@@ -618,10 +641,12 @@ class World:
                     person.move_floor()
                 case "cut" if person.call is not None:
                     person.call.cut()
+                    self.tally["cuts"] += 1
                 case "crash":
                     place = self.random.randrange(2)
                     self.servers[place].die()
                     self.servers[place] = Server(self)
+                    self.tally["crashes"] += 1
                 case _:  # not for this one, or not now
                     pass
 
@@ -671,11 +696,16 @@ def _task(loop: asyncio.AbstractEventLoop, work: Any, **more: Any) -> "asyncio.T
     return task
 
 
-def play(seed: int, mistake: Mistake | None = None) -> str | None:
-    """Play one seed; return which promise was broken, or ``None``."""
+def play(seed: int, mistake: Mistake | None = None, tally: Counter[str] | None = None) -> str | None:
+    """Play one seed, add what happened to ``tally``; return which promise was broken, or ``None``."""
 
     async def main() -> None:
-        await World(seed, mistake).play()
+        world = World(seed, mistake)
+        try:
+            await world.play()
+        finally:
+            if tally is not None:
+                tally.update(world.tally)
 
     undo = _make(mistake)
     try:
@@ -702,9 +732,9 @@ def _make(mistake: Mistake | None) -> Callable[[], None]:
     return undo
 
 
-def main(number: int) -> int:
+def main(number: int, first: int = 0) -> int:
     """Play this many seeds and print those that broke a promise."""
-    broken = {seed: said for seed in range(number) if (said := play(seed)) is not None}
+    broken = {seed: said for seed in range(first, first + number) if (said := play(seed)) is not None}
     for seed, said in broken.items():
         print(f"seed {seed}: {said}")
     print(f"{number} schedules, {len(broken)} broken promises")
@@ -712,4 +742,4 @@ def main(number: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else 1000))
+    sys.exit(main(*map(int, sys.argv[1:])) if len(sys.argv) > 1 else main(1000))
