@@ -305,7 +305,8 @@ def _read(thread: Thread, command: commands.Read, now: datetime) -> AnyEvent | N
     if command.upto <= before or command.upto > thread.last_message or not thread.is_message(command.upto):
         return None
     owes: tuple[owed.AnyOwed, ...] = ()
-    if command.by.role is Role.STAFF and thread.promised and command.upto >= thread.last_person:
+    kept_now = thread.floor.is_waiting and thread.promised and command.upto >= thread.last_person
+    if command.by.role is Role.STAFF and kept_now:
         owes = (owed.Wake(due=now, reason=owed.WakeReason.READ),)
     return events.WasRead(**_by(thread, command, now), upto=command.upto, owes=owes)
 
@@ -615,9 +616,9 @@ def _assistant_posted(thread: Thread, event: events.Posted) -> dict[str, Any]:
         changes["urgent"] = True
     if event.handover is not None and not thread.floor.is_waiting:
         changes |= {"floor": WAITING_FLOOR, "floor_seq": event.seq, "waiting_since": event.at}
+        changes["promised"] = event.while_closed  # once for each wait: a second hand-over in it promises nothing new
     if event.handover is not None:
         changes["open"] = True
-        changes["promised"] = thread.promised or event.while_closed
     elif event.covers is None and thread.floor.is_waiting:
         changes["told_waiting"] = thread.floor_seq
     return changes

@@ -217,7 +217,7 @@ class Thread(msgspec.Struct, frozen=True, omit_defaults=True):
     floor_seq: int = 0  # the event that moved the floor, or the last word of the staff who hold it
     waiting_since: datetime | None = None
     told_waiting: int = 0  # the handover (its seq) after which the person was told that nobody is there yet
-    promised: bool = False  # handed over while closed: the person hears when somebody reads it
+    promised: bool = False  # waits since the clinic was closed: the person hears, once, when somebody has read it
     assigned: StaffId | None = None
     snoozed_until: datetime | None = None
     urgent: bool = False

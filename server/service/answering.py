@@ -131,10 +131,10 @@ class Answering:
         await self._say(id, f"waited:{handover}", say("waited", language), language, choices)
 
     async def tell_read(self, id: ThreadId, read: int) -> None:
-        """Tell a person who wrote outside opening hours that somebody has read it now."""
+        """Tell a person who waits since the clinic was closed that staff have read it now; once for each wait."""
         thread = await self._conversations.refresh(id)
-        if thread.floor.is_waiting:
-            await self._say(id, f"seen:{read}", say("read", thread.language), thread.language)
+        if thread.floor.is_waiting and thread.floor_seq < read:  # it is still the wait that was read about
+            await self._say(id, f"seen:{thread.floor_seq}", say("read", thread.language), thread.language)
 
     async def _say(
         self, id: ThreadId, key: str, text: str, language: str | None, choices: tuple[Choice, ...] = ()

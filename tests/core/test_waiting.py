@@ -12,6 +12,7 @@ from server.core.events import Posted, WasRead
 from server.core.model import ASSISTANT_FLOOR, WAITING_FLOOR, Handover, Role
 from tests.core.given import (
     ANNA,
+    BEN,
     CLOSED,
     MINUTE,
     NOON,
@@ -154,6 +155,32 @@ def test_a_promise_is_kept_once() -> None:
     kept = after(ask(), answer(1, handover=Handover.ASKED), read(1, by=ANNA), rules=CLOSED)
 
     assert decided(kept, read(2, by=ANNA)).owes == ()
+
+
+def test_a_second_hand_over_while_somebody_waits_promises_nothing_new() -> None:
+    urgent = answer(4, handover=Handover.URGENT, urgent=True)
+    asked = after(ask(), answer(1, handover=Handover.ASKED), rules=CLOSED)
+
+    assert after(ask("And my chest hurts."), answer(3, handover=Handover.URGENT), thread=asked, rules=CLOSED).promised
+    kept = after(read(1, by=ANNA), ask("My chest hurts."), urgent, thread=asked, rules=CLOSED)
+    assert kept.floor.is_waiting
+    assert not kept.promised
+    assert decided(kept, read(5, by=ANNA)).owes == ()
+
+
+def test_a_new_wait_is_a_new_promise() -> None:
+    over = after(ask(), answer(1, handover=Handover.ASKED), read(1, by=ANNA), release(), rules=CLOSED)
+
+    assert not over.promised
+    assert after(ask(), answer(5, handover=Handover.ASKED), thread=over, rules=CLOSED).promised
+
+
+@pytest.mark.parametrize("speaker", [take(), reply()])
+def test_reading_is_told_to_nobody_who_does_not_wait(speaker: AnyCommand) -> None:
+    attended = after(ask(), answer(1, handover=Handover.ASKED), speaker, ask("Thank you."), rules=CLOSED)
+
+    assert decided(after(ask(), answer(1), rules=CLOSED), read(1, by=ANNA), rules=CLOSED).owes == ()
+    assert decided(attended, read(4, by=BEN), rules=CLOSED).owes == ()
 
 
 def test_the_persons_own_reading_keeps_no_promise() -> None:

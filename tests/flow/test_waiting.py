@@ -119,3 +119,29 @@ async def test_outside_opening_hours_the_person_hears_when_somebody_has_read_it(
             await asyncio.gather(mine.settled(), theirs.settled())
             assert said(mine, say("read", "en")) == 1
             assert said(mine, say("waited", "en")) == 0  # nobody was promised to come at once
+
+
+async def test_reading_at_night_is_told_once_for_each_wait_and_never_to_somebody_who_waits_for_nobody(
+    start: Start,
+) -> None:
+    async with start() as running:
+        await go_to(running, SUNDAY, 3)
+        async with signed_in(running.origin, await running.house.sessions.link(RECEPTION)) as sofie:
+            asking = await visit(running.origin, language="en")
+            curious = await asking.at()
+            await curious.say("Where can I park?", **asking.more)
+            await curious.shows("parking disc")
+            visitor, mine = await asks_for_a_person(running)
+            theirs = await sofie.at(visitor.thread)
+            await theirs.tell(t="read", thread=visitor.thread, seq=1)
+            await mine.shows(say("read", "en"))
+            await mine.say(URGENT["en"], **visitor.more)
+            urgent = (await mine.shows("112"))["seq"]
+            over_there = await sofie.at(asking.thread)
+            await over_there.tell(t="read", thread=asking.thread, seq=1)
+            await theirs.tell(t="read", thread=visitor.thread, seq=urgent)
+            for screen, seq in ((over_there, 1), (theirs, urgent)):
+                await screen.event(kind="read", upto=seq)
+            await pass_time(running, timedelta(minutes=5))
+            await asyncio.gather(mine.settled(), curious.settled())
+            assert (said(mine, say("read", "en")), said(curious, say("read", "en"))) == (1, 0)

@@ -13,6 +13,7 @@ import { pick } from './picker.js';
 const CALM = 400; // ms: changes of the list within that time are drawn together
 const AGAIN = 2_000; // ms until a drawing that failed is asked for again
 const WAITING = 30_000; // ms between two looks at how long people have waited
+const AWAY = 60_000; // ms without a key or a pointer: nobody sits there
 
 const by = (id) => document.getElementById(id);
 const all = (selector, within = document) => [...within.querySelectorAll(selector)];
@@ -42,6 +43,7 @@ const line = connectStaff({
     state(state, code) {
       document.documentElement.dataset.line = state;
       if (state === 'live') {
+        marked = undefined;
         box.again();
         refreshList();
       }
@@ -154,10 +156,15 @@ function opened() {
   read();
 }
 
-/** Tell the person that their words were read, if somebody really looks. */
+/** Tell the person that their words were read, if somebody really looks: a console left open overnight reads nothing. */
+let sign = Date.now();
+let marked;
 function read() {
   const { last, read: before, person } = end()?.dataset ?? {};
-  if (open() && !document.hidden && Number(person) > Number(before)) line.send({ t: 'read', thread: open(), seq: Number(last) });
+  const unread = Number(person) > before || (by('head')?.dataset.floor === 'waiting' && Number(last) > before);
+  const mark = `${open()} ${last}`;
+  if (!open() || !unread || mark === marked || document.hidden || !document.hasFocus() || Date.now() - sign > AWAY) return;
+  if (line.send({ t: 'read', thread: open(), seq: Number(last) })) marked = mark;
 }
 
 /** Somebody who reads further up stays there, and is told that there is more below. */
@@ -399,6 +406,12 @@ composer.compose({
 
 document.addEventListener('htmx:configRequest', ({ detail }) => (detail.headers['X-CSRF-Token'] = csrf));
 document.addEventListener('visibilitychange', read);
+for (const each of ['focus', 'keydown', 'pointerdown', 'pointermove']) {
+  addEventListener(each, () => {
+    sign = Date.now();
+    read();
+  }, { passive: true });
+}
 // Words on their way leave before the line is hung up; drafts are kept.
 addEventListener('pagehide', () => {
   composer.fire();
