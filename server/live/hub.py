@@ -29,6 +29,7 @@ from server.live.shown import Encoded
 
 SWEEP = 3.0  # seconds: how late a reader learns what a lost bell hid
 PAGE = 100  # events read at a time: what a reader may be given before it has sent what it has
+ON_ITS_WAY = 0.25  # seconds given to a bell that is being rung just while a sweep looks
 HEADS = 1000  # threads asked about in one query of a sweep
 TRIES = 5  # how often what a bell announced is looked for at once, before that is left to the sweep
 AGAIN = 0.02  # seconds before the second look; doubled
@@ -150,11 +151,12 @@ class Watch:
 class _Room:
     """A thread that somebody here follows."""
 
-    __slots__ = ("head", "id", "reading", "watches")
+    __slots__ = ("head", "id", "reading", "swept", "watches")
 
     def __init__(self, id: ThreadId) -> None:
         self.id = id
         self.head = 0  # the last seq we know of
+        self.swept = 0  # what that was when we looked last
         self.watches: list[Watch] = []
         self.reading: asyncio.Task[None] | None = None
 
@@ -390,8 +392,16 @@ class Hub:
             for id in watched[start : start + HEADS]:
                 room = self._rooms.get(id)
                 if room is not None:
-                    self._grown(room, heads.get(id, 0))
+                    self._noticed(room, heads.get(id, 0))
         self._speak_up()
+
+    def _noticed(self, room: _Room, head: int) -> None:
+        """The log goes up to ``head``. Where people are talking, the bell for it is on its way, or it is late."""
+        talking, room.swept = room.swept < room.head < head, room.head
+        if talking:
+            asyncio.get_running_loop().call_later(ON_ITS_WAY, self._grown, room, head)
+        else:
+            self._grown(room, head)
 
     async def _restored(self, epoch: str) -> None:
         """The store was restored: nothing we remember is certain, and every reader starts again from the newest."""

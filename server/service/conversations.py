@@ -10,6 +10,7 @@ import asyncio
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import cached_property
 
 from msgspec.structs import replace
 
@@ -107,6 +108,10 @@ class Conversations:
         self.observers: list[Observer] = []  # told of each event that this process has stored
         self.overheard: list[Listener] = []  # told of events of others, as far as a copy here was moved by them
 
+    @cached_property
+    def _loop(self) -> asyncio.AbstractEventLoop:
+        return asyncio.get_running_loop()  # which costs a system call each time, on Python 3.11
+
     @property
     def available(self) -> bool:
         """Whether the store took or refused what it was last given, rather than not answering."""
@@ -138,7 +143,7 @@ class Conversations:
         hot = self._find(command.thread)
         if len(hot.asks) >= QUEUE:
             raise Unavailable("This conversation is very busy.")
-        ask = _Ask(command, asyncio.get_running_loop().create_future())
+        ask = _Ask(command, self._loop.create_future())
         hot.asks.append(ask)
         if not hot.busy:
             self._turn(hot)
@@ -248,7 +253,7 @@ class Conversations:
 
     def _later(self, hot: _Hot, ask: _Ask) -> None:
         hot.busy = True
-        task = asyncio.get_running_loop().create_task(self._decide_again(hot, ask))
+        task = self._loop.create_task(self._decide_again(hot, ask))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

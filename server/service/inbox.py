@@ -1,14 +1,15 @@
 """The inbox: what staff see of all threads at once, kept up to date beside the log and never the truth.
 
 One row per thread is both: the snapshot from which a thread goes on without a replay, and its line in the list. Rows
-that changed are written together every quarter of a second; a crash in between costs nothing, because loading a thread
-reads the log after its row, and a start repairs the rows of recent threads.
+that changed are written together every quarter of a second, and those of a thread that is merely being talked in, whose
+place in the lists stays the same, every two seconds. A crash in between costs nothing, because loading a thread reads
+the log after its row, and a start repairs the rows of recent threads.
 """
 
 import asyncio
 import logging
 from collections import OrderedDict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -22,10 +23,12 @@ from server.core.ports import Hit, Page, Preview, Row, Store, View
 from server.service.search import asked_words, words_of
 
 FLUSH = timedelta(milliseconds=250)  # between writes of changed rows
+TALKING = timedelta(seconds=2)  # between two writes of a row that says nothing new but the last message
 PREVIEW = 140  # characters of the last message in a list
 OVERHEARD = 2_000  # threads whose words of other processes are kept until a row of theirs is written here
 OVERHEARD_WORDS = 400  # of each: what another process had not come to yet is a quarter of a second's talk
-KNOWN_WORDS = 50_000  # (thread, word) pairs known to be stored: most words of a chat come again
+KNOWN_WORDS = 50_000  # of all threads together, known to be stored: most words of a chat come again
+WRITTEN = 10_000  # rows of which it is remembered when they were written last
 RECENT = timedelta(hours=1)  # how far back a start checks rows against the log
 PAGE = 100  # events read at a time
 
@@ -98,6 +101,21 @@ def task_of(thread: Thread) -> Task | None:
     return None
 
 
+def place_of(thread: Thread) -> object:
+    """Return what decides in which lists a thread stands, and what a list shows of it beside the last message."""
+    return (
+        thread.open,
+        thread.floor,
+        thread.assigned,
+        thread.needs_reply,
+        thread.urgent,
+        thread.snoozed_until,
+        thread.moved_to,
+        thread.name,
+        thread.erased,
+    )
+
+
 def view_of(row: Row) -> RowView:
     """Return the row as the console shows it."""
     thread = row.thread
@@ -166,17 +184,22 @@ class Inbox:
         self._every = every.total_seconds()
         self._dirty: dict[ThreadId, Row] = {}
         self._words: list[tuple[ThreadId, str]] = []
-        self._known: OrderedDict[tuple[ThreadId, str], None] = OrderedDict()
+        self._known: OrderedDict[ThreadId, set[str]] = OrderedDict()
+        self._knows = 0  # words, in all of them
+        self._news: dict[ThreadId, Row] = {}  # changed since the last announcement
+        self._written: OrderedDict[ThreadId, tuple[object, datetime]] = OrderedDict()
         self._overheard: OrderedDict[ThreadId, deque[str]] = OrderedDict()
         self._pending = asyncio.Event()
 
     def touch(self, thread: Thread, event: AnyEvent) -> None:
         """Note that ``event`` led to ``thread``; written with the next flush."""
-        before = self._dirty.get(thread.id)
+        id = thread.id
+        before = self._dirty.get(id)
         preview = preview_of(event) or (before.preview if before is not None else None)
-        self._dirty[thread.id] = Row(thread, preview)
-        for word in (*self._overheard.pop(thread.id, ()), *search_words(event)):
-            self._learn((thread.id, word))
+        self._dirty[id] = self._news[id] = Row(thread, preview)
+        if self._overheard and (heard := self._overheard.pop(id, None)):
+            self._learn(id, heard)
+        self._learn(id, search_words(event))
         self._pending.set()
 
     def overhear(self, event: AnyEvent) -> None:
@@ -200,41 +223,65 @@ class Inbox:
             await self._pending.wait()
             await asyncio.sleep(self._every)
             try:
-                await self.flush()
+                await self._write(self._due())
             except Unavailable:
                 continue
             except Exception:  # our mistake, loud; these rows are behind until their next event, the others must go on
                 log.exception("rows could not be written")
-                self._known.clear()
+                self._forget_words()
 
     async def flush(self) -> None:
-        """Write the changed rows and new words now; words first, so that whoever has the row can be found.
+        """Write the changed rows and new words now.
 
         Raises:
             Unavailable: the store is away; nothing is forgotten.
         """
-        self._pending.clear()
-        dirty, self._dirty = self._dirty, {}
+        await self._write(self._dirty)
+
+    def _due(self) -> dict[ThreadId, Row]:
+        """Return the changed rows that should not wait any longer."""
+        talking = self._clock() - TALKING
+        return {
+            id: row
+            for id, row in self._dirty.items()
+            if (last := self._written.get(id)) is None or last[1] <= talking or last[0] != place_of(row.thread)
+        }
+
+    async def _write(self, dirty: dict[ThreadId, Row]) -> None:
+        """Write new words and then these rows, so that whoever has the row can be found; announce what is new."""
+        self._dirty = {id: row for id, row in self._dirty.items() if id not in dirty}
         words, self._words = self._words, []
+        news, self._news = self._news, {}
+        (self._pending.set if self._dirty else self._pending.clear)()
         try:
             if words:
                 await self._store.save_words(words)
             if dirty:
                 await self._store.save_rows(list(dirty.values()))
         except Unavailable:
-            self._keep(dirty, words)
+            self._keep(dirty, words, news)
             self._pending.set()
             raise
-        if dirty:
-            self._announce([view_of(row) for row in dirty.values()])
+        self._remember(dirty)
+        if news:
+            self._announce([view_of(row) for row in news.values()])
 
-    def _keep(self, dirty: dict[ThreadId, Row], words: list[tuple[ThreadId, str]]) -> None:
+    def _keep(self, dirty: dict[ThreadId, Row], words: list[tuple[ThreadId, str]], news: dict[ThreadId, Row]) -> None:
         """Put back what could not be written, below what has changed since."""
         for id, row in dirty.items():
             newer = self._dirty.setdefault(id, row)
             if newer.preview is None:
                 self._dirty[id] = Row(newer.thread, row.preview)
         self._words = words + self._words
+        self._news = news | self._news
+
+    def _remember(self, written: dict[ThreadId, Row]) -> None:
+        now = self._clock()
+        for id, row in written.items():
+            self._written[id] = (place_of(row.thread), now)
+            self._written.move_to_end(id)
+        while len(self._written) > WRITTEN:
+            self._written.popitem(last=False)
 
     # questions
 
@@ -281,13 +328,24 @@ class Inbox:
         await self._store.save_rows([row])
         return row.thread
 
-    def _learn(self, pair: tuple[ThreadId, str]) -> None:
-        if pair in self._known:
+    def _learn(self, id: ThreadId, words: Iterable[str]) -> None:
+        known = self._known.get(id)
+        if known is None:
+            known = self._known[id] = set()
+        fresh = [word for word in words if word not in known]
+        if not fresh:
             return
-        self._known[pair] = None
-        self._words.append(pair)
-        if len(self._known) > KNOWN_WORDS:
-            self._known.popitem(last=False)
+        before = len(known)
+        known.update(fresh)
+        self._knows += len(known) - before
+        self._words += [(id, word) for word in fresh]
+        self._known.move_to_end(id)
+        while self._knows > KNOWN_WORDS:
+            self._knows -= len(self._known.popitem(last=False)[1])
+
+    def _forget_words(self) -> None:
+        self._known.clear()
+        self._knows = 0
 
 
 def derived(id: ThreadId, log: Sequence[AnyEvent]) -> tuple[Row, list[tuple[ThreadId, str]]]:

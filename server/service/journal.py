@@ -9,6 +9,7 @@ import asyncio
 import random
 from collections import deque
 from collections.abc import Callable
+from functools import cached_property
 from typing import NamedTuple, ParamSpec
 
 from server.core.events import AnyEvent, Posted
@@ -52,6 +53,10 @@ class Journal:
         self._retry = 0.0  # seconds to wait before the next group; 0.0 while the store answers
         self._stopping = False
 
+    @cached_property
+    def _loop(self) -> asyncio.AbstractEventLoop:
+        return asyncio.get_running_loop()
+
     @property
     def available(self) -> bool:
         """Whether the store answered last time it was asked."""
@@ -91,7 +96,7 @@ class Journal:
     def _schedule(self) -> None:
         if not self._scheduled and len(self._under_way) < self._flights:
             self._scheduled = True
-            asyncio.get_running_loop().call_soon(self._depart)
+            self._loop.call_soon(self._depart)
 
     def _depart(self) -> None:
         """Send the next group on its way, unless the store is away and the probe for it is under way already."""
@@ -99,7 +104,7 @@ class Journal:
         away = self._retry > 0.0
         if not self._waiting or len(self._under_way) >= self._flights or (away and (self._under_way or self._stopping)):
             return
-        flight = asyncio.get_running_loop().create_task(self._fly(self._group()))
+        flight = self._loop.create_task(self._fly(self._group()))
         self._under_way.add(flight)
         flight.add_done_callback(self._landed)
         if self._waiting:

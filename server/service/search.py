@@ -11,6 +11,7 @@ MAX_WORDS = 80  # per message: the beginning says what it is about
 MAX_WORD = 32  # characters; longer ones are found by their beginning
 MIN_WORD = 2  # characters
 _WORD = re.compile(r"\w+")
+_DIGIT = re.compile(r"\d")
 _NUMBER = re.compile(r"\+?\d[\d\s/().-]{4,}\d")
 
 
@@ -24,16 +25,14 @@ def fold(text: str) -> str:
 
 def words_of(text: str) -> list[str]:
     """Return the folded words of ``text``, each once, and the last four digits of every longer number in it."""
-    words: dict[str, None] = {}
-    for word in _WORD.findall(fold(text)):
-        if len(word) >= MIN_WORD:
-            words[word[:MAX_WORD]] = None
-        if len(words) >= MAX_WORDS:
-            break
-    if any(character.isdigit() for character in text):
-        for number in _NUMBER.findall(text):
-            words["".join(character for character in number if character.isdecimal())[-4:]] = None
-    return list(words)
+    words = [word[:MAX_WORD] for word in _WORD.findall(fold(text)) if len(word) >= MIN_WORD]
+    if len(words) > MAX_WORDS:
+        words = list(dict.fromkeys(words))[:MAX_WORDS]
+    if _DIGIT.search(text):
+        words += [
+            "".join(character for character in number if character.isdecimal())[-4:] for number in _NUMBER.findall(text)
+        ]
+    return list(dict.fromkeys(words))
 
 
 def asked_words(query: str) -> list[str]:

@@ -7,7 +7,9 @@
   that a flood of tiny frames holds nobody up, and a close never waits for a reader who has stopped reading.
 """
 
+import asyncio
 import math
+from collections import deque
 from typing import Any, cast
 
 from uvicorn._types import ASGIReceiveEvent, ASGISendEvent
@@ -27,6 +29,34 @@ TOO_FAST = 4029  # close code: the client waits the seconds in the reason
 CONTROL = Allowed(bytes=262_144, bytes_per_second=65_536, frames_per_second=50)
 
 
+class Mail:
+    """What waits for the application: as much of ``asyncio.Queue`` as one reader needs, at a third of its price."""
+
+    __slots__ = ("_loop", "_messages", "_reader")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._messages: deque[Any] = deque()
+        self._reader: asyncio.Future[None] | None = None
+
+    def qsize(self) -> int:
+        """Return how many messages wait."""
+        return len(self._messages)
+
+    def put_nowait(self, message: Any) -> None:
+        """Add one, and wake the reader."""
+        self._messages.append(message)
+        if self._reader is not None and not self._reader.done():
+            self._reader.set_result(None)
+
+    async def get(self) -> Any:
+        """Take the oldest, once there is one."""
+        while not self._messages:
+            self._reader = self._loop.create_future()
+            await self._reader
+        return self._messages.popleft()
+
+
 class Wire(WebSocketsSansIOProtocol):
     """One connection."""
 
@@ -34,6 +64,7 @@ class Wire(WebSocketsSansIOProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.queue = Mail(self.loop)  # type: ignore[assignment]  # it is asked for no more than this
         self._held = b""  # received, and not yet parsed
         self._spent: Budget | None = None
 
