@@ -8,7 +8,7 @@ import subprocess
 import sys
 import urllib.request
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from server.command_line.part_processes import Server
 from server.command_line.parts import Program
@@ -47,9 +47,9 @@ class OurProcess(Server):
     def told(self) -> dict[str, Any]:
         return {}
 
-    def start(self) -> Self:
+    def spawn(self) -> None:
         self._said_before = self._log.stat().st_size if self._log.exists() else 0
-        return super().start()
+        super().spawn()
 
     def command(self) -> list[str]:
         return [sys.executable, RUN, self.name]

@@ -66,6 +66,12 @@ class Server(ABC):
         Raises:
             DidNotStart: with the end of its log.
         """
+        self.spawn()
+        self._wait_until_ready()
+        return self
+
+    def spawn(self) -> None:
+        """Start it without waiting: for whoever asks `answers` in between other things."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / "server.log").open("ab") as log:
             self._process = subprocess.Popen(
@@ -77,8 +83,6 @@ class Server(ABC):
                 start_new_session=True,  # Ctrl-C is for the test run; we stop it ourselves
                 preexec_fn=_die_with_parent(),  # noqa: PLW1509  # set on the main thread alone, before others exist
             )
-        self._wait_until_ready()
-        return self
 
     def stop(self) -> None:
         """Ask it to end, and insist after a while."""
@@ -176,18 +180,23 @@ class MongoSet:
         return f"mongodb://{','.join(self._hosts())}/?replicaSet={self.NAME}"
 
     def _hosts(self) -> list[str]:
+        """How the members are called, by each other and by everybody else."""
         return [f"127.0.0.1:{member.port}" for member in self.members]
 
     def start(self) -> Self:
         """Start the members, make them a set, and return when it has a primary."""
         for member in self.members:
             member.start()
+        self.initiate()
+        self.primary()
+        return self
+
+    def initiate(self) -> None:
+        """Make the members, which have been started, a set."""
         members = [{"_id": n, "host": host} for n, host in enumerate(self._hosts())]
         settings = {"electionTimeoutMillis": 2_000, "heartbeatIntervalMillis": 500}  # a test need not wait ten seconds
         config = {"_id": self.NAME, "members": members, "settings": settings}
         self.members[0].admin("replSetInitiate", config)
-        self.primary()
-        return self
 
     def primary(self) -> Mongod:
         """The member that leads now, waited for.
