@@ -55,6 +55,8 @@ class Asked(msgspec.Struct, frozen=True):
     q: Annotated[str, msgspec.Meta(max_length=200)] = ""
     rows: Annotated[int, msgspec.Meta(ge=1, le=MOST_ROWS)] = ROWS
     before: Annotated[int, msgspec.Meta(ge=0, le=2**53)] | None = None
+    earlier: Annotated[str, msgspec.Meta(max_length=64)] = ""  # a joined conversation, read up to before event `until`
+    until: Annotated[int, msgspec.Meta(ge=1, le=2**53)] | None = None
 
 
 @get("/", **needs(Action.READ))
@@ -94,7 +96,8 @@ async def _page(request: AnyRequest, screen: Screen, pages: Pages, view: str, th
     if part != "work":
         values |= await screen.lists(where, asked.rows)
     if part not in ("list", "side"):
-        values |= await screen.conversation(where, asked.before)
+        turned = {asked.earlier: asked.until} if asked.until is not None else {}
+        values |= await screen.conversation(where, asked.before, turned)
     headers = {"vary": "HX-Request, HX-Target"}
     if part in PARTS:
         if part == "side":
@@ -133,6 +136,18 @@ async def older(
 ) -> Page:
     """Show what was said before event `before`."""
     return pages.page("console/older_part.html", **screen.shared(), **await screen.older(thread, before))
+
+
+@get("/parts/{thread:str}/earlier/{other:str}", **needs(Action.READ))
+async def earlier(
+    screen: NamedDependency[Screen],
+    pages: NamedDependency[Pages],
+    thread: FromPath[str],
+    other: FromPath[str],
+    before: Seq,
+) -> Page:
+    """Show what was said before event `before` of an older conversation that was joined with this one."""
+    return pages.page("console/earlier_part.html", **screen.shared(), **await screen.earlier(thread, other, before))
 
 
 @put("/parts/{thread:str}/note-draft", status_code=204, **needs(Action.NOTE))
@@ -380,6 +395,7 @@ console = Router(
         conversation_page,
         news,
         older,
+        earlier,
         keep_note_draft,
         sign_in_page,
         sign_in_form,

@@ -4,7 +4,7 @@ One `Screen` per request: who asks, in which language, and now. Its methods retu
 that one could write with.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -14,18 +14,19 @@ from babel import Locale, UnknownLocaleError
 
 from server.core.conversation import cleaned
 from server.core.errors import NotFound
-from server.core.events import AnyEvent, Noted, Posted
+from server.core.events import AnyEvent
 from server.core.identity import Action, Staff, may
 from server.core.model import Channel, Fact, Role, StaffId, Thread, ThreadId
 from server.core.ports import Account, Row, View
 from server.core.routing import reply_channel
 from server.service.inbox import RowView, Task, view_of
 from server.web.api import CannedShown, all_replies, known_thread
+from server.web.earlier import MOST_PAGES, PAGE, Earlier, back
 from server.web.house import House
 from server.web.replies import ready_texts
 from server.web.sessions import SignedIn
 from server.web.strings import LANGUAGES, NAMES, Words
-from server.web.timeline import Place, Reader, items, person_name
+from server.web.timeline import Older, Place, Reader, items, person_name
 
 SEARCH = "search"  # stands where a list's name stands in an address
 VIEWS = {
@@ -40,9 +41,7 @@ VIEWS = {
 """The lists beside the search, with their drawings."""
 ROWS = 50  # shown at first
 MOST_ROWS = 500  # shown at most; further back one searches
-PAGE = 100  # events read at a time
 ENOUGH = 40  # messages and lines on a page before the reader asks for older ones
-MOST_PAGES = 10  # pages of the log read for one answer
 DRAFTS = "drafts:{}"  # the collections of a colleague's drafts, by thread
 NOTE_DRAFTS = "note-drafts:{}"
 
@@ -192,8 +191,14 @@ class Screen:
 
     # one conversation
 
-    async def conversation(self, where: Where, before: int | None = None) -> dict[str, Any]:
+    async def conversation(
+        self, where: Where, before: int | None = None, turned: Mapping[ThreadId, int] | None = None
+    ) -> dict[str, Any]:
         """Return the page's part about the conversation that is open.
+
+        Args:
+            before: show what was said before this event, instead of the newest.
+            turned: which joined conversations are turned back, and before which of their events they are read.
 
         Raises:
             NotFound: there is none.
@@ -201,8 +206,10 @@ class Screen:
         if where.thread is None:
             return {"thread": None}
         thread = await known_thread(self.house, where.thread)
-        log, older = await self._back(thread.id, before)
-        shown, place = items(log, thread, self.reader, mark_after=thread.read_by_staff if before is None else None)
+        log, older = await back(self.house.store, thread.id, before, ENOUGH)
+        blocks = await self._earlier(where, turned).blocks(thread, log)
+        mark = thread.read_by_staff if before is None else None
+        shown, place = items(log, thread, self.reader, mark_after=mark, blocks=blocks)
         return {
             **await self._about(thread, where),
             **await self._composer(thread),
@@ -216,36 +223,31 @@ class Screen:
     async def older(self, thread_id: ThreadId, before: int) -> dict[str, Any]:
         """Return what was said before event ``before``."""
         thread = await known_thread(self.house, thread_id)
-        log, older = await self._back(thread.id, before)
-        shown, _ = items(log, thread, self.reader)
+        log, older = await back(self.house.store, thread.id, before, ENOUGH)
         where = Where(View.ALL, thread.id)
+        shown, _ = items(log, thread, self.reader, blocks=await self._earlier(where).blocks(thread, log))
         return {"items": shown, "older": self._older(where, log, older)}
 
     async def news(self, thread_id: ThreadId, after: int, place: Place) -> dict[str, Any]:
         """Return what has happened since event ``after``, and how the conversation stands now."""
         thread = await known_thread(self.house, thread_id)
         log = await self._forward(thread.id, after)
-        shown, last = items(log, thread, self.reader, place)
         where = Where(View.NEEDS_REPLY, thread.id)
+        shown, last = items(log, thread, self.reader, place, blocks=await self._earlier(where).blocks(thread, log))
         return {
             **await self._about(thread, where),
             "items": shown,
             "end": self._end(thread, log, last, after),
         }
 
-    async def _back(self, id: ThreadId, before: int | None) -> tuple[list[AnyEvent], bool]:
-        """Return the newest events before ``before``, enough to fill a page, and whether there are older ones."""
-        store = self.house.store
-        log: list[AnyEvent] = []
-        for _ in range(MOST_PAGES):
-            page = await (store.newest(id, PAGE) if before is None else store.before(id, before, PAGE))
-            log = [*page, *log]
-            if not page or page[0].seq == 1:
-                return log, False
-            before = page[0].seq
-            if sum(isinstance(event, Posted | Noted) for event in log) >= ENOUGH:
-                break
-        return log, True
+    async def earlier(self, thread_id: ThreadId, other: ThreadId, before: int) -> dict[str, Any]:
+        """Return what was said before event ``before`` of an older conversation that was joined with this one."""
+        thread = await known_thread(self.house, thread_id)
+        where = Where(View.ALL, thread.id)
+        return {"block": await self._earlier(where).older(thread, other, before)}
+
+    def _earlier(self, where: Where, turned: Mapping[ThreadId, int] | None = None) -> Earlier:
+        return Earlier(self.house, self.reader, where.url(where.thread), turned)
 
     async def _forward(self, id: ThreadId, after: int) -> list[AnyEvent]:
         log: list[AnyEvent] = []
@@ -256,13 +258,13 @@ class Screen:
                 break
         return log
 
-    def _older(self, where: Where, log: list[AnyEvent], more: bool) -> dict[str, str] | None:
+    def _older(self, where: Where, log: list[AnyEvent], more: bool) -> Older | None:
         if not more:
             return None
         before = log[0].seq
         url = where.url(where.thread)
         part = f"/console/parts/{where.thread}/older?before={before}"
-        return {"href": f"{url}{'&' if '?' in url else '?'}before={before}", "part": part}
+        return Older(f"{url}{'&' if '?' in url else '?'}before={before}", part)
 
     def _end(self, thread: Thread, log: list[AnyEvent], place: Place, after: int) -> dict[str, Any]:
         """Return up to where this page has the log, and where to ask for what comes next."""

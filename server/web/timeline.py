@@ -8,6 +8,7 @@ of ours and never markup of theirs.
 import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from urllib.parse import urlsplit
 
 import msgspec
@@ -76,7 +77,24 @@ class Mark(msgspec.Struct, frozen=True):
     """From here on nobody of the staff has read."""
 
 
-Item = Bubble | Line | Day | Mark
+class Older(msgspec.Struct, frozen=True):
+    """Where what was said further back is: the page without script, and the part that takes this one's place."""
+
+    href: str
+    part: str
+
+
+class Block(msgspec.Struct, frozen=True):
+    """An older conversation of the same person, as far as it belongs here: before the entry that joined it."""
+
+    thread: ThreadId
+    title: str
+    inside: tuple["Item", ...]
+    older: Older | None = None
+    newer: str | None = None
+
+
+Item = Bubble | Line | Day | Mark | Block
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -143,6 +161,7 @@ def items(
     before: Place | None = None,
     *,
     mark_after: int | None = None,
+    blocks: Mapping[int, Block] = MappingProxyType({}),
 ) -> tuple[list[Item], Place]:
     """Return what to show of these events, and what then stood last.
 
@@ -151,6 +170,7 @@ def items(
         thread: the conversation as it is now; says how far messages have come.
         before: what stands before them.
         mark_after: where staff had read up to; a mark goes before the person's first message after it.
+        blocks: joined conversations, by the number of the event they stand before.
     """
     found: list[Item] = []
     place = before or Place()
@@ -165,6 +185,8 @@ def items(
         if mark_after is not None and isinstance(item, Bubble) and item.kind == "person" and item.seq > mark_after:
             found.append(Mark())
             mark_after = None
+        if event.seq in blocks:
+            found.append(blocks[event.seq])
         found.append(item)
         place = Place(date, _author(event), event.at)
     return found, place

@@ -1,8 +1,10 @@
 """People who write, and colleagues who sit at a console in a real browser."""
 
+import asyncio
 import contextlib
+import itertools
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import httpx
@@ -86,6 +88,14 @@ class Clinic:
     async def settled(self) -> None:
         """The lists know of everything that has happened."""
         await self._running.app.state.engine.inbox.flush()
+
+    async def until(self, true: Callable[[list[AnyEvent]], bool], thread: str = KATRIN) -> None:
+        """Something has happened that we are not told of."""
+        async with asyncio.timeout(30):
+            for _ in itertools.count():
+                if true(await self.log(thread)):
+                    return
+                await asyncio.sleep(0.02)
 
     async def log(self, thread: str = KATRIN) -> list[AnyEvent]:
         return await self._running.house.store.since(thread, 0)

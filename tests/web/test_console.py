@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from server.core import commands
-from server.core.events import AnyEvent, Posted
+from server.core.events import AnyEvent, JoinedWith, PartedFrom, Posted
 from server.core.identity import StaffRole
 from server.core.model import Channel, Choice, Link, Role, Thread
 from server.web.strings import LANGUAGES, Words, table
@@ -129,6 +129,100 @@ async def test_older_messages_have_an_address_of_their_own(running: Running, cli
     assert "To the newest" in html
     before = int(older[1].rpartition("=")[2])
     assert int(re.findall(r'id="s(\d+)"', html)[-1]) == before - 1
+
+
+async def joined(clinic: Clinic, other: str, into: str = KATRIN) -> None:
+    """``other`` was the same person all along."""
+    before = sum(isinstance(event, JoinedWith) for event in await clinic.log(into))
+    by, key = colleague(StaffRole.ADMIN), f"move {before}"
+    await clinic.do(commands.Move(thread=other, key=key, by=by, to=into, reason="the same number"))
+    await clinic.until(lambda log: sum(isinstance(event, JoinedWith) for event in log) > before, into)
+
+
+def earlier(html: str, thread: str) -> str:
+    """Return a block of an older conversation."""
+    start = html.index(f'<section class="earlier" id="e-{thread}"')
+    return html[start : html.index("</section>", start)]
+
+
+def link(html: str, attribute: str) -> str:
+    found = re.search(rf'class="older"[^>]*>\s*<a [^>]*?{attribute}="([^"]+)"', html)
+    assert found is not None
+    return found[1].replace("&amp;", "&")
+
+
+async def test_an_older_conversation_stands_as_a_dated_block_before_the_entry_that_joined_it(
+    running: Running, clinic: Clinic
+) -> None:
+    for number in range(30):
+        await clinic.says(f"Old {number}", "t0older")
+    await clinic.says("New")
+    await joined(clinic, "t0older")
+    html = (await page(running, HERE)).text
+    block = earlier(html, "t0older")
+
+    assert "Earlier conversation: Today" in block
+    assert [text for text in texts(block) if text.startswith("Old")][-1] == "Old 29"
+    assert "Old 0" not in texts(block)
+    assert html.index(">New<") < html.index("Earlier conversation") < html.index("Old 29") < html.index("now belongs")
+    assert 'id="s1"' in html.replace(block, "")
+    assert 'id="s1"' not in block
+    assert "data-tick" not in block
+
+
+async def test_an_older_conversation_is_paged_without_script_and_with_it(running: Running, clinic: Clinic) -> None:
+    for number in range(30):
+        await clinic.says(f"Old {number}", "t0older")
+    await clinic.says("New")
+    await joined(clinic, "t0older")
+    first = earlier((await page(running, HERE)).text, "t0older")
+
+    turned = (await page(running, link(first, "href").partition("#")[0])).text
+    block = earlier(turned, "t0older")
+    assert "New" in texts(turned.replace(block, ""))
+    assert "To the newest" in block
+    part = (await page(running, link(first, "hx-get"))).text
+    for rest in (block, part):
+        said = [text for text in texts(rest) if text.startswith("Old")]
+        assert said[0] == "Old 0"
+        assert said + [text for text in texts(first) if text.startswith("Old")] == [f"Old {n}" for n in range(30)]
+        assert "Beginning of the conversation" in rest
+
+
+async def test_an_older_conversation_is_read_as_far_as_it_belongs_here_and_no_further(
+    running: Running, clinic: Clinic
+) -> None:
+    await clinic.says("Said before", "t0older")
+    await clinic.says("New")
+    await joined(clinic, "t0older")
+    upto = len(await clinic.log("t0older"))
+    await clinic.do(commands.Return(thread="t0older", key="return", by=colleague(StaffRole.ADMIN), reason="a mistake"))
+    await clinic.until(lambda log: isinstance(log[-1], PartedFrom))
+    await clinic.says("Said after", "t0older")
+    async with signed_in(running, RECEPTION) as browser:
+        html = (await browser.get(HERE)).text
+        assert 'class="earlier"' not in html  # taken apart: it is another person's
+        refused = await browser.get(f"/console/parts/{KATRIN}/earlier/t0older?before={upto + 9}")
+        assert refused.status_code == 404
+
+        await joined(clinic, "t0older")
+        part = await browser.get(f"/console/parts/{KATRIN}/earlier/t0older?before=3")
+        assert [text for text in texts(part.text) if text.startswith("Said")] == ["Said before"]
+        assert 'id="e-t0older"' in (await browser.get(HERE)).text
+        for stranger in (KATRIN, "t9nobody"):
+            assert (await browser.get(f"/console/parts/{KATRIN}/earlier/{stranger}?before=3")).status_code == 404
+
+
+async def test_a_conversation_within_one_within_one_is_shown(running: Running, clinic: Clinic) -> None:
+    for thread in ("t0oldest", "t0older", KATRIN):
+        await clinic.says(f"Said in {thread}", thread)
+    await joined(clinic, "t0oldest", "t0older")
+    await joined(clinic, "t0older")
+    html = (await page(running, HERE)).text
+
+    said = [text for text in texts(html) if text.startswith("Said in")]
+    assert said == [f"Said in {KATRIN}", "Said in t0older", "Said in t0oldest"]
+    assert html.index('id="e-t0older"') < html.index('id="e-t0oldest"')
 
 
 async def test_a_list_goes_on_below(running: Running, clinic: Clinic) -> None:

@@ -34,7 +34,7 @@ OPEN_TO_ALL = {
     ("GET", "/console/enter"),
     ("POST", "/console/enter"),
 }
-FILLED = {"thread": "nosuchthread", "id": "nosuchid", "view": "mine"}
+FILLED = {"thread": "nosuchthread", "other": "nosuchother", "id": "nosuchid", "view": "mine"}
 
 
 def litestar_of(app: Starlette) -> Litestar:

@@ -130,13 +130,18 @@ document.addEventListener('htmx:afterSettle', ({ detail: { target } }) => {
     read();
     presence(); // the heading was drawn anew, and only we know who is there
   }
-  if (part === 'older') for (const each of all('.day')) all(`.day[data-date='${each.dataset.date}']`).slice(1).forEach((again) => again.remove());
+  if (part.startsWith('older')) days(by(part).parentElement);
   if (part === 'log') reveal();
   if (part === 'app') by('q').value = asked();
   if (part === 'side' && go) goTo();
   if (part !== 'log') badge();
   ago();
 });
+/** A day that went on over two pages is named once; a joined conversation has its own. */
+function days(within) {
+  const named = new Set();
+  for (const each of all(':scope > .day', within)) named.has(each.dataset.date) ? each.remove() : named.add(each.dataset.date);
+}
 // What failed on the way is asked for again; a page that was asked for by a click says so.
 document.addEventListener('htmx:sendError', ({ detail }) => later(detail));
 document.addEventListener('htmx:responseError', ({ detail }) => later(detail));
