@@ -4,7 +4,7 @@ Starlette is outside and carries bytes: sockets, files, health. Litestar is moun
 the JSON API and the pages; its lifespan is entered inside Starlette's. Only this file knows which database is in use.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -25,6 +25,7 @@ from knowledge_base.source import Source
 from server import demo_staff
 from server.core.ports import Bus, Store
 from server.engine import Engine
+from server.figures import Figures
 from server.knowing import Knowing
 from server.service.answering import Knowledge
 from server.service.clinic import Clinic, read_clinic
@@ -67,12 +68,11 @@ def create_app(settings: Settings, port: int | None = None, knowledge: Knowledge
     litestar = _litestar(house, pages)
     house.forgotten.append(sockets.forget)
 
-    def look() -> None:
-        metrics.refresh(engine.worker.oldest_due, ready=not house.readiness.not_ready())
+    figures = Figures(engine, metrics, ready=lambda: not house.readiness.not_ready())
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        async with engine.running(work=settings.worker), litestar.lifespan(), sockets.running():
+        async with metrics.beating(), engine.running(work=settings.worker), litestar.lifespan(), sockets.running():
             yield
 
     app = Starlette(
@@ -81,7 +81,7 @@ def create_app(settings: Settings, port: int | None = None, knowledge: Knowledge
             WebSocketRoute("/ws/staff", sockets.staff),
             reading("/health/live", health.live),
             reading("/health/ready", health.ready_door(house.readiness)),
-            reading("/metrics", metrics_door(metrics, look, settings.proxy)),
+            reading("/metrics", metrics_door(metrics, figures.refresh, settings.proxy)),
             reading("/widget/{path:path}", house.widget.answer),
             reading("/static/{path:path}", static.door),
             Mount("/", cast("ASGIApp", litestar)),  # two spellings of the same protocol
@@ -149,7 +149,8 @@ def create_engine(
     """
     clinic = _clinic(settings, own_origins(settings, port))
     store, is_away = watched_store(store_of(settings), metrics)
-    engine = Engine(settings, store, is_away, bus_of(settings), clinic, knowledge or _knowledge(settings))
+    bus = bus_of(settings, metrics.rings_lost.inc)
+    engine = Engine(settings, store, is_away, bus, clinic, knowledge or _knowledge(settings))
     engine.conversations.observers.append(metrics.stored)
     engine.started.append(partial(demo_staff.let_in if settings.demo else demo_staff.send_away, engine.store))
     return engine
@@ -162,6 +163,28 @@ def _house(engine: Engine, metrics: Metrics, port: int | None) -> House:
     passes, secret = Passes(signing_key, settings.pass_minutes), derived_key(signing_key, "hash")
     sessions = Sessions(
         store,
+def worker_app(engine: Engine, metrics: Metrics) -> Starlette:
+    """Return the doors of a process that only works: how it is, for machines of our own network."""
+    readiness = _readiness(engine)
+    figures = Figures(engine, metrics, ready=lambda: not readiness.not_ready())
+    return Starlette(
+        routes=[
+            reading("/health/live", health.live),
+            reading("/health/ready", health.ready_door(readiness)),
+            reading("/metrics", metrics_door(metrics, figures.refresh, engine.settings.proxy)),
+        ],
+        exception_handlers={HTTPException: problems.starlette_problem},
+    )
+
+
+def _readiness(engine: Engine) -> Readiness:
+    return Readiness(
+        lambda: engine.open,
+        missing={"store": lambda: not engine.available, "worker": lambda: not engine.works},
+        degraded={"bus": lambda: engine.settings.redis_url is not None and not engine.bus.connected},
+    )
+
+
         passes,
         engine.bus,
         secret=secret,
@@ -174,20 +197,14 @@ def _house(engine: Engine, metrics: Metrics, port: int | None) -> House:
         settings=settings,
         clinic=engine.clinic,
         store=store,
+        counted=lambda outcome: metrics.sign_ins.labels(outcome).inc(),
         bus=engine.bus,
         conversations=engine.conversations,
         inbound=engine.inbound,
         inbox=engine.inbox,
         passes=passes,
         sessions=sessions,
-        readiness=Readiness(
-            lambda: engine.open,
-            missing={
-                "store": lambda: not engine.available,
-                "worker": lambda: not engine.works,
-            },
-            degraded={"bus": lambda: settings.redis_url is not None and not engine.bus.connected},
-        ),
+        readiness=_readiness(engine),
         metrics=metrics,
         clock=engine.clock,
         secret=secret,
@@ -220,12 +237,12 @@ def store_of(settings: Settings, *, exclusive: bool = True) -> Store:
     return SqliteStore(settings.data / "onethread.db", exclusive=exclusive)
 
 
-def bus_of(settings: Settings) -> Bus:
-    """Return what joins this process to others, if there are any."""
+def bus_of(settings: Settings, lost: Callable[[int], None] = lambda count: None) -> Bus:
+    """Return what joins this process to others, if there are any; ``lost`` is told how much it could not say."""
     if settings.redis_url is not None:
         from server.live.redis import RedisBus
 
-        return RedisBus(settings.redis_url, namespace=settings.mongodb_database)
+        return RedisBus(settings.redis_url, namespace=settings.mongodb_database, lost=lost)
     from server.live.local import LocalBus
 
     return LocalBus()

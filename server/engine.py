@@ -61,9 +61,9 @@ class Engine:
             answer_lead=RULES.answer_lead if settings.worker else timedelta(),
             max_text=settings.text_characters,
         )
-        journal = Journal(store, group_events=settings.group_events, group_bytes=settings.group_bytes)
+        self.journal = Journal(store, group_events=settings.group_events, group_bytes=settings.group_bytes)
         self.conversations = Conversations(
-            store, self.rules, clock=self.clock, journal=journal, cached_threads=settings.cached_threads
+            store, self.rules, clock=self.clock, journal=self.journal, cached_threads=settings.cached_threads
         )
         keep = timedelta(days=settings.visitor_days)
         self.inbound = Inbound(store, self.conversations, clock=self.clock, keep=keep)

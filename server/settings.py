@@ -188,6 +188,11 @@ class Settings:
     worker: bool = _door(
         True, ON_OFF, "Whether `serve` also does the work that conversations owe (answers, deliveries)."
     )
+    worker_port: int | None = _door(
+        None,
+        whole(1, 65535),
+        "The port on which `worker` says how it is (`/health/live`, `/health/ready`, `/metrics`); unset: on none.",
+    )
     log_level: str = _door("info", LEVEL, "The least important line that is still logged.")
 
     data: Path = _store(

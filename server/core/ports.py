@@ -140,6 +140,27 @@ class Session(Value, frozen=True):
     expires_at: datetime
 
 
+class LaneState(StrEnum):
+    """What a lane is at."""
+
+    HELD = "held"  # somebody works in it
+    LEFT = "left"  # somebody held it longer than agreed: they are very slow, or gone
+    WAITING = "waiting"  # nobody may have it before a certain time
+    FREE = "free"
+
+
+class Backlog(Value, frozen=True):
+    """What waits to be done, counted: for whoever watches, of nobody in particular."""
+
+    due: dict[str, int]  # items of each kind whose time has come
+    oldest: dict[str, datetime]  # of those, when the first was due
+    failing: dict[str, int]  # items tried in vain, due again or not yet
+    dead: dict[str, int]  # of those, which were tried so often that a person should look
+    lanes: dict[LaneState, int]
+    raw: int = 0  # webhook bodies to be worked
+    unreadable: int = 0  # kept because nobody can read them
+
+
 class Store(Protocol):
     """The log, and the records beside it.
 
@@ -222,6 +243,9 @@ class Store(Protocol):
 
     async def release(self, lease: Lease, next_at: datetime | None = None) -> None:
         """Give the lane back; nobody gets it before ``next_at``. A lease that is not the newest changes nothing."""
+
+    async def backlog(self, now: datetime, dead: int) -> Backlog:
+        """Return what waits to be done, counting at most some thousands of each; ``dead``: tries until an item is."""
 
     # raw webhook bodies: the only work that is not an event
 

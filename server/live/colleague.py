@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import time
 from typing import assert_never
 
 from server.core import commands
@@ -129,13 +130,16 @@ class StaffLine:
             self._desk.refused(error.code)
             self.push(refusal(error, self.language, getattr(frame, "key", None)))
         except Unavailable as error:
+            self._desk.later(error.code)
             self.push(not_now(error, getattr(frame, "key", None)))
 
     async def _command(self, frame: AnyStaffCommand) -> None:
         command = self._meant(frame)
         require_command(self.me.role, command)
+        began = time.perf_counter()
         await self._existing(frame.thread)
         self._acknowledge(await self._desk.conversations.handle(command), frame)
+        self._desk.staff_acknowledged(time.perf_counter() - began)
 
     def _meant(self, frame: AnyStaffCommand) -> AnyCommand:
         thread, key, by = frame.thread, frame.key, self._by

@@ -62,8 +62,10 @@ class Desk:
     known: Callable[[Visitor], Awaitable[bool]]  # whether the visitor's secret still leads to this thread
     languages: tuple[str, ...]
     put_off: Callable[[Later], None]  # let something be done a moment later
-    acknowledged: Callable[[float], None] = lambda seconds: None  # for the metrics, as is the next
+    acknowledged: Callable[[float], None] = lambda seconds: None  # for the metrics, as are the next
+    staff_acknowledged: Callable[[float], None] = lambda seconds: None
     refused: Callable[[str], None] = lambda code: None
+    later: Callable[[str], None] = lambda code: None
 
     def limits(self) -> protocol.Limits:
         """Return what a client should know beforehand."""

@@ -98,8 +98,15 @@ class _Question(NamedTuple):
 class RedisBus:
     """The bus of a process that is one of several."""
 
-    def __init__(self, url: str, *, namespace: str = "onethread", limits: LocalLimits | None = None) -> None:
-        """Meet the other processes of ``namespace`` at ``url``."""
+    def __init__(
+        self,
+        url: str,
+        *,
+        namespace: str = "onethread",
+        limits: LocalLimits | None = None,
+        lost: Callable[[int], None] = lambda count: None,
+    ) -> None:
+        """Meet the other processes of ``namespace`` at ``url``; ``lost`` is told how much could not be said."""
         self._channel, self._prefix = f"{namespace}:bus", f"{namespace}:limit:"
         pool = BlockingConnectionPool.from_url(
             url,
@@ -110,7 +117,7 @@ class RedisBus:
             retry=Retry(NoBackoff(), 0),
         )
         self._redis = Redis.from_pool(pool)
-        self._local = limits or LocalLimits()
+        self._local, self._lost = limits or LocalLimits(), lost
         self._origin = uuid.uuid4().hex
         self._script = ""  # its name in Redis, once it is there
         self._said: list[tuple[str, bytes]] = []
@@ -159,6 +166,7 @@ class RedisBus:
             self._said.append((topic, payload))
             if len(self._said) > WAITING:
                 del self._said[: WAITING // 10]
+                self._lost(WAITING // 10)
             self._speak()
 
     async def allow(self, name: str, limit: int, seconds: float, cost: int = 1) -> float:
@@ -187,6 +195,7 @@ class RedisBus:
                 try:
                     await self._send(said, questions, tick)
                 except (OSError, RedisError, TimeoutError) as error:
+                    self._lost(len(said) + len(self._said))
                     self._fail(error)
                 finally:
                     for question in questions:

@@ -144,6 +144,7 @@ class VisitorLine:
             if isinstance(error, Moved):
                 self._tell_moved(error.to)
         except Unavailable as error:
+            self._desk.later(error.code)
             self.push(not_now(error, key))
         else:
             self._acknowledge(handled, key)
@@ -218,6 +219,7 @@ class VisitorLine:
         try:
             known = await self._desk.known(self.me)
         except Unavailable as error:
+            self._desk.later(error.code)
             self.push(not_now(error))
             return
         if known:

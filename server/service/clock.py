@@ -25,6 +25,11 @@ class DatabaseClock:
         """Return the time by the database's clock, as last measured."""
         return datetime.now(UTC) + self._ahead
 
+    @property
+    def ahead(self) -> timedelta:
+        """How far the database's clock was ahead of this machine's when last measured."""
+        return self._ahead
+
     async def measure(self) -> None:
         """Compare the clocks; what the question itself took is shared between the way there and back.
 

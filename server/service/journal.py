@@ -68,6 +68,11 @@ class Journal:
         return len(self._waiting) >= self._room
 
     @property
+    def waiting(self) -> int:
+        """How many events wait for their group to leave."""
+        return len(self._waiting)
+
+    @property
     def idle(self) -> bool:
         """Whether nothing is waiting or under way."""
         return not self._waiting and not self._under_way

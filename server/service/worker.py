@@ -7,6 +7,7 @@ happens under the same key. Only lanes that write to the outside world need thei
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from itertools import islice
@@ -29,6 +30,7 @@ BATCH = 100  # items found in one sweep
 AT_ONCE = 64  # threads answered at the same time
 SETTLE_MANY = 200  # answered threads that are marked together even while others are being answered
 PUT_OFF = timedelta(seconds=10)  # after a failure of ours
+DEAD = 5  # tries in vain after which a person should look; it is still tried, ever less often
 HOPS = 10  # conversations that moved on one after the other
 
 log = logging.getLogger("onethread.worker")
@@ -60,7 +62,14 @@ class Worker:
         self._bell = asyncio.Event()
         self._running: set[asyncio.Task[None]] = set()
         self._stopping = False
-        self.oldest_due = 0.0  # seconds: how late the latest work was, for the metrics
+        self.done: Counter[str] = Counter()  # items by kind, for the metrics, as are the next two
+        self.failed: Counter[str] = Counter()
+        self.oldest_due = 0.0  # seconds: how late the latest work was
+
+    @property
+    def busy(self) -> int:
+        """How many threads are being worked on."""
+        return len(self._running)
 
     # hearing of work
 
@@ -137,8 +146,14 @@ class Worker:
     async def _answer(self, id: ThreadId, post: Posted | None) -> None:
         try:
             upto = await self._answering.answer(id, post)
+        except Unavailable:
+            raise
+        except Exception:  # counted here, logged by whoever looks after this task
+            self.failed["answer"] += 1
+            raise
         finally:
             self._answered_now.discard(id)
+        self.done["answer"] += 1
         self._settle_upto(id, upto, "answer")
 
     def _settle_upto(self, id: ThreadId, upto: int, kind: str) -> None:
@@ -219,14 +234,22 @@ class Worker:
         except (Unavailable, LeaseLost):
             raise
         except Exception:  # our mistake, loud; the item waits, and does not hold up the others for ever
+            self.failed[kind_of(due.item)] += 1
             log.exception(
-                "an owed item failed", extra={"thread_id": due.thread, "seq": due.seq, "kind": kind_of(due.item)}
+                "an owed item failed",
+                extra={
+                    "thread_id": due.thread,
+                    "seq": due.seq,
+                    "kind": kind_of(due.item),
+                    "attempts": due.attempts + 1,
+                },
             )
             later = self._clock() + PUT_OFF * (2 ** min(due.attempts, 8))
             await self._store.postpone(due.thread, due.seq, kind_of(due.item), later, lease)
             return
         await self._store.settle([(due.thread, due.seq, kind_of(due.item))], lease)
         self._done += 1
+        self.done[kind_of(due.item)] += 1
 
     async def _work(self, due: Due) -> None:
         match due.item:

@@ -32,10 +32,12 @@ from server.core.events import AnyEvent
 from server.core.model import StaffId, ThreadId
 from server.core.ports import (
     Account,
+    Backlog,
     Conflict,
     Due,
     Duplicate,
     Hit,
+    LaneState,
     Lease,
     Outcome,
     Page,
@@ -57,6 +59,7 @@ TIMEOUT = 5.0  # seconds for one operation, elections and waiting for a connecti
 CONNECTIONS = 32  # at most, of one process
 INSERT_BYTES = 8 * 1024 * 1024  # in one insert; MongoDB takes 48 MB, and nobody should wait for that much
 WIRE_7_0 = 21  # the protocol version that MongoDB 7.0 speaks
+COUNTED = 10_000  # documents looked at to say how much waits: beyond that it is "very much"
 LANE_KEPT = timedelta(days=1)  # a lane that nobody holds or waits for is forgotten after this
 
 DUPLICATE_KEY = 11000
@@ -373,6 +376,23 @@ class MongoStore:
         given = {"holder": "", "next_at": next_at if next_at is not None else "$$REMOVE"}
         changes: list[Document] = [{"$set": given}, {"$set": {"ends": _LANE_ENDS}}]
         await self._do(self._in("lanes").update_one(_newest(lease), changes))
+
+    async def backlog(self, now: datetime, dead: int) -> Backlog:
+        """Return what waits to be done, counting at most some thousands of each; ``dead``: tries until an item is."""
+        owed = await self._pipeline("events", *_counting_owed(now, dead), hint="due")
+        lanes = await self._pipeline("lanes", {"$limit": COUNTED}, *_tally(_LANE_STATE))
+        unreadable = {"$eq": [{"$type": "$due"}, "missing"]}
+        raw = await self._pipeline("raw", {"$limit": COUNTED}, *_tally(unreadable))
+        bodies = {each["_id"]: each["n"] for each in raw}
+        return Backlog(
+            due={each["_id"]: each["due"] for each in owed if each["due"]},
+            oldest={each["_id"]: each["oldest"] for each in owed if each["due"]},
+            failing={each["_id"]: each["failing"] for each in owed if each["failing"]},
+            dead={each["_id"]: each["dead"] for each in owed if each["dead"]},
+            lanes={LaneState(each["_id"]): each["n"] for each in lanes},
+            raw=bodies.get(False, 0),
+            unreadable=bodies.get(True, 0),
+        )
 
     async def _check_fence(self, fence: Lease | None) -> None:
         """Return when nobody has got the lane since, and see to it that nobody gets it while we write.
@@ -783,6 +803,46 @@ def _behind(place: documents.Place) -> list[Document]:
 def _begins(word: str) -> Document:
     first, behind = span(word)
     return {"_id.w": {"$gte": first, "$lt": behind}}
+
+
+# counting what waits -------------------------------------------------------------------------------------------------
+
+_LANE_STATE = {
+    "$switch": {
+        "branches": [
+            {"case": {"$and": [{"$gt": ["$holder", ""]}, {"$gt": ["$until", "$$NOW"]}]}, "then": "held"},
+            {"case": {"$gt": ["$holder", ""]}, "then": "left"},
+            {"case": {"$gt": [{"$ifNull": ["$next_at", EPOCH]}, "$$NOW"]}, "then": "waiting"},
+        ],
+        "default": "free",
+    }
+}
+
+
+def _counting_owed(now: datetime, dead: int) -> list[Document]:
+    """Return what counts the items of events that owe something, by kind."""
+    come = {"$lte": ["$kept.v.due", now]}
+    tries = {"$ifNull": ["$kept.v.attempts", 0]}
+    return [
+        {"$match": _OWING},
+        {"$sort": {"due": 1}},
+        {"$limit": COUNTED},
+        {"$project": {"kept": {"$objectToArray": "$owes"}}},
+        {"$unwind": "$kept"},
+        {
+            "$group": {
+                "_id": "$kept.k",
+                "due": {"$sum": {"$toInt": come}},
+                "oldest": {"$min": {"$cond": [come, "$kept.v.due", None]}},
+                "failing": {"$sum": {"$toInt": {"$gt": [tries, 0]}}},
+                "dead": {"$sum": {"$toInt": {"$gte": [tries, dead]}}},
+            }
+        },
+    ]
+
+
+def _tally(by: Document) -> list[Document]:
+    return [{"$group": {"_id": by, "n": {"$sum": 1}}}]
 
 
 # what the database says ---------------------------------------------------------------------------------------------

@@ -23,10 +23,12 @@ from server.core.events import AnyEvent
 from server.core.model import StaffId, ThreadId
 from server.core.ports import (
     Account,
+    Backlog,
     Conflict,
     Due,
     Duplicate,
     Hit,
+    LaneState,
     Lease,
     Outcome,
     Page,
@@ -127,6 +129,20 @@ _BODIES = "CAST('[' || group_concat(body) || ']' AS BLOB), min(v)"
 _ROWS = """CAST('[' || group_concat(
     '{"thread":' || snapshot || ',"preview":' || coalesce(preview, 'null') || '}') || ']' AS BLOB)"""
 _SPAN = "word >= ? AND word < ?"
+COUNTED = 10_000  # rows looked at to say how much waits: beyond that it is "very much"
+_COUNT_OWED = """SELECT kept.key,
+        sum(json_extract(kept.value, '$.due') <= ?1),
+        min(json_extract(kept.value, '$.due')),
+        sum(coalesce(json_extract(kept.value, '$.attempts'), 0) > 0),
+        sum(coalesce(json_extract(kept.value, '$.attempts'), 0) >= ?3)
+    FROM (SELECT owes FROM events WHERE due IS NOT NULL ORDER BY due LIMIT ?2), json_each(owes) AS kept
+    GROUP BY kept.key"""
+_COUNT_LANES = """SELECT CASE
+        WHEN holder <> '' AND until > ?1 THEN 'held'
+        WHEN holder <> '' THEN 'left'
+        WHEN next_at > ?1 THEN 'waiting'
+        ELSE 'free' END AS state, count(*)
+    FROM (SELECT holder, until, next_at FROM lanes LIMIT ?2) GROUP BY state"""
 
 
 class _NotAll(Exception):
@@ -327,6 +343,22 @@ class SqliteStore:
             lease.lane,
             lease.holder,
             lease.fence,
+        )
+
+    async def backlog(self, now: datetime, dead: int) -> Backlog:
+        """Return what waits to be done, counting at most some thousands of each; ``dead``: tries until an item is."""
+        owed = await self._all(_COUNT_OWED, micros(now), COUNTED, dead)
+        lanes = await self._all(_COUNT_LANES, _now(), COUNTED)
+        raw = await self._all("SELECT count(due), count(*) FROM (SELECT due FROM raw LIMIT ?)", COUNTED)
+        waiting, all_bodies = raw[0]
+        return Backlog(
+            due={kind: due for kind, due, _, _, _ in owed if due},
+            oldest={kind: moment(oldest) for kind, due, oldest, _, _ in owed if due},
+            failing={kind: failing for kind, _, _, failing, _ in owed if failing},
+            dead={kind: gone for kind, _, _, _, gone in owed if gone},
+            lanes={LaneState(state): count for state, count in lanes},
+            raw=waiting,
+            unreadable=all_bodies - waiting,
         )
 
     # raw webhook bodies

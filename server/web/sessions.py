@@ -97,16 +97,19 @@ class Sessions:
         clock: Callable[[], datetime],
         hours: int,
         secure: bool,
+        counted: Callable[[str], None] = lambda outcome: None,
     ) -> None:
         """Keep sessions of ``hours`` in ``store``.
 
         Args:
             secret: under which logins and addresses are counted.
             secure: whether browsers reach us by https; only then may they hold the cookie to it.
+            counted: told how each try to sign in ended, for the metrics.
         """
         self._store, self._passes, self._bus = store, passes, bus
         self._secret, self._clock = secret, clock
         self._life = timedelta(hours=hours)
+        self._counted = counted
         self._secure = secure
         self.cookie = "__Host-onethread" if secure else "onethread"
         self.ended: list[Callable[[Ended], None]] = []
@@ -124,7 +127,9 @@ class Sessions:
         await self._count(login, network(address))
         account = await self._store.account_by_login(login)
         if not await is_password(account, password) or account is None:
+            self._counted("refused")
             raise SignInRefused
+        self._counted("done")
         return await self._begin(account)
 
     async def link(self, staff: StaffId) -> str:
@@ -204,6 +209,7 @@ class Sessions:
         ]
         wait = await self._bus.allow_all(limits)
         if wait:
+            self._counted("limited")
             raise RateLimited("Too many tries; please wait.", retry_ms=int(wait * 1000) + 1)
 
     def _limit(self, what: str, count: int, seconds: float) -> Limit:

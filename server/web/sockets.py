@@ -92,7 +92,9 @@ class Sockets:
             languages=tuple(house.clinic.languages),
             put_off=self._put_off,
             acknowledged=house.metrics.acknowledged.observe,
+            staff_acknowledged=house.metrics.staff_acknowledged.observe,
             refused=lambda code: house.metrics.refused.labels(code).inc(),
+            later=lambda code: house.metrics.later.labels(code).inc(),
         )
         self._allowed = Allowed(
             settings.budget_bytes, settings.budget_bytes_per_second, settings.budget_frames_per_second
@@ -187,7 +189,8 @@ class Sockets:
                 self._hang_up(line, RESTART, "draining")
             elif self._by_address[address] > self._house.settings.sockets_per_address:
                 self._full(line, "address")
-            await self._talk(scope, receive, line, door.greet)
+            # A task of its own: woken for every frame, it should not pass through every layer around this one.
+            await asyncio.create_task(self._talk(scope, receive, line, door.greet))
         finally:
             gauge.dec()
             self._forget(line, address)

@@ -123,7 +123,9 @@ class Visits:
         """
         house = self._house
         visitor = Visitor(a_pass.site, a_pass.visitor, a_pass.thread)
-        await self._count(self._limit(f"forget {visitor.hash}", house.settings.visits_known_per_minute, MINUTE))
+        await self._count(
+            "forget", self._limit(f"forget {visitor.hash}", house.settings.visits_known_per_minute, MINUTE)
+        )
         address, nowhere = (
             visitor_address(visitor.site, visitor.hash).id,
             first_thread(house.secret, new_secret(house.secret)),
@@ -157,7 +159,9 @@ class Visits:
             return None
         house = self._house
         hashed = visitor_hash(house.secret, secret)
-        await self._count(self._limit(f"visitor {hashed}", house.settings.visits_known_per_minute, MINUTE))
+        await self._count(
+            "visits_known", self._limit(f"visitor {hashed}", house.settings.visits_known_per_minute, MINUTE)
+        )
         thread = await house.store.find_address(visitor_address(site.key, hashed).id)
         if thread is not None:
             return secret, thread
@@ -172,6 +176,7 @@ class Visits:
         house, where = self._house, network(address)
         await self._count(
             self._limit(f"new a minute {where}", house.settings.visits_new_per_minute, MINUTE),
+            "visits_new",
             self._limit(f"new an hour {where}", house.settings.visits_new_per_hour, HOUR),
         )
         secret = new_secret(house.secret)
@@ -180,10 +185,11 @@ class Visits:
     def _limit(self, what: str, count: int, seconds: float) -> Limit:
         return Limit(f"visit:{keyed_hash(self._house.secret, 'visit', what)}", count, seconds)  # no address leaves here
 
-    async def _count(self, *limits: Limit) -> None:
+    async def _count(self, what: str, *limits: Limit) -> None:
         wait = await self._house.bus.allow_all(limits)
         if wait:
             raise RateLimited("Too many visits; please wait.", retry_ms=int(wait * 1000) + 1)
+            self._house.metrics.limited.labels(what).inc()
 
     def _shown(self, words: Words) -> ClinicShown:
         house, now = self._house, self._house.clock()

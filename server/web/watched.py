@@ -8,7 +8,7 @@ import asyncio
 import functools
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, cast
 
 from server.core.errors import Unavailable
@@ -50,6 +50,8 @@ class WatchedStore:
         took = self._metrics.store_seconds.labels(name)
         failed = self._metrics.store_failures.labels(name)
         patient = name in PATIENT
+        if name == "append":
+            inner = self._counted(inner)
 
         @functools.wraps(inner)
         async def watched(*args: Any, **kwargs: Any) -> Any:
@@ -71,6 +73,18 @@ class WatchedStore:
             return answer
 
         return watched
+
+    def _counted(self, append: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        """Count how many events travel together, and how many of them have to travel again."""
+        group_events, repeated = self._metrics.group_events, self._metrics.repeated.labels()
+
+        async def append_counted(group: Sequence[Any], encoded: Sequence[object]) -> Any:
+            group_events.observe(len(group))
+            outcomes = await append(group, encoded)
+            repeated.inc(sum(isinstance(outcome, Unknown) for outcome in outcomes))
+            return outcomes
+
+        return append_counted
 
     def _gone(self) -> None:
         if self._looking is None:

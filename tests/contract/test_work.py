@@ -8,7 +8,7 @@ import pytest
 from server.core import owed
 from server.core.errors import LeaseLost
 from server.core.model import Address, Channel
-from server.core.ports import Due, Lease, Store
+from server.core.ports import Backlog, Due, LaneState, Lease, Store
 from tests.contract.scenes import HOUR, NOON, SECOND, Place, keep, post
 
 ANSWER = owed.Answer(due=NOON)
@@ -190,3 +190,39 @@ async def test_of_many_raw_bodies_the_oldest_come_first(store: Store) -> None:
         await store.keep_raw(f"r{n}", "twilio", b"", NOON + n * SECOND)
 
     assert [id for id, _, _ in await store.raw_due(LATER, 2)] == ["r1", "r2"]
+
+
+async def test_what_waits_is_counted_by_kind_and_by_how_often_it_was_tried(store: Store) -> None:
+    await keep(store, post("t", 1, owes=(ANSWER, WAKE)), post("u", 1, owes=(ANSWER,)), post("v", 1, owes=(DELIVER,)))
+    await store.postpone("u", 1, "answer", NOON + HOUR)
+    await store.postpone("v", 1, "deliver", NOON + 2 * SECOND)
+    await store.postpone("v", 1, "deliver", NOON + 3 * SECOND)
+
+    assert await store.backlog(NOON - SECOND, 2) == Backlog({}, {}, {"answer": 1, "deliver": 1}, {"deliver": 1}, {})
+    assert await store.backlog(NOON + 5 * SECOND, 3) == Backlog(
+        due={"answer": 1, "deliver": 1},
+        oldest={"answer": NOON, "deliver": NOON + 3 * SECOND},
+        failing={"answer": 1, "deliver": 1},
+        dead={},
+        lanes={},
+    )
+
+
+async def test_lanes_and_raw_bodies_are_counted_by_what_they_wait_for(store: Store) -> None:
+    for lane in ("a", "b"):
+        assert await store.claim(lane, "worker", 60)
+    lost = await store.claim("c", "somebody who is gone", 0)
+    free, resting = await store.claim("d", "worker", 60), await store.claim("e", "worker", 60)
+    assert lost
+    assert free
+    assert resting
+    await store.release(free)
+    await store.release(resting, await store.now() + HOUR)
+    for body in ("1", "2", "3"):
+        await store.keep_raw(body, "whatsapp", b"{}", LATER)
+    await store.postpone_raw("3", await store.now() + HOUR, unreadable=True)
+
+    counted = await store.backlog(NOON, 1)
+
+    assert counted.lanes == {LaneState.HELD: 2, LaneState.LEFT: 1, LaneState.FREE: 1, LaneState.WAITING: 1}
+    assert (counted.raw, counted.unreadable) == (2, 1)

@@ -226,3 +226,20 @@ async def test_what_was_said_while_redis_was_gone_is_read_when_it_is_back(
             await here.say("nobody waits for Redis")
         own_valkey.start()
         await reader.until(lambda: reader.seqs == [1])  # the sweep of these hubs is an hour away
+
+
+async def test_what_cannot_be_said_is_counted(own_valkey: Valkey) -> None:
+    lost: list[int] = []
+    bus = RedisBus(own_valkey.url, namespace=f"test-{uuid.uuid4()}", lost=lost.append)
+    await bus.open(lambda topic, payload: None, lambda: None)
+    try:
+        await until(lambda: bus.connected)
+        own_valkey.suspend()
+        for _ in range(3):
+            bus.say("event", b"x")
+        await until(lambda: not bus.connected)
+    finally:
+        own_valkey.resume()
+        await bus.close()
+
+    assert sum(lost) == 3
