@@ -156,13 +156,6 @@ def create_engine(
     return engine
 
 
-def _house(engine: Engine, metrics: Metrics, port: int | None) -> House:
-    """Return what the doors share."""
-    settings, store = engine.settings, engine.store
-    signing_key, origin = settings.signing_key(), settings.origin(port)
-    passes, secret = Passes(signing_key, settings.pass_minutes), derived_key(signing_key, "hash")
-    sessions = Sessions(
-        store,
 def worker_app(engine: Engine, metrics: Metrics) -> Starlette:
     """Return the doors of a process that only works: how it is, for machines of our own network."""
     readiness = _readiness(engine)
@@ -185,11 +178,19 @@ def _readiness(engine: Engine) -> Readiness:
     )
 
 
+def _house(engine: Engine, metrics: Metrics, port: int | None) -> House:
+    """Return what the doors share."""
+    settings, store = engine.settings, engine.store
+    signing_key, origin = settings.signing_key(), settings.origin(port)
+    passes, secret = Passes(signing_key, settings.pass_minutes), derived_key(signing_key, "hash")
+    sessions = Sessions(
+        store,
         passes,
         engine.bus,
         secret=secret,
         clock=engine.clock,
         hours=settings.session_hours,
+        counted=lambda outcome: metrics.sign_ins.labels(outcome).inc(),
         secure=origin.startswith("https:") or not is_loopback(urlsplit(origin).hostname or ""),
     )
     engine.hub.on(SESSION_ENDED, sessions.heard)
@@ -197,7 +198,6 @@ def _readiness(engine: Engine) -> Readiness:
         settings=settings,
         clinic=engine.clinic,
         store=store,
-        counted=lambda outcome: metrics.sign_ins.labels(outcome).inc(),
         bus=engine.bus,
         conversations=engine.conversations,
         inbound=engine.inbound,

@@ -175,8 +175,8 @@ class Visits:
     async def _new(self, address: str) -> tuple[str, ThreadId]:
         house, where = self._house, network(address)
         await self._count(
-            self._limit(f"new a minute {where}", house.settings.visits_new_per_minute, MINUTE),
             "visits_new",
+            self._limit(f"new a minute {where}", house.settings.visits_new_per_minute, MINUTE),
             self._limit(f"new an hour {where}", house.settings.visits_new_per_hour, HOUR),
         )
         secret = new_secret(house.secret)
@@ -188,8 +188,8 @@ class Visits:
     async def _count(self, what: str, *limits: Limit) -> None:
         wait = await self._house.bus.allow_all(limits)
         if wait:
-            raise RateLimited("Too many visits; please wait.", retry_ms=int(wait * 1000) + 1)
             self._house.metrics.limited.labels(what).inc()
+            raise RateLimited("Too many visits; please wait.", retry_ms=int(wait * 1000) + 1)
 
     def _shown(self, words: Words) -> ClinicShown:
         house, now = self._house, self._house.clock()
