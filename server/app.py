@@ -132,6 +132,7 @@ def _litestar(house: House, pages: Pages) -> Litestar:
         },
         state=State({"house": house, "pages": pages}),
         request_class=StrictRequest,
+        before_request=docs.allowed,
         exception_handlers={Exception: problems.litestar_problem},
         openapi_config=docs.configuration(),
         request_max_body_size=None,  # bounded further out, for everything alike

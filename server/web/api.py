@@ -28,9 +28,9 @@ THREAD = re.compile(r"[a-z0-9]{1,64}")  # what thread ids look like; the store i
 MAX_QUERY = 200  # characters of a search
 MAX_REPLIES = 500  # canned replies of a clinic
 REPLIES = "replies"  # the collection of canned replies
-_Language = Annotated[str, Meta(pattern="^[a-z]{2,3}$")]
+_Language = Annotated[str, Meta(pattern=r"^[a-z]{2,3}(?!\n)$")]  # `$` alone also fits before a line's end
 _Message = Annotated[str, Meta(min_length=1, max_length=4096)]
-ReplyId = Annotated[str, PathParameter(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
+ReplyId = Annotated[str, PathParameter(pattern=r"^[a-z0-9][a-z0-9-]{0,39}(?!\n)$")]
 Query = Annotated[str, QueryParameter(max_length=MAX_QUERY)]
 
 # conversations --------------------------------------------------------------------------------------------------------
@@ -255,7 +255,7 @@ async def accounts(house: NamedDependency[House]) -> list[AccountShown]:
     return [account_shown(account) for account in await house.accounts.listing()]
 
 
-@post("/staff", summary="Add a colleague", **needs(Action.STAFF))
+@post("/staff", summary="Add a colleague", **needs(Action.STAFF, refuses=(409,)))
 async def add_account(house: NamedDependency[House], data: JSONBody[AccountAdded]) -> AccountShown:
     """Add a colleague."""
     added = await house.accounts.add(data.login, data.name, data.role, data.password, language=data.language)

@@ -13,6 +13,7 @@ from litestar.handlers.base import BaseRouteHandler
 
 from server.core.identity import Action, require
 from server.web.house import House
+from server.web.refusals import refusals
 from server.web.sessions import ForgedRequest, SignedIn
 
 NEEDS = "needs"  # in a handler's `opt`: the right a colleague must have
@@ -71,10 +72,16 @@ def from_our_page(connection: AnyConnection) -> None:
         raise ForgedRequest
 
 
-def needs(action: Action, *, form: bool = False) -> dict[str, Any]:
+def needs(action: Action, *, form: bool = False, refuses: tuple[int, ...] = ()) -> dict[str, Any]:
     """Return the keyword arguments that make a route one for staff who may do ``action``.
 
     Args:
         form: an HTML form asks it; its route calls ``check_csrf`` with the form's own field.
+        refuses: statuses of its own, besides those of everything that staff ask for.
     """
-    return {"guards": [staff_only], "opt": {NEEDS: action, "form": form}}
+    return {
+        "guards": [staff_only],
+        "opt": {NEEDS: action, "form": form},
+        "responses": refusals(401, 403, 503, *refuses),
+        "security": [{"session": []}],
+    }

@@ -1,10 +1,12 @@
 """A page of a conversation's log over HTTP: the same frames as on the socket, for whoever may see them."""
 
 import re
-from typing import Annotated
+from typing import Annotated, Any
 
+import msgspec
 from litestar import Response, get
 from litestar.di import NamedDependency
+from litestar.openapi import ResponseSpec
 from litestar.params import FromPath, FromQuery, QueryParameter
 
 from server.core.commands import person, staff
@@ -15,6 +17,7 @@ from server.live.shown import Audience
 from server.live.shown import history as encoded
 from server.web.guards import AnyRequest
 from server.web.house import House
+from server.web.refusals import refusals
 from server.web.visits import Visits, bearer, check_origin
 
 THREAD = re.compile(r"[a-z0-9]{1,64}")  # what thread ids look like; the store is not asked about anything else
@@ -24,7 +27,25 @@ MAX_SEQ = 2**53  # what every client can count to
 Limit = Annotated[int, QueryParameter(ge=1, le=100)]
 
 
-@get("/api/threads/{thread:str}/events", summary="A page of a conversation", tags=["visitors", "conversations"])
+class HistoryShown(msgspec.Struct, frozen=True):
+    """A page of a conversation: `event` and `skip` frames as on the socket, and the head of the log."""
+
+    thread: str
+    epoch: str
+    seq: int
+    events: list[dict[str, Any]]
+
+
+@get(
+    "/api/threads/{thread:str}/events",
+    summary="A page of a conversation",
+    tags=["visitors", "conversations"],
+    responses={
+        200: ResponseSpec(HistoryShown, description="The page", generate_examples=False),
+        **refusals(401, 403, 503),
+    },
+    security=[{"pass": []}, {"session": []}],
+)
 async def history(
     request: AnyRequest,
     house: NamedDependency[House],

@@ -26,11 +26,11 @@ from server.core import errors
 from server.core.errors import OnethreadError, RateLimited, Unavailable
 from server.web.pages import TEMPLATES, Pages, preferred
 from server.web.passes import PassExpired, PassInvalid
+from server.web.refusals import MEDIA_TYPE, SENTENCES, Mistake, Problem
 from server.web.security import TooLarge, TooSlow
 from server.web.sessions import ForgedRequest, NotSignedIn, SignInRefused
 from server.web.visits import OriginNotAllowed, UnknownSite
 
-MEDIA_TYPE = "application/problem+json"
 STATUS: dict[type[Exception], int] = {
     errors.Refused: 400,
     errors.KeyConflict: 409,
@@ -71,41 +71,10 @@ CODES = {
     500: "internal",
     503: "unavailable",
 }
-SENTENCES = {
-    400: "This request cannot be read.",
-    401: "Please sign in first.",
-    403: "This is not allowed for you.",
-    404: "There is no such thing, or it is not yours to see.",
-    405: "This cannot be asked for like that.",
-    408: "This took too long to arrive.",
-    413: "This is too large.",
-    415: "This content type is not understood here.",
-    500: "Something went wrong on our side.",
-    503: "We cannot do this at the moment.",
-}
 _FIELD = re.compile(r"^[A-Za-z_][A-Za-z0-9_.\[\]]{0,60}$")
 _VALUES = re.compile(r"(Invalid enum value|Invalid value|Object contains unknown field)\b.*", re.DOTALL)
 
 log = logging.getLogger("onethread.web")
-
-
-class Mistake(msgspec.Struct, omit_defaults=True, frozen=True):
-    """One thing that is wrong with a request."""
-
-    message: str
-    field: str = ""
-
-
-class Problem(msgspec.Struct, omit_defaults=True, frozen=True):
-    """The body of every error, as RFC 9457 has it."""
-
-    type: str
-    title: str
-    status: int
-    code: str
-    detail: str = ""
-    retry_ms: int = 0
-    errors: tuple[Mistake, ...] = ()
 
 
 def problem_of(error: Exception) -> Problem:

@@ -19,6 +19,7 @@ from server.core.identity import MAY, Action
 from server.web.guards import AnyRequest, from_our_page, needs
 from server.web.house import House
 from server.web.passes import TICKET_SECONDS
+from server.web.refusals import refusals
 from server.web.security import client_address, is_this_machine
 from server.web.sessions import SignedIn
 
@@ -74,7 +75,7 @@ def session_shown(me: SignedIn) -> SessionShown:
 # programs -------------------------------------------------------------------------------------------------------------
 
 
-@post("/session", status_code=200, summary="Sign in")
+@post("/session", status_code=200, summary="Sign in", responses=refusals(401, 403, 429, 503))
 async def sign_in(
     request: AnyRequest, data: JSONBody[SignInAsked], house: NamedDependency[House]
 ) -> Response[SessionShown]:
@@ -85,7 +86,7 @@ async def sign_in(
     return Response(session_shown(me), headers={"set-cookie": house.sessions.set_cookie(cookie)})
 
 
-@post("/session/link", status_code=200, summary="Sign in with a one-time link")
+@post("/session/link", status_code=200, summary="Sign in with a one-time link", responses=refusals(401, 403, 503))
 async def follow_link(
     request: AnyRequest, data: JSONBody[LinkAsked], house: NamedDependency[House]
 ) -> Response[SessionShown]:

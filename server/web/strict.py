@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 from litestar import Request
-from litestar.exceptions import ClientException, HTTPException
+from litestar.exceptions import ClientException, HTTPException, ValidationException
 
 from server.web.security import TooLarge
 
@@ -100,9 +100,23 @@ class StrictRequest(Request[Any, Any, Any]):
         return body
 
     async def json(self) -> Any:
-        """Return what the body says; asked twice, it is read once."""
+        """Return what the body says, as what its route reads; asked twice, it is read once."""
         if self._strict is None:
             if self.content_type[0] != "application/json":
                 raise NotJson
-            self._strict = (read_json(await self.body()),)
+            said, field = read_json(await self.body()), self.scope["route_handler"].parsed_data_field
+            self._strict = (said if field is None else _typed(said, field.annotation),)
         return self._strict[0]
+
+
+def _typed(said: Any, kind: Any) -> Any:
+    """Return ``said`` as a value of this type; Litestar by itself would take 0 for `false`, too.
+
+    Raises:
+        ValidationException: it is none.
+    """
+    try:
+        return msgspec.convert(said, kind)
+    except msgspec.ValidationError as error:
+        message, _, where = str(error).partition(" - at `$")
+        raise ValidationException(extra=[{"message": message, "key": where.strip("`.") or "data"}]) from None

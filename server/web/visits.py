@@ -22,6 +22,7 @@ from server.service.inbound import Visitor, visitor_address
 from server.web.guards import AnyRequest
 from server.web.house import House
 from server.web.passes import Pass, PassInvalid
+from server.web.refusals import refusals
 from server.web.security import client_address, network
 
 MINUTE, HOUR = 60.0, 3600.0  # seconds
@@ -232,14 +233,20 @@ def bearer(request: AnyRequest) -> str:
 # the routes -----------------------------------------------------------------------------------------------------------
 
 
-@post("/api/visits", status_code=200, summary="Come in", tags=["visitors"])
+@post("/api/visits", status_code=200, summary="Come in", tags=["visitors"], responses=refusals(403, 404, 429, 503))
 async def begin_visit(request: AnyRequest, data: JSONBody[VisitAsked], house: NamedDependency[House]) -> VisitGranted:
     """Return a pass for a conversation, and the secret that leads back to it. Writes nothing."""
     address = client_address(request.scope, house.settings.proxy)
     return await Visits(house).begin(data, request.headers.get("origin"), address)
 
 
-@delete("/api/visits", summary="End and forget here", tags=["visitors"])
+@delete(
+    "/api/visits",
+    summary="End and forget here",
+    tags=["visitors"],
+    responses=refusals(401, 403, 429, 503),
+    security=[{"pass": []}],
+)
 async def end_visit(request: AnyRequest, house: NamedDependency[House]) -> None:
     """Let the visitor's secret open nothing from now on. Needs the pass as bearer token."""
     a_pass = house.passes.read(bearer(request), house.clock())

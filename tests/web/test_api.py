@@ -119,3 +119,41 @@ async def test_the_api_describes_itself(running: Running) -> None:
     page = (await running.client.get("/api/docs")).text
     for path in schema["paths"]:
         assert path.replace("&", "&amp;") in page
+
+
+async def test_the_api_says_what_it_refuses_and_reads_bodies_strictly(running: Running) -> None:
+    schema = (await running.client.get("/api/openapi.json")).json()
+
+    for path, item in schema["paths"].items():
+        for method, operation in item.items():
+            answers = operation["responses"]
+            refusals = {status for status in answers if status >= "400"}
+            assert "503" in refusals, (method, path)
+            assert ("404" in refusals) >= ("{" in path), (method, path)
+            assert ({"401", "403"} <= refusals) >= ("security" in operation), (method, path)
+            assert ({"400", "408", "413", "415"} <= refusals) >= ("requestBody" in operation), (method, path)
+            assert {*answers["503"]["content"]} == {"application/problem+json"}
+    assert schema["components"]["schemas"]["AccountAdded"]["additionalProperties"] is False
+
+
+async def test_a_number_is_no_yes_or_no_and_a_line_break_ends_no_language(running: Running) -> None:
+    account = {"login": "eva", "name": "Eva", "role": "clinician", "password": "a quiet river"}
+    async with running.signed_in(StaffRole.ADMIN) as admin:
+        number = await admin.patch("/api/staff/demo-reception", json={"disabled": 1})
+        broken = await admin.post("/api/staff", json={**account, "language": "sv\n"})
+        named = await admin.put("/api/replies/hello%0A", json={"title": "Hello", "texts": {"en": "Hello"}})
+
+    assert (number.status_code, number.json()["errors"][0]["field"]) == (400, "disabled")
+    assert (broken.status_code, broken.json()["errors"][0]["field"]) == (400, "language")
+    assert named.status_code in (400, 404)
+
+
+async def test_options_names_every_method_of_a_path(running: Running) -> None:
+    async def allowed(path: str) -> set[str]:
+        answer = await running.client.options(path)
+        assert (answer.status_code, answer.content) == (204, b"")
+        return set(answer.headers["allow"].split(", "))
+
+    assert await allowed("/api/staff") == {"GET", "OPTIONS", "POST"}
+    assert await allowed("/api/visits") == {"DELETE", "OPTIONS", "POST"}
+    assert await allowed("/api/replies/hello") == {"DELETE", "OPTIONS", "PUT"}
