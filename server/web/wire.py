@@ -8,14 +8,16 @@
 """
 
 import asyncio
+import codecs
 import math
 from collections import deque
 from typing import Any, cast
 
 from uvicorn._types import ASGIReceiveEvent, ASGISendEvent
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
-from websockets.frames import Frame
+from websockets.frames import Frame, Opcode
 from websockets.protocol import State
+from websockets.server import ServerProtocol
 
 from server.web.budget import Allowed, Budget
 
@@ -57,14 +59,26 @@ class Mail:
         return self._messages.popleft()
 
 
+class Parser(ServerProtocol):
+    """The library's, but a client may close in the middle of a message, which then remains unfinished."""
+
+    def recv_frame(self, frame: Frame) -> None:
+        """As the library's; a close is not held against a client who has begun to say something."""
+        if frame.opcode is Opcode.CLOSE:
+            self.current_size = None
+        super().recv_frame(frame)
+
+
 class Wire(WebSocketsSansIOProtocol):
     """One connection."""
 
     control = CONTROL  # pings, pongs and fragments, which the application never sees
+    _reads: codecs.IncrementalDecoder | None = None  # the text that comes in fragments, as far as it has come
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.queue = Mail(self.loop)  # type: ignore[assignment]  # it is asked for no more than this
+        self.conn.__class__ = Parser  # it has been made already, and making another costs every connection
         self._held = b""  # received, and not yet parsed
         self._spent: Budget | None = None
 
@@ -155,17 +169,44 @@ class Wire(WebSocketsSansIOProtocol):
             try:
                 self.queue.put_nowait({"type": "websocket.receive", "text": data.decode()})
             except UnicodeDecodeError:
-                if self.conn.state is State.OPEN:  # else the client is closing already, and may
-                    self.conn.send_close(1007)
-                    self.handle_parser_exception()
+                self._unreadable()
                 return
         if self.queue.qsize() >= MANY:
             self._stop_reading()
 
+    def _unreadable(self) -> None:
+        if self.conn.state is State.OPEN:  # else the client is closing already, and may
+            self.conn.send_close(1007)
+            self.handle_parser_exception()
+
+    def handle_text(self, event: Frame) -> None:
+        """Take a text, or the beginning of one."""
+        if event.fin:
+            super().handle_text(event)
+            return
+        self._reads = codecs.getincrementaldecoder("utf-8")()
+        if self._readable(event):
+            super().handle_text(event)
+
+    def handle_bytes(self, event: Frame) -> None:
+        """Take bytes, or the beginning of some."""
+        self._reads = None
+        super().handle_bytes(event)
+
     def handle_cont(self, event: Frame) -> None:
-        """Take a fragment, unless there are too many."""
-        if self._in_measure(len(event.data)):
+        """Take a fragment, unless there are too many or it is no text."""
+        if self._in_measure(len(event.data)) and self._readable(event):
             super().handle_cont(event)
+
+    def _readable(self, event: Frame) -> bool:
+        """Whether what has come of a text is one: somebody who sends none need not be heard to the end."""
+        try:
+            if self._reads is not None:
+                self._reads.decode(event.data, event.fin)
+        except UnicodeDecodeError:
+            self._unreadable()
+            return False
+        return True
 
     def handle_ping(self) -> None:
         """Answer a ping, unless there are too many."""
