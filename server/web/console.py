@@ -5,9 +5,10 @@ routes answer with the part of the page that htmx asks for (`HX-Target` names it
 the socket: no page changes a conversation by itself.
 """
 
+import contextlib
 import json
 import re
-from datetime import datetime
+from datetime import date, datetime
 from functools import cache
 from typing import Annotated, Any
 from urllib.parse import quote, urlsplit
@@ -19,6 +20,7 @@ from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from litestar.response import Redirect
 
 from server.core.identity import Action
+from server.core.model import Channel
 from server.core.ports import View
 from server.web.api import REPLIES, Canned, Draft, known_thread
 from server.web.guards import AnyRequest, house_of, needs, provide_me
@@ -39,6 +41,8 @@ SCRIPT_WORDS = re.compile(
     r"|not_done|take_from|rename_label|person|waiting|snooze_until"
 )
 """Texts that the script says by itself; they travel with the page."""
+FILTERS = ("since", "until", "channel")
+"""Fields beside a search; what they narrow is drawn anew without them, so that they keep the focus."""
 REPLY_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 
 Seq = Annotated[int, QueryParameter(ge=0, le=2**53)]
@@ -53,10 +57,13 @@ class Asked(msgspec.Struct, frozen=True):
     """What an address of the console asks for besides the list and the conversation in its path."""
 
     q: Annotated[str, msgspec.Meta(max_length=200)] = ""
+    since: date | None = None
+    until: date | None = None
+    channel: Channel | None = None
     rows: Annotated[int, msgspec.Meta(ge=1, le=MOST_ROWS)] = ROWS
     before: Annotated[int, msgspec.Meta(ge=0, le=2**53)] | None = None
-    earlier: Annotated[str, msgspec.Meta(max_length=64)] = ""  # a joined conversation, read up to before event `until`
-    until: Annotated[int, msgspec.Meta(ge=1, le=2**53)] | None = None
+    earlier: Annotated[str, msgspec.Meta(max_length=64)] = ""  # a joined conversation, read up to before event `upto`
+    upto: Annotated[int, msgspec.Meta(ge=1, le=2**53)] | None = None
 
 
 @get("/", **needs(Action.READ))
@@ -89,18 +96,18 @@ async def _page(request: AnyRequest, screen: Screen, pages: Pages, view: str, th
     """Return the whole page, or the part of it that htmx asks for."""
     asked = _asked(request)
     part = request.headers.get("hx-target", "") if "hx-request" in request.headers else ""
-    where = Where(view_named(view), thread, asked.q.strip())
+    where = Where(view_named(view), thread, asked.q.strip(), asked.since, asked.until, asked.channel)
     if thread is None and part in ("list", "side"):  # the conversation beside it stays
         where = msgspec.structs.replace(where, thread=_open_thread(request))
     values = screen.shared()
     if part != "work":
         values |= await screen.lists(where, asked.rows)
     if part not in ("list", "side"):
-        turned = {asked.earlier: asked.until} if asked.until is not None else {}
+        turned = {asked.earlier: asked.upto} if asked.upto is not None else {}
         values |= await screen.conversation(where, asked.before, turned)
     headers = {"vary": "HX-Request, HX-Target"}
     if part in PARTS:
-        if part == "side":
+        if part == "side" or request.headers.get("hx-trigger-name") in FILTERS:
             headers["hx-replace-url"] = where.url(where.thread)
         return pages.page(f"console/{PARTS[part]}", headers=headers, **values)
     return pages.page("console/page.html", headers=headers, **values, **_frame(screen, where))
@@ -108,10 +115,12 @@ async def _page(request: AnyRequest, screen: Screen, pages: Pages, view: str, th
 
 def _asked(request: AnyRequest) -> Asked:
     """Return what the address asks for; what cannot be read is as if it were not there."""
-    try:
-        return msgspec.convert(dict(request.query_params), Asked, strict=False)
-    except msgspec.ValidationError:
-        return Asked()
+    read: dict[str, Any] = {}
+    for name, value in dict(request.query_params).items():
+        with contextlib.suppress(msgspec.ValidationError):  # an empty field of a form, or a date that is none
+            msgspec.convert({name: value}, Asked, strict=False)
+            read[name] = value
+    return msgspec.convert(read, Asked, strict=False)
 
 
 @get("/parts/{thread:str}/news", **needs(Action.READ))
@@ -212,6 +221,7 @@ def _commands(w: Words) -> list[dict[str, Any]]:
     )
     anywhere = (
         ("search", "search", "search", "/"),
+        ("filter", "filters", "search", "F"),
         ("next", "key_next", "menu", "J"),
         ("previous", "key_previous", "menu", "K"),
         ("alerts", "alerts", "bell", ""),
@@ -231,6 +241,8 @@ def _help(w: Words) -> list[tuple[tuple[str, ...], str]]:
     """Return every key and what it does."""
     return [
         (("/",), w("key_search")),
+        (("F",), w("filters")),
+        (("↑", "↓"), w("key_arrows")),
         (("J",), w("key_next")),
         (("K",), w("key_previous")),
         (("Enter",), w("key_open")),

@@ -70,7 +70,7 @@ class Earlier:
         return shown, older
 
     def _older(self, thread: ThreadId, other: ThreadId, before: int) -> Older:
-        turned = urlencode({"earlier": other, "until": before})
+        turned = urlencode({"earlier": other, "upto": before})
         return Older(
             href=f"{self._url}{'&' if '?' in self._url else '?'}{turned}#e-{other}",
             part=f"/console/parts/{thread}/earlier/{other}?before={before}",

@@ -5,9 +5,10 @@ that one could write with.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from urllib.parse import quote, urlencode
+from zoneinfo import ZoneInfo
 
 import msgspec
 from babel import Locale, UnknownLocaleError
@@ -19,6 +20,7 @@ from server.core.identity import Action, Staff, may
 from server.core.model import Channel, Fact, Role, StaffId, Thread, ThreadId
 from server.core.ports import Account, Row, View
 from server.core.routing import reply_channel
+from server.service.finding import Finding, Wanted
 from server.service.inbox import RowView, Task, view_of
 from server.web.api import CannedShown, all_replies, known_thread
 from server.web.earlier import MOST_PAGES, PAGE, Earlier, back
@@ -52,11 +54,21 @@ class Where(msgspec.Struct, frozen=True):
     view: str  # a View, or SEARCH
     thread: ThreadId | None = None
     query: str = ""
+    since: date | None = None  # the first and the last day on which something was said, by the clinic's calendar
+    until: date | None = None
+    channel: Channel | None = None
 
     def url(self, thread: ThreadId | None = None) -> str:
         """Return the address of this list, with this conversation open."""
         path = f"/console/{self.view.replace('_', '-')}" + (f"/{quote(thread, safe='')}" if thread else "")
-        return f"{path}?{urlencode({'q': self.query})}" if self.view == SEARCH and self.query else path
+        asked = {"q": self.query, "since": self.since, "until": self.until, "channel": self.channel}
+        given = {name: str(value) for name, value in asked.items() if value}
+        return f"{path}?{urlencode(given)}" if self.view == SEARCH and given else path
+
+    @property
+    def narrowed(self) -> bool:
+        """Whether a search is for more than words."""
+        return not (self.since is None and self.until is None and self.channel is None)
 
 
 class RowShown(msgspec.Struct, frozen=True):
@@ -88,7 +100,7 @@ class Screen:
 
     def __init__(self, house: House, me: SignedIn, language: str, accounts: Sequence[Account]) -> None:
         self.house, self.me, self.now = house, me.staff, house.clock()
-        self.words = Words(language, house.clinic.timezone)
+        self.words, self._zone = Words(language, house.clinic.timezone), ZoneInfo(house.clinic.timezone)
         self.csrf = me.session.csrf
         self.colleagues = [Staff(each.id, each.name, each.role) for each in accounts if not each.disabled]  # type: ignore[arg-type]  # stored as text
         self.reader = Reader(me.staff.id, self.words, {each.id: each.name for each in accounts}, self.now)
@@ -113,7 +125,7 @@ class Screen:
 
     async def lists(self, where: Where, wanted: int = ROWS) -> dict[str, Any]:
         """Return the list's part of a page: at most ``wanted`` rows, and how many each list has."""
-        rows, more = await self._rows(where, wanted)
+        rows, more = await self._found(where) if where.view == SEARCH else await self._rows(where, wanted)
         counted = await self.house.inbox.counts(self.me.id)
         numbers = {view.value: number for view, number in counted.items()}
         searching = where.view == SEARCH
@@ -124,9 +136,12 @@ class Screen:
             "title": self.words(f"view_{where.view}"),
             "query": where.query,
             "rows": rows,
-            "found": len(rows) if searching and where.query else None,
-            "blank": searching and not where.query,
-            "more": f"{url}?rows={wanted + ROWS}" if more else None,
+            "where": where,
+            "found": self._counted(rows, more) if searching and (where.query or where.narrowed) else "",
+            "blank": searching and not where.query and not where.narrowed,
+            "unfiltered": Where(SEARCH, None, where.query).url(),
+            "channels": [(channel.value, self.words(f"channel_{channel}")) for channel in Channel],
+            "more": f"{url}?rows={wanted + ROWS}" if more and not searching else None,
             "list_url": again,
             "counts": numbers,
             "views": [self._view(view, icon, where, numbers) for view, icon in VIEWS.items()],
@@ -143,10 +158,28 @@ class Screen:
             "current": where.view == view,
         }
 
+    async def _found(self, where: Where) -> tuple[list[RowShown], bool]:
+        """Return what a search finds."""
+        days = sorted(day for day in (where.since, where.until) if day is not None)
+        wanted = Wanted(
+            where.query,
+            self._midnight(days[0]) if where.since is not None else None,
+            self._midnight(days[-1] + timedelta(days=1)) if where.until is not None else None,
+            where.channel,
+        )
+        found = await Finding(self.house.store, self.house.inbox).find(wanted)
+        return [self._row(row, where, glance=True) for row in found.rows], found.more
+
+    def _midnight(self, day: date) -> datetime:
+        """Return the moment at which this day of the clinic's begins, in UTC."""
+        return datetime(day.year, day.month, day.day, tzinfo=self._zone).astimezone(UTC)
+
+    def _counted(self, rows: Sequence[RowShown], more: bool) -> str:
+        if more:
+            return self.words("found_more" if rows else "found_not_yet", number=len(rows))
+        return self.words("found_one") if len(rows) == 1 else self.words("found_many", number=len(rows))
+
     async def _rows(self, where: Where, wanted: int) -> tuple[list[RowShown], bool]:
-        if where.view == SEARCH:
-            hits = await self.house.inbox.search(where.query)
-            return [self._row(hit.row, where, glance=True) for hit in hits], False
         found: list[Row] = []
         after: str | None = None
         while len(found) < min(wanted, MOST_ROWS):

@@ -3,6 +3,7 @@
 import re
 import timeit
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import httpx
 import msgspec
@@ -270,6 +271,54 @@ async def test_a_search_shows_the_open_task_and_the_last_facts(running: Running,
         assert "Waits for a person since" in answer.text
         assert "…4567" in answer.text
     assert "Nobody found" in (await page(running, "/console/search?q=nobody")).text
+
+
+async def found(running: Running, asked: str) -> list[str]:
+    html = (await page(running, f"/console/search?{asked}")).text
+    return re.findall(r'id="row-(\w+)"', html)
+
+
+async def test_a_search_is_narrowed_by_channel_and_by_date(running: Running, clinic: Clinic) -> None:
+    await clinic.says("About my prescription")
+    await clinic.links("4915112344567")
+    await clinic.says("My prescription, too", "t5other")
+    await clinic.settled()
+    today = datetime.now(ZoneInfo(running.house.clinic.timezone)).date()
+    yesterday, tomorrow = today - timedelta(days=1), today + timedelta(days=1)
+    both = ["t5other", KATRIN]
+
+    for asked, expected in (
+        ("q=prescription", both),
+        (f"q=prescription&since={today}&until={today}", both),
+        (f"q=prescription&since={yesterday}", both),
+        (f"q=prescription&until={yesterday}", []),
+        (f"q=prescription&since={tomorrow}", []),
+        (f"q=prescription&since={tomorrow}&until={yesterday}", both),  # the wrong way round
+        ("q=prescription&channel=whatsapp", [KATRIN]),
+        ("q=prescription&channel=voice", []),
+        ("channel=whatsapp", [KATRIN]),
+        (f"since={today}", both),
+        (f"q=&since={today}&until=&channel=", both),
+        (f"since={today}&channel=whatsapp", []),  # it was said on the website
+        ("q=prescription&since=someday&channel=pigeon", both),
+        ("q=", []),
+    ):
+        assert await found(running, asked) == expected, asked
+
+
+async def test_a_narrowed_search_has_an_address_and_keeps_it(running: Running, clinic: Clinic) -> None:
+    await clinic.says("About my prescription")
+    await clinic.settled()
+    html = (await page(running, "/console/search?q=presc&since=2026-01-02&channel=web")).text
+
+    assert f'href="/console/search/{KATRIN}?q=presc&amp;since=2026-01-02&amp;channel=web"' in html
+    assert 'name="since" form="find" value="2026-01-02"' in html
+    assert '<option value="web" selected>' in html
+    assert 'href="/console/search?q=presc"' in html
+    headers = {"HX-Request": "true", "HX-Target": "list", "HX-Trigger-Name": "channel"}
+    part = await page(running, "/console/search?q=presc&since=&until=&channel=web", RECEPTION, **headers)
+    assert part.headers["hx-replace-url"] == "/console/search?q=presc&channel=web"
+    assert 'id="filters"' not in part.text
 
 
 # parts of a page ------------------------------------------------------------------------------------------------------

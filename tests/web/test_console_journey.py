@@ -419,6 +419,53 @@ async def test_enter_right_after_typing_opens_what_was_asked_for(
         await expect(page.locator("#list .row")).to_have_count(1)
 
 
+async def test_a_search_is_narrowed_and_walked_by_keyboard(running: Running, clinic: Clinic, browser: Browser) -> None:
+    await clinic.says("About my prescription")
+    await clinic.links("4915112344567")
+    await clinic.says("A prescription, please", thread="t5other")
+    await clinic.settled()
+    async with console(browser, running, path="/console/all") as page:
+        press, rows = page.keyboard.press, page.locator("#list .row")
+        await press("/")
+        await page.keyboard.type("presc")
+        await expect(page).to_have_url(re.compile(r"/console/search\?q=presc$"))
+        await expect(rows).to_have_count(2)
+        await press("ArrowDown")
+        await expect(rows.first).to_be_focused()
+        await press("ArrowDown")
+        await press("ArrowDown")
+        await expect(rows.last).to_be_focused()
+        await press("ArrowUp")
+        await press("ArrowUp")
+        await expect(page.locator("#q")).to_be_focused()
+        await press("Enter")
+        await expect(timeline(page).first).to_have_text("A prescription, please")
+        await expect(page).to_have_url(re.compile(r"/console/search/t5other\?q=presc$"))
+
+        await page.locator("#name").focus()
+        await press("f")
+        await expect(page.locator("#since")).to_be_focused()
+        await page.get_by_label("Channel").focus()
+        await page.get_by_label("Channel").select_option("whatsapp")
+        await expect(rows).to_have_count(1)
+        await expect(page.get_by_label("Channel")).to_be_focused()
+        await expect(page).to_have_url(re.compile(r"/console/search/t5other\?q=presc&channel=whatsapp$"))
+        await expect(rows.locator(".task")).to_be_visible()
+        await press("Escape")
+        await press("/")
+        await press("End")
+        await page.keyboard.type("r")
+        await expect(page).to_have_url(re.compile(r"/console/search/t5other\?q=prescr&channel=whatsapp$"))
+        await press("Enter")
+        await expect(timeline(page).first).to_have_text("About my prescription")
+        await page.get_by_role("link", name="Without filters").click()
+        await expect(rows).to_have_count(2)
+        await press("1")
+        await expect(page).to_have_url(re.compile("/console/needs-reply$"))
+        await press("f")
+        await expect(page.locator("#since")).to_be_focused()
+
+
 async def test_somebody_who_waits_is_heard_and_seen_outside_the_page_once_that_is_allowed(
     running: Running, clinic: Clinic, browser: Browser
 ) -> None:

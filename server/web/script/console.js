@@ -313,6 +313,10 @@ const deeds = {
     by('panel').focus();
   },
   search: () => by('q').select() || by('q').focus(),
+  async filter() {
+    if (!by('since')) await act('view-search', { href: '/console/search' });
+    by('since').focus();
+  },
   next: () => move(1),
   previous: () => move(-1),
   palette: () => pick(by('pick-palette'), (option) => !('threaded' in option.dataset) || Boolean(open())),
@@ -327,12 +331,19 @@ const deeds = {
 let go;
 const asked = () => new URL(by('list').dataset.url, location).searchParams.get('q') ?? '';
 
-/** Open the one that was found; of several, let them choose. */
+/** Open the one that was found; of several the first, which is the newest. */
 function goTo() {
   go = false;
+  const row = document.querySelector('#list .row');
+  row?.focus();
+  row?.click();
+}
+
+/** The arrows lead from the search to what was found, along it, and back. */
+function walk(target, down) {
   const rows = all('#list .row');
-  rows[0]?.focus();
-  if (rows.length === 1) rows[0].click();
+  const to = rows.indexOf(target) + (down ? 1 : -1);
+  (to < 0 ? by('q') : rows[Math.min(to, rows.length - 1)])?.focus();
 }
 
 function act(name, data = {}) {
@@ -351,7 +362,7 @@ document.addEventListener('click', ({ target }) => {
 by('app').parentElement.addEventListener('click', ({ target }) => target.closest('#jump') && deeds.jump());
 
 const KEYS = {
-  '/': 'search', '?': 'help', j: 'next', k: 'previous', r: 'reply', n: 'note', t: 'take', l: 'release', a: 'assign',
+  '/': 'search', '?': 'help', f: 'filter', j: 'next', k: 'previous', r: 'reply', n: 'note', t: 'take', l: 'release', a: 'assign',
   z: 'snooze', c: 'close', i: 'canned', m: 'rename', w: 'why', p: 'person',
 };
 
@@ -371,6 +382,10 @@ document.addEventListener('keydown', (event) => {
     name = KEYS[key.toLowerCase()];
     const view = all('#views a')[key - 1];
     if (view) view.click();
+  }
+  if ((target === by('q') || target.matches('.row')) && ['ArrowDown', 'ArrowUp'].includes(key)) {
+    event.preventDefault();
+    return walk(target, key === 'ArrowDown');
   }
   if (key === 'Enter' && target === by('q') && target.value.trim()) {
     event.preventDefault();
