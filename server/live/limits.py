@@ -24,9 +24,7 @@ class LocalLimits:
     def allow_all(self, limits: Sequence[Limit], cost: int = 1) -> float:
         """Count ``cost`` against all of these if it fits each; return 0.0, or the seconds until it would fit."""
         now = self._clock()
-        wait = 0.0
-        for limit in limits:
-            wait = max(wait, self._wait(limit, cost, now))
+        wait = max([self._wait(limit, cost, now) for limit in limits], default=0.0)
         if wait > 0.0:
             return wait
         for limit in limits:
@@ -37,9 +35,8 @@ class LocalLimits:
         kept = self._kept.get(limit.name)
         if limit.burst is None:
             return _window_wait(kept if isinstance(kept, deque) else deque(), limit, cost, now)
-        full = kept if isinstance(kept, float) else now
-        apart = limit.seconds / limit.count
-        return max(0.0, max(full, now) + cost * apart - limit.burst * apart - now)
+        ahead = kept - now if isinstance(kept, float) and kept > now else 0.0
+        return max(0.0, ahead + (cost - limit.burst) * limit.seconds / limit.count)
 
     def _count(self, limit: Limit, cost: int, now: float) -> None:
         name, kept = limit.name, self._kept.get(limit.name)
@@ -48,8 +45,8 @@ class LocalLimits:
             times.extend([now] * cost)
             self._kept[name] = times
         else:
-            full = kept if isinstance(kept, float) else now
-            self._kept[name] = max(full, now) + cost * limit.seconds / limit.count
+            full = kept if isinstance(kept, float) and kept > now else now
+            self._kept[name] = full + cost * limit.seconds / limit.count
         self._kept.move_to_end(name)
         if len(self._kept) > NAMES:
             self._kept.popitem(last=False)

@@ -20,18 +20,19 @@ from server.core.errors import Unavailable
 from server.core.events import AnyEvent, Erased, Named, Noted, Posted
 from server.core.model import Channel, Fact, Linked, StaffId, Thread, ThreadId, Value
 from server.core.ports import Hit, Page, Preview, Row, Store, View
-from server.service.search import asked_words, words_of
+from server.service.search import asked_words, has_digits, words_of
 
 FLUSH = timedelta(milliseconds=250)  # between writes of changed rows
 TALKING = timedelta(seconds=2)  # between two writes of a row that says nothing new but the last message
 PREVIEW = 140  # characters of the last message in a list
 OVERHEARD = 2_000  # threads whose words of other processes are kept until a row of theirs is written here
 OVERHEARD_WORDS = 400  # of each: what another process had not come to yet is a quarter of a second's talk
-KNOWN_WORDS = 50_000  # of all threads together, known to be stored: most words of a chat come again
+KNOWN_WORDS = 100_000  # of all threads together, known to be stored: most words of a chat come again
 WRITTEN = 10_000  # rows of which it is remembered when they were written last
 RECENT = timedelta(hours=1)  # how far back a start checks rows against the log
 PAGE = 100  # events read at a time
 
+_NONE: set[str] = set()
 log = logging.getLogger("onethread.inbox")
 
 
@@ -199,7 +200,12 @@ class Inbox:
         self._dirty[id] = self._news[id] = Row(thread, preview)
         if self._overheard and (heard := self._overheard.pop(id, None)):
             self._learn(id, heard)
-        self._learn(id, search_words(event))
+        if isinstance(event, Erased):
+            self._knows -= len(self._known.pop(id, _NONE))
+        elif not isinstance(event, Posted):
+            self._learn(id, search_words(event))
+        elif not self._known.get(id, _NONE).issuperset(raw := event.text.split()) or has_digits(event.text):
+            self._learn(id, words_of(event.text), raw)  # known pieces may make a new number
         self._pending.set()
 
     def overhear(self, event: AnyEvent) -> None:
@@ -211,6 +217,7 @@ class Inbox:
         heard = self._overheard
         if isinstance(event, Erased):
             heard.pop(event.thread, None)
+            self._knows -= len(self._known.pop(event.thread, _NONE))
         elif words := search_words(event):
             heard.setdefault(event.thread, deque(maxlen=OVERHEARD_WORDS)).extend(words)
             heard.move_to_end(event.thread)
@@ -223,23 +230,25 @@ class Inbox:
             await self._pending.wait()
             await asyncio.sleep(self._every)
             try:
-                await self._write(self._due())
+                await self.flush(everything=False)
             except Unavailable:
                 continue
             except Exception:  # our mistake, loud; these rows are behind until their next event, the others must go on
                 log.exception("rows could not be written")
                 self._forget_words()
 
-    async def flush(self) -> None:
-        """Write the changed rows and new words now.
+    async def flush(self, everything: bool = True) -> None:
+        """Write the changed rows and new words, and announce what is new.
+
+        Args:
+            everything: also the rows of threads that are merely being talked in, and were written a moment ago.
 
         Raises:
             Unavailable: the store is away; nothing is forgotten.
         """
-        await self._write(self._dirty)
+        await self._write(self._dirty if everything else self._due())
 
     def _due(self) -> dict[ThreadId, Row]:
-        """Return the changed rows that should not wait any longer."""
         talking = self._clock() - TALKING
         return {
             id: row
@@ -328,17 +337,16 @@ class Inbox:
         await self._store.save_rows([row])
         return row.thread
 
-    def _learn(self, id: ThreadId, words: Iterable[str]) -> None:
-        known = self._known.get(id)
-        if known is None:
-            known = self._known[id] = set()
-        fresh = [word for word in words if word not in known]
-        if not fresh:
-            return
+    def _learn(self, id: ThreadId, words: Iterable[str], raw: Iterable[str] = ()) -> None:
+        """Keep the words that are new for later; those of the text as they were written save finding words again."""
+        known = self._known.setdefault(id, set())
         before = len(known)
-        known.update(fresh)
+        self._words += [(id, word) for word in words if word not in known]
+        known.update(words)
+        known.update(raw)
+        if len(known) == before:
+            return
         self._knows += len(known) - before
-        self._words += [(id, word) for word in fresh]
         self._known.move_to_end(id)
         while self._knows > KNOWN_WORDS:
             self._knows -= len(self._known.popitem(last=False)[1])

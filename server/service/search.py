@@ -28,11 +28,16 @@ def words_of(text: str) -> list[str]:
     words = [word[:MAX_WORD] for word in _WORD.findall(fold(text)) if len(word) >= MIN_WORD]
     if len(words) > MAX_WORDS:
         words = list(dict.fromkeys(words))[:MAX_WORDS]
-    if _DIGIT.search(text):
+    if has_digits(text):
         words += [
             "".join(character for character in number if character.isdecimal())[-4:] for number in _NUMBER.findall(text)
         ]
     return list(dict.fromkeys(words))
+
+
+def has_digits(text: str) -> bool:
+    """Whether there may be a number in ``text``."""
+    return _DIGIT.search(text) is not None
 
 
 def asked_words(query: str) -> list[str]:

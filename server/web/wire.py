@@ -15,7 +15,7 @@ from typing import Any, cast
 
 from uvicorn._types import ASGIReceiveEvent, ASGISendEvent
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
-from websockets.frames import Frame, Opcode
+from websockets.frames import Frame, Opcode, apply_mask  # type: ignore[attr-defined]  # compiled, where it could be
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 
@@ -26,6 +26,9 @@ SLICE = 2048  # bytes parsed at once: some 340 of the smallest frames, two milli
 MANY = 16  # messages waiting for the application at which reading stops
 FEW = 4  # messages waiting at which it goes on
 PATIENCE = 2.0  # seconds for a client to answer our close before the connection is cut
+WHOLE_TEXT = 0x81  # the first byte of a text message in one frame
+MASKED = 0x80  # in the second byte; the rest is the size
+LONG = MASKED | 127  # the size stands in eight more bytes
 TOO_FAST = 4029  # close code: the client waits the seconds in the reason
 
 CONTROL = Allowed(bytes=262_144, bytes_per_second=65_536, frames_per_second=50)
@@ -126,9 +129,34 @@ class Wire(WebSocketsSansIOProtocol):
         if self._held:
             self._held += data
         elif len(data) <= SLICE:
-            super().data_received(data)
+            if not self._is_one_text(data):
+                super().data_received(data)
         else:
             self._parse(data)
+
+    def _is_one_text(self, data: bytes) -> bool:
+        """Take what nearly everything is, one whole text frame and nothing else; anything else is for the parser."""
+        if data[0] != WHOLE_TEXT or len(data) < 6:
+            return False
+        size, head = data[1] - MASKED, 2
+        if size == 126:
+            size, head = data[2] << 8 | data[3], 4
+            if size < 126:
+                return False
+        if not 0 <= size == len(data) - head - 4 or data[1] == LONG or not self._between_messages():
+            return False
+        self.curr_msg_data_type = "text"
+        self.frames = [apply_mask(data[head + 4 :], data[head : head + 4])]
+        self.send_receive_event_to_app()
+        return True
+
+    def _between_messages(self) -> bool:
+        """Whether the parser waits for a new message: then it asks whether anything comes, else for so many bytes."""
+        conn = self.conn
+        if conn.state is not State.OPEN or conn.current_size is not None:
+            return False
+        asks = cast("Any", conn.parser).gi_yieldfrom
+        return asks is not None and asks.__name__ == "at_eof"
 
     def _parse(self, data: bytes) -> None:
         at = 0

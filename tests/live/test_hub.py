@@ -206,6 +206,23 @@ async def test_a_bell_that_is_lost_costs_a_sweep_and_no_event(here: Process, the
     await reader.until(lambda: reader.seqs == [1, 2])
 
 
+async def test_a_sweep_amid_a_talk_waits_for_the_bells_that_are_on_their_way(
+    here: Process, there: Process, street: Street, store: Counting
+) -> None:
+    reader = Reading()
+    there.watch(reader)
+    await reader.until_live()
+    await here.say("a")
+    street.lost = True
+    await here.say("b")
+    pages = store.pages
+
+    await there.hub.sweep()
+    assert store.pages == pages
+    await reader.until(lambda: reader.seqs == [1, 2])
+    assert store.pages > pages
+
+
 async def test_after_a_lost_bell_the_next_one_brings_both(here: Process, there: Process, street: Street) -> None:
     reader = Reading()
     there.watch(reader)

@@ -14,7 +14,7 @@ from server.core.errors import Unavailable
 from server.core.model import Address, Assurance, Channel, Handover, Role, Thread
 from server.core.ports import Preview, Row, Store, View
 from server.service.conversations import Conversations
-from server.service.inbox import PREVIEW, Inbox, RowView, Task, TaskKind, preview_of, task_of, view_of
+from server.service.inbox import PREVIEW, TALKING, Inbox, RowView, Task, TaskKind, preview_of, task_of, view_of
 from server.service.search import MAX_WORDS, asked_words, fold, words_of
 from tests.service.given import ANNA, NOON, Clock, Unsteady, close, house, post, take
 
@@ -93,6 +93,35 @@ async def test_many_changes_are_one_row_and_one_word_to_the_consoles(
     await inbox.flush()
 
     assert [(row.thread, row.seq) for row in told] == [("t1", 20)]
+
+
+async def test_a_row_of_which_only_the_last_words_change_is_written_now_and_then_and_announced_at_once(
+    inbox: Inbox, conversations: Conversations, store: Store, told: list[RowView], clock: Clock
+) -> None:
+    async def written() -> int:
+        await inbox.flush(everything=False)
+        row = await store.row("t1")
+        return row.thread.seq if row is not None else 0
+
+    await say(conversations, post("k1"))
+    assert await written() == 1
+    await say(conversations, post("k2"))
+    assert await written() == 1
+    assert [row.seq for row in told] == [1, 2]
+
+    clock.now += TALKING
+    assert await written() == 2
+    await say(conversations, take())
+    assert await written() == 3
+    assert [row.seq for row in told] == [1, 2, 3]
+
+
+async def test_words_said_again_are_found_and_a_number_said_in_known_pieces_too(
+    inbox: Inbox, conversations: Conversations
+) -> None:
+    await say(conversations, post("k1", text="Call 0170 555 or 0171 12"), post("k2", text="Call 0170 12 555"))
+    await inbox.flush()
+    assert [hit.row.thread.id for hit in await inbox.search("2555")] == ["t1"]
 
 
 async def test_rows_that_could_not_be_written_are_written_later_with_what_came_since(
