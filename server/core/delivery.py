@@ -21,7 +21,7 @@ class Receipt(Value, frozen=True):
 
 def climb(now: Delivery, receipt: Receipt) -> Delivery:
     """Return where ``now`` stands after ``receipt``; the same value when it says nothing new."""
-    error = receipt.error if receipt.status is DeliveryStatus.FAILED else None
+    error = receipt.error or None if receipt.status is DeliveryStatus.FAILED else None  # an empty code says nothing
     if (receipt.status, error or "") <= (now.status, now.error or ""):
         return now
     return Delivery(now.of, receipt.status, now.part, error)

@@ -94,6 +94,13 @@ RECEIPTS = some.lists(
 STANDING = tuple(Delivery(of, QUEUED, part) for of in (1, 2, 3) for part in (0, 1))
 
 
+def test_a_failure_with_an_empty_code_is_one_without() -> None:
+    sent = (Delivery(1, DeliveryStatus.SENT),)
+    failed = (Delivery(1, DeliveryStatus.FAILED),)
+    assert received(sent, Receipt(1, DeliveryStatus.FAILED, error="")) == failed
+    assert received(failed, Receipt(1, DeliveryStatus.FAILED, error="")) == failed
+
+
 @given(receipts=RECEIPTS, data=some.data())
 def test_any_permutation_and_repetition_of_receipts_gives_the_same_deliveries(
     receipts: list[Receipt], data: some.DataObject
