@@ -143,6 +143,13 @@ async def shake(wire: Wire, port: int, path: str, *, origin: str = "", protocol:
     Raises:
         ConnectionError: the server did not agree to the handshake.
     """
+    transport, _ = await asyncio.get_running_loop().create_connection(lambda: wire, "127.0.0.1", port)
+    transport.write(handshake(port, path, origin, protocol))
+    await wire.opened
+
+
+def handshake(port: int, path: str, origin: str = "", protocol: str = "") -> bytes:
+    """Return what asks this machine's ``port`` for a WebSocket."""
     key = base64.b64encode(os.urandom(16)).decode()
     lines = [
         f"GET {path} HTTP/1.1",
@@ -154,6 +161,4 @@ async def shake(wire: Wire, port: int, path: str, *, origin: str = "", protocol:
     ]
     lines += [f"Origin: {origin}"] if origin else []
     lines += [f"Sec-WebSocket-Protocol: {protocol}"] if protocol else []
-    transport, _ = await asyncio.get_running_loop().create_connection(lambda: wire, "127.0.0.1", port)
-    transport.write(("\r\n".join(lines) + "\r\n\r\n").encode())
-    await wire.opened
+    return ("\r\n".join(lines) + "\r\n\r\n").encode()
