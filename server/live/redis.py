@@ -35,6 +35,8 @@ FIRST_RETRY = 0.1  # seconds between tries to connect; doubled up to the longest
 LONGEST_RETRY = 2.0  # seconds
 WAITING = 10_000  # messages kept for the next bundle while one is under way; beyond it the oldest are lost
 BUNDLE = 512 * 1024  # bytes of messages in one bundle
+LOST = (OSError, RedisError, TimeoutError, RuntimeError)
+"""What a connection that is gone raises; the last is uvloop's word when it went between two steps of one write."""
 
 ALLOW = """
 local clock = redis.call('TIME')
@@ -194,7 +196,7 @@ class RedisBus:
                 self._said, self._questions, self._tick = [], [], False
                 try:
                     await self._send(said, questions, tick)
-                except (OSError, RedisError, TimeoutError) as error:
+                except LOST as error:
                     self._lost(len(said) + len(self._said))
                     self._fail(error)
                 finally:
@@ -253,7 +255,7 @@ class RedisBus:
                     async with asyncio.timeout(PATIENCE):
                         await pubsub.subscribe(self._channel)
                     await self._listen(pubsub, first)
-            except (OSError, RedisError, TimeoutError) as error:
+            except LOST as error:
                 if self._up:
                     log.warning("the bus was lost", extra={"error": type(error).__name__})
                     wait = FIRST_RETRY

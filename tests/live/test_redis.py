@@ -1,11 +1,13 @@
 """The bus on a real Valkey: what is said is heard, what is counted is counted once, and losing it harms nobody."""
 
 import asyncio
+import gc
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
+import uvloop
 
 from server.command_line.part_processes import Valkey
 from server.core.ports import Limit
@@ -243,3 +245,29 @@ async def test_what_cannot_be_said_is_counted(own_valkey: Valkey) -> None:
         await bus.close()
 
     assert sum(lost) == 3
+
+
+def test_a_connection_that_goes_in_the_middle_of_a_write_is_a_lost_one_and_nothing_worse(
+    valkey_url: str, namespace: str
+) -> None:
+    unexpected: list[object] = []
+
+    async def lose_it_while_speaking() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda loop, context: unexpected.append(context["message"]))
+        async with processes(valkey_url, namespace) as (one, two):
+            one.bus.say("event", b"before")
+            await until(lambda: two.heard == [("event", b"before")])
+            one.bus.say("event", b"lost")
+            pool = one.bus._redis.connection_pool
+            for connection in [*pool._get_in_use_connections(), *pool._get_free_connections()]:
+                if connection._writer is not None:
+                    connection._writer.transport.abort()
+            await until(lambda: one.reconnected == 1)
+            one.bus.say("event", b"after")
+            await until(lambda: ("event", b"after") in two.heard)
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:  # which says it in its own way
+        runner.run(lose_it_while_speaking())
+        gc.collect()
+
+    assert unexpected == []
