@@ -40,6 +40,7 @@ class Figures:
         look("hot_threads", "Conversations kept in memory.", lambda: engine.conversations.in_memory)
         look("followed_threads", "Conversations that somebody here follows.", lambda: engine.hub.watched)
         look("journal_waiting_events", "Events waiting to be stored.", lambda: engine.journal.waiting)
+        look("tasks", "Tasks on the event loop.", lambda: len(asyncio.all_tasks()))
         if engine.settings.redis_url is not None:
             look("bus_connected", "Whether other processes hear us.", lambda: float(engine.bus.connected))
         look("worker_busy", "Conversations being worked on here.", lambda: worker.busy)
