@@ -25,9 +25,31 @@ from server.web.wire import Wire
 BACKLOG = 2048  # connections the kernel keeps for us: more than 200 clients who come back at once
 KEEP_ALIVE = 75  # seconds an idle connection is kept: longer than proxies in front keep theirs, so that they close it
 HEADERS = 32 * 1024  # bytes of a request's line and headers
+VERSIONS = (b"1.1", b"1.0")
+LENGTH = b"content-length"
 HEADER_SECONDS = 15.0  # for a request's line and headers to arrive, from the first moment on
 COLLECT_AFTER = 50_000  # objects made and not freed between two looks for cycles
 LAST_WORDS = 5  # seconds for answers that are under way when everything else has been said
+
+
+class OneReading(h11.Connection):
+    """HTTP/1.1 that can be read in one way only.
+
+    Of a length and chunks together the standard lets chunks win, if the connection ends there; a proxy in front that
+    reads it otherwise sees one request where we see two. Whoever sends both is up to something.
+    """
+
+    def next_event(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
+        """As the library's; another version than ours, or a body of two lengths, is no request."""
+        event = super().next_event()
+        if isinstance(event, h11.Request):
+            names = {name for name, _ in event.headers}
+            chunks = b"transfer-encoding" in names
+            if event.http_version not in VERSIONS or (
+                chunks and (LENGTH in names or event.http_version != VERSIONS[0])
+            ):
+                raise h11.RemoteProtocolError("There is more than one way to read this.")
+        return event
 
 
 class Hurried(H11Protocol):
@@ -35,6 +57,10 @@ class Hurried(H11Protocol):
 
     _hurry: asyncio.TimerHandle | None = None
     _handed_on = False
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.conn.__class__ = OneReading  # it has been made already, and making another costs every connection
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as its parent does
         """Begin to wait for the first request."""
@@ -68,6 +94,13 @@ class Hurried(H11Protocol):
 
     def send_400_response(self, msg: str) -> None:
         """Say what is wrong as every other error is said, and close."""
+        cycle: RequestResponseCycle | None = self.cycle
+        if cycle is not None and not cycle.response_complete:  # it was wrong in its middle: nothing waits for the rest
+            cycle.disconnected = True
+            cycle.message_event.set()
+        if self.conn.our_state not in (h11.IDLE, h11.SEND_RESPONSE):  # it has been answered, or an answer has begun
+            self.transport.close()
+            return
         status = HTTPStatus.BAD_REQUEST
         said = {
             "type": "urn:onethread:problem:bad_request",

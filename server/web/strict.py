@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 from litestar import Request
-from litestar.exceptions import ClientException, HTTPException, ValidationException
+from litestar.exceptions import ClientException, HTTPException, InternalServerException, ValidationException
 
 from server.web.security import TooLarge
 
@@ -25,6 +25,10 @@ _skim = msgspec.json.Decoder(msgspec.Raw)
 
 class NotOurJson(ClientException):
     """This is no JSON, or none that has just one meaning."""
+
+
+class CutShort(ClientException):
+    """A body that broke off, or was not what its length or its chunks said. There is nobody left to tell."""
 
 
 class NotJson(HTTPException):
@@ -91,7 +95,10 @@ class StrictRequest(Request[Any, Any, Any]):
 
     async def body(self) -> bytes:
         """Return the body; a form is looked at before it is taken apart, which takes a second for two megabytes."""
-        body = await super().body()
+        try:
+            body = await super().body()
+        except InternalServerException:  # all that Litestar says by it here: the client has gone
+            raise CutShort from None
         if self.scope["route_handler"].opt.get("form"):
             if self.content_type[0] != "application/x-www-form-urlencoded":
                 raise NotForm

@@ -13,6 +13,7 @@ import math
 from collections import deque
 from typing import Any, cast
 
+import msgspec
 from uvicorn._types import ASGIReceiveEvent, ASGISendEvent
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame, Opcode, apply_mask  # type: ignore[attr-defined]  # compiled, where it could be
@@ -20,6 +21,7 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 
 from server.web.budget import Allowed, Budget
+from server.web.refusals import MEDIA_TYPE, Problem
 
 EXTENSION = "onethread.wire"  # in the scope's extensions: this very object
 SLICE = 2048  # bytes parsed at once: some 340 of the smallest frames, two milliseconds
@@ -70,6 +72,18 @@ class Parser(ServerProtocol):
         if frame.opcode is Opcode.CLOSE:
             self.current_size = None
         super().recv_frame(frame)
+
+    def reject(self, status: Any, text: str) -> Any:
+        """As the library's, said as every other error is: its own words repeat what was sent."""
+        response = super().reject(status, "")
+        code = "not_allowed" if response.status_code == 403 else "bad_request"
+        said = Problem(f"urn:onethread:problem:{code}", response.reason_phrase, response.status_code, code)
+        response.body = msgspec.json.encode(said)
+        for name, value in (("Content-Length", str(len(response.body))), ("Content-Type", MEDIA_TYPE)):
+            del response.headers[name]
+            response.headers[name] = value
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        return response
 
 
 class Wire(WebSocketsSansIOProtocol):

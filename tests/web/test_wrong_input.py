@@ -229,3 +229,48 @@ async def test_a_name_that_turns_the_line_around_or_breaks_it_is_refused(running
     for name in ("Anna\u202egnp.exe", "Anna\0", "\x1b[31mAnna", "", " ", "x" * 200):
         with pytest.raises(BadValue):
             await running.house.accounts.add("anna", name, StaffRole.RECEPTION, "a quiet river")
+
+
+SECOND = b"GET /nowhere HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+TWO_READINGS = {
+    "a length and chunks": b"HTTP/1.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked",
+    "chunks and a length": b"HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 500",
+    "chunks on a folded line": b"HTTP/1.1\r\nTransfer-Encoding:\r\n chunked\r\nContent-Length: 5",
+    "chunks in HTTP/1.0": b"HTTP/1.0\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked",
+    "another version": b"HTTP/2.0\r\nTransfer-Encoding: chunked",
+}
+
+
+@pytest.mark.parametrize("headers", TWO_READINGS.values(), ids=TWO_READINGS.keys())
+async def test_what_can_be_read_as_one_request_or_as_two_is_refused(running: Running, headers: bytes) -> None:
+    answer = await raw(running, b"POST /api/visits " + headers + b"\r\nHost: x\r\n\r\n0\r\n\r\n" + SECOND)
+
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert answer.count(b"HTTP/1.1 ") == 1
+
+
+@pytest.mark.parametrize("path", [b"/api/staff/ticket", b"/api/visits"], ids=["already answered", "still read"])
+async def test_a_body_that_goes_wrong_in_its_middle_is_hung_up_on_and_no_mistake_of_ours(
+    running: Running, path: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    head = b"POST %s HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+    reader, writer = await asyncio.open_connection("127.0.0.1", running.house.settings.port)
+    writer.write(head % path + b'2\r\n{"\r\n')
+    answer = await reader.readuntil(b"}") if b"staff" in path else b""
+    writer.write(b"zz\r\n" + SECOND)
+    answer += await asyncio.wait_for(reader.read(), 10)
+    writer.close()
+
+    assert answer.count(b"HTTP/1.1 ") == 1
+    assert answer.startswith(b"HTTP/1.1 4")
+    assert [record.message for record in caplog.records if record.levelno >= logging.ERROR] == []
+
+
+async def test_a_handshake_that_is_none_is_refused_without_repeating_it(running: Running) -> None:
+    headers = b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: SECRET\r\n"
+
+    answer = await raw(running, b"GET /ws/visitor HTTP/1.1\r\nHost: x\r\n" + headers + b"\r\n")
+
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"application/problem+json" in answer
+    assert b"SECRET" not in answer
