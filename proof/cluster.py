@@ -46,8 +46,10 @@ LIFTED = {
     "ONETHREAD_POSTS_PER_SECOND": "10000",
     "ONETHREAD_POSTS_PER_MINUTE": "1000000",
     "ONETHREAD_PING_SECONDS": "2",
+    "ONETHREAD_PASS_MINUTES": "2",
 }
-"""Everybody comes from one address and nobody types; and a dead line is noticed in seconds instead of a minute."""
+"""Everybody comes from one address and nobody types; a dead line is noticed in seconds instead of a minute, and passes
+end often enough for that to happen in the middle of everything."""
 
 SECRET = "the-same-for-every-process-of-this-clinic"
 DATABASE = "onethread"
@@ -515,7 +517,7 @@ def _summary(crowd: Crowd, fire: Fire, size: Size, where: str, posts: int, burne
         f" {staffed} conversations with a colleague, {len(crowd.conversations) - staffed} with the assistant,"
         f" {len(tabs)} clients; every {size.gap[0]:g} to {size.gap[1]:g} s something goes wrong"
     )
-    times = f"{sum(fire.done.values())} times in {burned:.0f} s: {fire.told()}; for up to {fire.longest:.0f} s"
+    times = f"{fire.done.total()} times in {burned:.0f} s, each for up to {fire.longest:.0f} s: {fire.told()}"
     back = sum(tab.connections for tab in tabs) - len(tabs)
     closes = ", ".join(f"{code}: {times}" for code, times in sorted(crowd.street.closes.items()))
     seen = (

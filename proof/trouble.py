@@ -29,10 +29,10 @@ async def ready(process: Server) -> None:
 class Kind(StrEnum):
     """How something is struck."""
 
-    KILL = "killed (-9)"
-    FREEZE = "stopped (SIGSTOP)"
-    CUT = "cut off (RST)"
-    DROP = "made deaf (nothing passes, then RST)"
+    KILL = "killed with -9"
+    FREEZE = "stopped with SIGSTOP"
+    CUT = "cut off with RST"
+    DROP = "deaf for seconds, then RST"
     DELAY = "delayed"
     THROTTLE = "throttled"
     STEP_DOWN = "told to step down"
@@ -193,7 +193,11 @@ class Fire:
         """What was done, in a sentence."""
         parts = []
         for kind in Kind:
-            of_it = {target: times for (each, target), times in sorted(self.done.items()) if each is kind}
+            of_it: Counter[str] = Counter()
+            for (each, target), times in self.done.items():
+                if each is kind:
+                    of_it["a network" if " - " in target else target.split()[0]] += times
             if of_it:
-                parts.append(f"{sum(of_it.values())} {kind}")
-        return ", ".join(parts)
+                whom = ", ".join(f"{target} {times}" for target, times in of_it.most_common())
+                parts.append(f"{of_it.total()} {kind} ({whom})")
+        return "; ".join(parts)

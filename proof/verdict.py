@@ -151,25 +151,22 @@ def _answered(all: Sequence[Conversation]) -> Observed:
     """Each answer covers posts that none before it covered, and no post is left without one."""
     never, again, asked, answers = Faults(), Faults(), 0, 0
     for conversation in all:
-        covered = 0
+        waiting: list[int] = []
         for event in conversation.log:
-            if isinstance(event, Posted) and event.covers is not None:
+            if isinstance(event, Posted) and event.role is Role.PERSON:
+                asked += conversation.assisted
+                waiting.append(event.seq)
+            elif isinstance(event, Posted) and event.covers is not None:
                 answers += 1
-                new = any(covered < seq <= event.covers for seq in _questions(conversation.log, event.seq))
-                if not new or event.covers <= covered:
+                left = [seq for seq in waiting if seq > event.covers]
+                if len(left) == len(waiting):
                     again.add(conversation.thread, "seq", event.seq)
-                covered = max(covered, event.covers)
+                waiting = left
         if conversation.assisted:
-            questions = _questions(conversation.log, len(conversation.log) + 1)
-            asked += len(questions)
-            never.found += [f"{conversation.thread} seq {seq}" for seq in questions if seq > covered]
+            never.found += [f"{conversation.thread} seq {seq}" for seq in waiting]
     what = "Questions to the assistant: each covered by exactly one answer in the log"
     seen = f"{never} unanswered, {again} answered again; {answers:,} answers (one may cover several questions)"
     return Observed(what, f"{asked:,} questions", seen, not (never.found or again.found) and answers > 0)
-
-
-def _questions(log: Sequence[AnyEvent], before: int) -> list[int]:
-    return [e.seq for e in log[: before - 1] if isinstance(e, Posted) and e.role is Role.PERSON]
 
 
 def answer_times(all: Iterable[Conversation]) -> list[float]:
