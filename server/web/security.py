@@ -36,6 +36,11 @@ ALWAYS = {
 }
 """Sent with everything that does not say otherwise itself."""
 
+STRANGERS_MAY_READ = {"access-control-allow-origin": "*"}
+"""Beside a refusal, which is the same for everybody; never beside anything else."""
+
+STRANGERS_MAY_ASK = {"access-control-allow-methods": "POST", "access-control-allow-headers": "Content-Type"}
+
 HSTS = "max-age=31536000; includeSubDomains"
 
 
@@ -239,12 +244,20 @@ class WidgetOrigins:
 
     Which site a page belongs to is the routes' business; a browser's question beforehand names none. Credentials are
     never allowed: a pass is shown on purpose, a cookie would be sent by itself.
+
+    Any other page may knock at one door and read that it is refused there, which tells it nothing. A browser keeps an
+    answer without these headers from the widget, which could then not tell a closed door from a lost network.
     """
 
-    def __init__(self, app: ASGIApp, *, origins: frozenset[str], paths: str, methods: str) -> None:
-        """Answer pages of ``origins`` on paths that match the pattern ``paths``."""
+    def __init__(self, app: ASGIApp, *, origins: frozenset[str], paths: str, methods: str, knock: str = "") -> None:
+        """Answer pages of ``origins`` on paths that match the pattern ``paths``.
+
+        Args:
+            methods: what they may do there.
+            knock: the path of the door at which every page may ask with `POST` whether it is let in.
+        """
         self._app, self._origins = app, origins
-        self._paths, self._methods = re.compile(paths), methods
+        self._paths, self._methods, self._knock = re.compile(paths), methods, knock
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer the browser's question before it."""
@@ -253,15 +266,17 @@ class WidgetOrigins:
             return
         asked = Headers(scope=scope)
         origin = asked.get("origin")
-        said = self._said(origin)
+        said, known = self._said(origin), origin in self._origins
+        refused = STRANGERS_MAY_READ if origin is not None and not known and scope["path"] == self._knock else {}
         if scope["method"] == "OPTIONS" and "access-control-request-method" in asked:
-            await Response(status_code=204, headers=said | self._preflight(said))(scope, receive, send)
+            allowed = self._allowed() if known else refused and STRANGERS_MAY_ASK
+            await Response(status_code=204, headers={**said, **refused, **allowed})(scope, receive, send)
             return
 
         async def open_send(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for name, value in said.items():
+                for name, value in (said if message["status"] < 400 else {**said, **refused}).items():
                     headers[name] = value
             await send(message)
 
@@ -277,9 +292,7 @@ class WidgetOrigins:
             "vary": "Origin",
         }
 
-    def _preflight(self, said: Mapping[str, str]) -> dict[str, str]:
-        if "access-control-allow-origin" not in said:
-            return {}
+    def _allowed(self) -> dict[str, str]:
         return {
             "access-control-allow-methods": self._methods,
             "access-control-allow-headers": "Authorization, Content-Type",

@@ -3,13 +3,16 @@
 import re
 from pathlib import Path
 
+import httpx
 import pytest
 from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from server.app import WIDGET
 from server.core.identity import StaffRole
 from server.web.files import Files, Widget
-from server.web.security import UNKNOWN, client_address, network
+from server.web.security import UNKNOWN, WidgetOrigins, client_address, network
 from tests.web.given import Running
 
 WIDGET_IS_BUILT = WIDGET.is_dir()
@@ -74,6 +77,18 @@ async def test_the_widgets_origins_may_read_answers_and_cookies_never_count(runn
     assert answer.headers["access-control-allow-origin"] == running.origin
     assert "access-control-allow-credentials" not in answer.headers
     assert answer.headers["vary"] == "Origin"
+
+
+async def test_an_answer_that_is_no_refusal_is_never_readable_to_a_stranger() -> None:
+    async def lets_everybody_in(scope: Scope, receive: Receive, send: Send) -> None:
+        await Response("pass")(scope, receive, send)
+
+    door = WidgetOrigins(lets_everybody_in, origins=frozenset(), paths="/door", methods="POST", knock="/door")
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(door), base_url="http://here") as stranger:
+        answer = await stranger.post("/door", headers={"Origin": "https://evil.example"})
+
+    assert (answer.status_code, answer.text) == (200, "pass")
+    assert "access-control-allow-origin" not in answer.headers
 
 
 async def test_the_staffs_api_is_for_our_own_pages(running: Running) -> None:

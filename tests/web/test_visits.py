@@ -69,12 +69,30 @@ async def test_two_visitors_have_two_threads(running: Running) -> None:
 
 
 @pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://127.0.0.1", "https://127.0.0.1:1"])
-async def test_a_page_of_another_origin_gets_no_pass_and_cannot_read_why(running: Running, origin: str) -> None:
+async def test_a_page_of_another_origin_gets_no_pass_and_can_read_why(running: Running, origin: str) -> None:
     answer = await running.visit(origin=origin)
 
     assert answer.status_code == 403
     assert answer.json()["code"] == "origin_not_allowed"
-    assert "access-control-allow-origin" not in answer.headers
+    assert answer.headers["access-control-allow-origin"] == "*"
+    assert answer.headers["vary"] == "Origin"
+    assert "pass" not in answer.json()
+
+
+async def test_what_is_no_refusal_is_for_the_sites_own_pages_alone(running: Running) -> None:
+    granted = (await running.visit()).json()
+    events = f"/api/threads/{granted['thread']}/events"
+    theirs = {"Origin": "https://evil.example", "Authorization": f"Bearer {granted['pass']}"}
+
+    history = await running.client.get(events, headers=theirs)
+    forgetting = await running.client.options(
+        "/api/visits", headers={**theirs, "Access-Control-Request-Method": "DELETE"}
+    )
+
+    assert "access-control-allow-origin" not in history.headers
+    assert "DELETE" not in forgetting.headers["access-control-allow-methods"]
+    assert "authorization" not in forgetting.headers["access-control-allow-headers"].lower()
+    assert "access-control-allow-origin" not in (await running.client.post("/api/visits", json={})).headers
 
 
 async def test_a_visit_without_an_origin_is_refused(running: Running) -> None:
@@ -257,7 +275,7 @@ async def test_forgetting_before_a_word_was_said_writes_nothing(running: Running
     assert await running.house.store.find_address(address) is None
 
 
-async def test_a_preflight_is_answered_for_the_sites_origins_alone(running: Running) -> None:
+async def test_a_preflight_lets_the_sites_origins_in_and_others_hear_that_they_are_not(running: Running) -> None:
     asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type"}
 
     ours = await running.client.options("/api/visits", headers={"Origin": running.origin, **asked})
@@ -267,5 +285,7 @@ async def test_a_preflight_is_answered_for_the_sites_origins_alone(running: Runn
     assert ours.headers["access-control-allow-origin"] == running.origin
     assert "POST" in ours.headers["access-control-allow-methods"]
     assert "access-control-allow-credentials" not in ours.headers
-    assert "access-control-allow-origin" not in theirs.headers
+    assert theirs.headers["access-control-allow-origin"] == "*"
+    assert theirs.headers["access-control-allow-methods"] == "POST"
+    assert theirs.headers["access-control-allow-headers"] == "Content-Type"
     assert ours.headers["vary"] == theirs.headers["vary"] == "Origin"
