@@ -1,7 +1,7 @@
 """The database's clock, read without asking the database: by it work is due and leases end, in every process alike.
 
-A machine whose clock is an hour off would answer too early or never. So the difference is measured now and then, and
-added to the machine's own time.
+A machine whose clock is an hour off would answer too early or never. So the database is asked now and then, and in
+between the seconds are counted by a clock that only counts: one that is put right, or wrong, while we run moves nothing.
 """
 
 import asyncio
@@ -19,16 +19,16 @@ class DatabaseClock:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._ahead = timedelta()
+        self._then, self._since = datetime.now(UTC), time.monotonic()
 
     def __call__(self) -> datetime:
         """Return the time by the database's clock, as last measured."""
-        return datetime.now(UTC) + self._ahead
+        return self._then + timedelta(seconds=time.monotonic() - self._since)
 
     @property
     def ahead(self) -> timedelta:
-        """How far the database's clock was ahead of this machine's when last measured."""
-        return self._ahead
+        """How far the database's clock is ahead of this machine's."""
+        return self() - datetime.now(UTC)
 
     async def measure(self) -> None:
         """Compare the clocks; what the question itself took is shared between the way there and back.
@@ -36,9 +36,9 @@ class DatabaseClock:
         Raises:
             Unavailable: the database does not answer.
         """
-        asked, start = datetime.now(UTC), time.monotonic()
-        theirs = await self._store.now()
-        self._ahead = theirs - asked - timedelta(seconds=(time.monotonic() - start) / 2)
+        asked = time.monotonic()
+        then = await self._store.now()
+        self._then, self._since = then, (asked + time.monotonic()) / 2
 
     async def run(self) -> None:
         """Measure again and again, until cancelled."""

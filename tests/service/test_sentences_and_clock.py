@@ -2,13 +2,14 @@
 
 import inspect
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from importlib import resources
 
 import msgspec
 import pytest
 
 from server.core import errors
+from server.service import clock as clock_module
 from server.service.clock import DatabaseClock
 from server.service.conversations import CannotStore
 from server.service.sentences import languages, say
@@ -73,3 +74,20 @@ async def test_the_time_is_the_databases() -> None:
 
     assert abs(clock() - datetime.now(UTC) - timedelta(hours=1)) < timedelta(minutes=1)
     assert clock().tzinfo is UTC
+    assert abs(clock.ahead - timedelta(hours=1)) < timedelta(minutes=1)
+
+
+async def test_a_machine_whose_clock_is_moved_while_we_run_moves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Moved(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]  # as its callers have it
+            return datetime.now(tz) - timedelta(hours=1)
+
+    clock = DatabaseClock(Ahead())  # type: ignore[arg-type]  # it is asked for the time alone
+    await clock.measure()
+    before = clock()
+
+    monkeypatch.setattr(clock_module, "datetime", Moved)
+
+    assert timedelta() <= clock() - before < timedelta(minutes=1)
+    assert abs(clock.ahead - timedelta(hours=2)) < timedelta(minutes=1)
