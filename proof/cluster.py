@@ -29,6 +29,7 @@ from proof.plan import Observed, Plan
 from proof.proxy import Proxy
 from proof.trouble import LOOK, Blow, Choice, Fire, Kind, Outage, ready, schedule
 from proof.verdict import Conversation, answer_times, judge, whole_log
+from server.command_line.check import Findings, walk
 from server.command_line.part_processes import Mongod, MongoSet, Server, Valkey
 from server.command_line.parts import mongod_program, valkey_program
 from server.live.client import Json
@@ -119,7 +120,7 @@ class Size:
     """Seconds of a blow."""
 
 
-SHORT = Size(8.0, 200, 20.0, 5, 3, (0.8, 1.6), 1.5)
+SHORT = Size(8.0, 50, 30.0, 5, 3, (0.8, 1.6), 1.5)
 FULL = Size(300.0, 25_500, 380.0, 26, 12, (2.0, 8.0), 40.0)
 LONG = Size(3600.0, 250_000, 5400.0, 26, 12, (2.0, 8.0), 40.0)
 
@@ -436,16 +437,19 @@ async def _phase(
             await _burn(plan, crowd, fire, menu, size, where)
             burned = time.monotonic() - began
             rested = await _rest(crowd, house)
-            for conversation in crowd.conversations:
-                conversation.log = await _read(house, conversation.thread)
+            async with _store(house) as store:
+                for conversation in crowd.conversations:
+                    conversation.log = await whole_log(store, conversation.thread)
+                checked = _checked(await walk(store, rebuild=False))
             yield _summary(crowd, fire, size, where, crowd.acknowledged - before, burned)
             yield rested
             for line in judge(crowd.conversations):
                 yield line
+            yield checked
             yield _took(crowd)
             for line in _recoveries(crowd, fire):
                 yield line
-            yield _errors(house)
+            yield _errors(house, fire)
         finally:
             await crowd.leave()
 
@@ -472,9 +476,7 @@ async def _rest(crowd: Crowd, house: House) -> Observed:
     """Wait until everybody has said and seen everything, and nothing is owed that is due."""
     began = time.monotonic()
     restless: list[str] = ["everybody"]
-    store = MongoStore(house.uri, DATABASE)
-    await store.open()
-    try:
+    async with _store(house) as store:
         while restless and time.monotonic() - began < REST:
             heads = await store.heads([conversation.thread for conversation in crowd.conversations])
             due = await store.due(await store.now(), KINDS)
@@ -489,19 +491,19 @@ async def _rest(crowd: Crowd, house: House) -> Observed:
                 owed = await store.owed(conversation.thread, "answer")
                 restless += [f"{each.thread} seq {each.seq} owes an answer" for each in owed]
             await asyncio.sleep(0.1)
-    finally:
-        await store.close()
     took = time.monotonic() - began
     seen = f"after {took:.1f} s" if not restless else f"not within {REST:.0f} s: {'; '.join(restless[:5])}"
     what = "Everybody at rest after the fire: all said and seen, no answer owed, nothing left due"
     return Observed(what, f"{len(crowd.tabs)} clients", seen, not restless)
 
 
-async def _read(house: House, thread: str) -> list[Any]:
+@asynccontextmanager
+async def _store(house: House) -> AsyncIterator[MongoStore]:
+    """The store's own port, for whoever reads the log."""
     store = MongoStore(house.uri, DATABASE)
     await store.open()
     try:
-        return await whole_log(store, thread)
+        yield store
     finally:
         await store.close()
 
@@ -525,6 +527,15 @@ def _summary(crowd: Crowd, fire: Fire, size: Size, where: str, posts: int, burne
         f" {back:,} connections made anew (ends by code: {closes or 'none'})"
     )
     return Observed(what, times, seen, posts >= size.posts)
+
+
+def _checked(found: Findings) -> Observed:
+    seen = (
+        f"{len(found.wrong)} rows that are wrong, {len(found.unfindable)} threads not found by all their words,"
+        f" {len(found.behind)} rows behind"
+    )
+    what = "What is derived from the logs, inbox rows and search words, as `run.py check` compares it"
+    return Observed(what, f"{found.threads} threads", seen, found.fine)
 
 
 def _took(crowd: Crowd) -> Observed:
@@ -572,9 +583,10 @@ def whole_after(recovery: Recovery, outages: Sequence[Outage]) -> float:
     return recovery.whole - could
 
 
-def _errors(house: House) -> Observed:
+def _errors(house: House, fire: Fire) -> Observed:
     """What our processes logged as errors; under fire there is much to warn of, and nothing to be surprised at."""
-    errors: Counter[str] = Counter()
+    ended = [name for name, process in house.processes.items() if not process.running]
+    errors = Counter({f"{name} ended by itself": times for name, times in (fire.died + Counter(ended)).items()})
     lines = 0
     for name, process in house.ours.items():
         for line in (process.folder / "server.log").read_text(errors="replace").splitlines():

@@ -13,17 +13,24 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from proof.proxy import Proxy
-from server.command_line.part_processes import Server
+from server.command_line.part_processes import DidNotStart, Server
 
 LOOK = 0.15  # seconds between two looks whether something is back
 READY = 60.0  # seconds after which a process that was started has failed
 
 
 async def ready(process: Server) -> None:
-    """Wait until a process that was started is of use."""
-    async with asyncio.timeout(READY):
-        while not await asyncio.to_thread(process.answers):  # noqa: ASYNC110  # it tells nobody
-            await asyncio.sleep(LOOK)
+    """Wait until a process that was started is of use.
+
+    Raises:
+        DidNotStart: it has ended, or is of no use after a long while; with its last lines.
+    """
+    until = time.monotonic() + READY
+    while not await asyncio.to_thread(process.answers):
+        if not process.running or time.monotonic() > until:
+            last = (process.folder / "server.log").read_text(errors="replace").splitlines()[-5:]
+            raise DidNotStart(f"{process.folder.name} is of no use. Its last lines:\n" + "\n".join(last))
+        await asyncio.sleep(LOOK)
 
 
 class Kind(StrEnum):
@@ -120,6 +127,8 @@ class Fire:
     done: Counter[tuple[Kind, str]] = field(default_factory=Counter)
     skipped: int = 0
     longest: float = 0.0
+    died: Counter[str] = field(default_factory=Counter)
+    """Processes that had ended by themselves when they were to be struck."""
     _down: set[str] = field(default_factory=set)
 
     async def burn(self, blows: Sequence[Blow], groups: Mapping[str, str]) -> None:
@@ -146,6 +155,8 @@ class Fire:
         self.say(f"  {blow.at:6.1f} s  {target}: {blow.kind}{lasting}")
         began = time.monotonic()
         self.longest = max(self.longest, blow.seconds)
+        if target in self.processes and not self.processes[target].running:
+            self.died[target] += 1
         try:
             await asyncio.gather(self._hurt(blow, target), self._until_back(blow, target, began))
         finally:

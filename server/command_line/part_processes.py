@@ -84,6 +84,11 @@ class Server(ABC):
                 preexec_fn=_die_with_parent(),  # noqa: PLW1509  # set on the main thread alone, before others exist
             )
 
+    @property
+    def running(self) -> bool:
+        """Whether it was started, and has not ended since."""
+        return self._process is not None and self._process.poll() is None
+
     def stop(self) -> None:
         """Ask it to end, and insist after a while."""
         self._end(signal.SIGTERM)
