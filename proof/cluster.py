@@ -29,7 +29,7 @@ from proof.plan import Observed, Plan
 from proof.proxy import Proxy
 from proof.trouble import LOOK, Blow, Choice, Fire, Kind, Outage, ready, schedule
 from proof.verdict import Conversation, answer_times, judge, whole_log
-from server.command_line.check import Findings, walk
+from server.command_line.check import walk
 from server.command_line.part_processes import Mongod, MongoSet, Server, Valkey
 from server.command_line.parts import mongod_program, valkey_program
 from server.live.client import Json
@@ -56,6 +56,7 @@ SECRET = "the-same-for-every-process-of-this-clinic"
 DATABASE = "onethread"
 NUMBERS = (1, 2)
 RECOVERS = 5.0  # seconds within which nearly everybody is whole again
+LOOKS = 5  # at what is derived, a second apart, until nothing is behind
 REST = 60.0  # seconds after the fire within which everybody has come to rest
 QUESTIONS = (
     "When are you open?",
@@ -440,7 +441,7 @@ async def _phase(
             async with _store(house) as store:
                 for conversation in crowd.conversations:
                     conversation.log = await whole_log(store, conversation.thread)
-                checked = _checked(await walk(store, rebuild=False))
+                checked = await _checked(store)
             yield _summary(crowd, fire, size, where, crowd.acknowledged - before, burned)
             yield rested
             for line in judge(crowd.conversations):
@@ -529,7 +530,12 @@ def _summary(crowd: Crowd, fire: Fire, size: Size, where: str, posts: int, burne
     return Observed(what, times, seen, posts >= size.posts)
 
 
-def _checked(found: Findings) -> Observed:
+async def _checked(store: MongoStore) -> Observed:
+    """Compare, and give rows that are behind the moment that a running server needs to write them."""
+    found, looks = await walk(store, rebuild=False), 1
+    while found.behind and looks < LOOKS:
+        await asyncio.sleep(1.0)
+        found, looks = await walk(store, rebuild=False), looks + 1
     seen = (
         f"{len(found.wrong)} rows that are wrong, {len(found.unfindable)} threads not found by all their words,"
         f" {len(found.behind)} rows behind"
