@@ -35,6 +35,7 @@ PARTS = {
     "http": "proof.http",
     "environment": "proof.environment",
     "many": "proof.many",
+    "stores": "proof.stores",
     "soak": "proof.soak",
     "simulator": "proof.simulator",
 }
