@@ -64,8 +64,9 @@ QUESTIONS = (
     "What are your opening hours?",
     "How do I get a prescription?",
 )
-OURS = tuple(f"{kind} {number}" for kind in ("serve", "worker") for number in NUMBERS)
 SERVES = tuple(f"serve {number}" for number in NUMBERS)
+WORKERS = tuple(f"worker {number}" for number in NUMBERS)
+OURS = SERVES + WORKERS
 FRONT = tuple(f"clients - {serve}" for serve in SERVES)
 TO_VALKEY = tuple(f"{ours} - valkey" for ours in OURS)
 TO_MONGOD = tuple(f"{ours} - mongod" for ours in OURS)
@@ -76,8 +77,10 @@ TO_MEMBERS = tuple(f"all - {member}" for member in MEMBERS)
 def choices(stores: Sequence[Choice], links: tuple[str, ...], longest: float) -> list[Choice]:
     """What may go wrong everywhere, and ``stores``."""
     return [
-        Choice(Kind.KILL, OURS, 3, longest),
-        Choice(Kind.FREEZE, OURS, 3, longest),
+        Choice(Kind.KILL, SERVES, 3, longest),
+        Choice(Kind.KILL, WORKERS, 2, longest),
+        Choice(Kind.FREEZE, SERVES, 3, longest),
+        Choice(Kind.FREEZE, WORKERS, 2, longest),
         Choice(Kind.KILL, ("valkey",), 1, longest),
         Choice(Kind.FREEZE, ("valkey",), 1, longest),
         Choice(Kind.CUT, FRONT, 2),
@@ -92,7 +95,7 @@ def choices(stores: Sequence[Choice], links: tuple[str, ...], longest: float) ->
 
 ALONE = (Choice(Kind.KILL, ("mongod",), 2), Choice(Kind.FREEZE, ("mongod",), 2, 12.0))
 AS_A_SET = (
-    Choice(Kind.STEP_DOWN, ("primary",), 3),
+    Choice(Kind.STEP_DOWN, ("primary",), 2),
     Choice(Kind.KILL, ("primary",), 3),
     Choice(Kind.FREEZE, ("primary",), 2, 12.0),
     Choice(Kind.DROP, ("primary",), 1, 8.0),

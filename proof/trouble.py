@@ -62,26 +62,27 @@ class Blow(NamedTuple):
 
 
 class Choice(NamedTuple):
-    """Something that may go wrong, and how likely it is beside the others."""
+    """Something that may go wrong, and how often it does in a round of everything that may."""
 
     kind: Kind
     targets: tuple[str, ...]
-    weight: float
+    times: int
     longest: float = 40.0  # seconds
 
 
 def schedule(dice: random.Random, choices: Sequence[Choice], seconds: float, gap: tuple[float, float]) -> list[Blow]:
     """Return what goes wrong within ``seconds``, with a ``gap`` of so many seconds between two blows.
 
-    No choice comes up again before a round of as many draws as there are choices is over, so that a short run has
-    seen many of them.
+    Round after round of all choices, each shuffled: so nothing is left out of a run that is long enough.
     """
     blows: list[Blow] = []
-    at, left = dice.uniform(*gap) / 2, list(choices)
+    at = dice.uniform(*gap) / 2
+    round: list[Choice] = []
     while at < seconds:
-        left = left or [each for each in choices for _ in range(2)]
-        choice = dice.choices(left, [each.weight for each in left])[0]
-        left.remove(choice)
+        if not round:
+            round = [each for each in choices for _ in range(each.times)]
+            dice.shuffle(round)
+        choice = round.pop()
         lasts = min(choice.longest, _lasts(dice, choice.kind))
         strength = dice.uniform(0.05, 0.5) if choice.kind is Kind.DELAY else dice.uniform(4_000, 32_000)
         blows.append(Blow(at, choice.kind, dice.choice(choice.targets), lasts, strength))
