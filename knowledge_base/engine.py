@@ -5,24 +5,25 @@ Sure enough, it answers; less sure, it offers up to three entries; otherwise a p
 sentence: whatever it says was written by the clinic.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from knowledge_base import text as t
 from knowledge_base.entries import Button, Entry
 from knowledge_base.index import Kind, Match, Retrieved
 from knowledge_base.language import Spoken, spoken, supported
 from knowledge_base.outcome import Answer, Band, Choice, Context, Nothing, Outcome, Reason, Suggestions, Urgent, Why
+from knowledge_base.phrases import MIN_TYPO_KEY, Phrases
 from knowledge_base.snapshot import Snapshot
-from knowledge_base.urgent import Finding, one_typo
+from knowledge_base.urgent import Finding
 
 CHOICE_PREFIX = "kb:"
 MAX_CHOICES = 3
 MAX_RELATED = 2  # shown under an answer that brings no buttons of its own
 MAX_MISSES = 2  # times running that offering or finding nothing is bearable
 MAX_SENTENCES = 4  # of a message that are also looked at one by one
-MIN_TYPO_KEY = 6  # letters a phrase needs before a typo in it, or another language, is forgiven
 MAX_PHRASE = 60  # characters: a longer message is no phrase
 NEARLY_AS_GOOD = 0.6  # share of the best score from which another entry is worth offering
 ASSISTANT_TAGS = frozenset({"smalltalk"})
@@ -114,11 +115,13 @@ def _named(asked: _Asked, stands: str | None) -> Outcome | None:
     """Return what to say to a message that is, as a whole, one that entries name, in whichever language."""
     if len(asked.cleaned) > MAX_PHRASE:
         return None
+    key = t.key(asked.cleaned)
+    keys = tuple(dict.fromkeys((key, _without_politeness(key))))
     for language in sorted(asked.snapshot.clinic.languages, key=lambda each: each != stands):
         foreign = stands is not None and language != stands
-        named = _phrase(asked.snapshot.phrases[language], asked.cleaned, typos=not foreign)
+        named = _phrase(asked.snapshot.phrases[language], keys, typos=not foreign)
         entries = [asked.snapshot.entries[name] for name in named]
-        if not entries or (foreign and not _counts_abroad(entries, asked.cleaned)):
+        if not entries or (foreign and not _counts_abroad(entries, key)):
             continue
         if not (foreign and _is_small_talk(entries[0]) and entries[0].speaks(asked.language)):
             asked = _in(asked, language)
@@ -128,29 +131,21 @@ def _named(asked: _Asked, stands: str | None) -> Outcome | None:
     return None
 
 
-def _counts_abroad(entries: Sequence[Entry], cleaned: str) -> bool:
+def _counts_abroad(entries: Sequence[Entry], key: str) -> bool:
     """Whether a phrase in another language than the thread's means what it says: short words, languages share.
 
     "Thanks" and "human" are understood everywhere, and do not change the language of the thread.
     """
-    return len(t.key(cleaned)) >= MIN_TYPO_KEY or _is_small_talk(entries[0])
+    return len(key) >= MIN_TYPO_KEY or _is_small_talk(entries[0])
 
 
 def _is_small_talk(entry: Entry) -> bool:
     return not ASSISTANT_TAGS.isdisjoint(entry.tags)
 
 
-def _phrase(phrases: Mapping[str, tuple[str, ...]], cleaned: str, *, typos: bool) -> tuple[str, ...]:
+def _phrase(phrases: Phrases, keys: Iterable[str], *, typos: bool) -> tuple[str, ...]:
     """Return the entries a whole message names; in the thread's own language one typo is forgiven."""
-    key = t.key(cleaned)
-    for each in dict.fromkeys((key, _without_politeness(key))):
-        if each in phrases:
-            return phrases[each]
-        if typos and len(each) >= MIN_TYPO_KEY:
-            near = [phrase for phrase in phrases if abs(len(phrase) - len(each)) < 2 and one_typo(phrase, each)]
-            if near:
-                return phrases[near[0]]
-    return ()
+    return next((named for key in keys if (named := phrases.named(key, typos=typos))), ())
 
 
 def _without_politeness(key: str) -> str:
@@ -193,7 +188,7 @@ def _retrieve(asked: _Asked, language: Spoken) -> Outcome:
         return _nothing(asked, Reason.NO_MATCH, why)
     if asked.context.misses >= MAX_MISSES:
         return _nothing(asked, Reason.MISSES, why)
-    return _suggestions(asked, _worth_offering(asked, best), _why(asked, found, Band.SUGGEST))
+    return _suggestions(asked, _worth_offering(asked, best), replace(why, band=Band.SUGGEST))
 
 
 def _search(asked: _Asked, language: str) -> _Found:
@@ -302,7 +297,7 @@ def _why(asked: _Asked, found: _Found, band: Band) -> Why:
     """Return the why of what was searched for; something was found."""
     first = found.retrieved.best[0]
     second = next(iter(found.retrieved.best[1:]), None)
-    places = asked.snapshot.indexes[found.language].deciding_words(found.folded, first)
+    places = asked.snapshot.indexes[found.language].deciding_words(found.folded, found.retrieved)
     return Why(
         entry=_name(first),
         title=_title(asked, first),

@@ -58,16 +58,25 @@ class Match(Struct, frozen=True):
     question: int
 
 
+class Vector(Struct, frozen=True, eq=False):
+    """A message as weights of known n-grams; its length is 1 together with those that are not known."""
+
+    numbers: Whole
+    weights: Floats
+
+
 class Retrieved(Struct, frozen=True):
     """What a message is most likely about.
 
     Args:
         best: the nearest targets, best first; empty when no character n-gram of the message is known.
         confidence: the probability, from 0 to 1, that the first one is right.
+        vector: the message as it was compared; ``None`` when nothing is found.
     """
 
     best: tuple[Match, ...]
     confidence: float
+    vector: Vector | None = None
 
 
 class Example(Struct, frozen=True):
@@ -77,13 +86,6 @@ class Example(Struct, frozen=True):
     margin: float
     right: bool
     weight: float = 1.0
-
-
-class _Vector(Struct, frozen=True):
-    """A message as weights of known n-grams; its length is 1 together with those that are not known."""
-
-    numbers: Whole
-    weights: Floats
 
 
 class LanguageIndex:
@@ -125,7 +127,7 @@ class LanguageIndex:
         if not best:
             return Retrieved((), 0.0)
         second = best[1].score if len(best) > 1 else 0.0
-        return Retrieved(tuple(best), confidence(self.fit, best[0].score, best[0].score - second))
+        return Retrieved(tuple(best), confidence(self.fit, best[0].score, best[0].score - second), vector)
 
     def likeness(self, folded: list[str]) -> list[tuple[Target, str, float]]:
         """Return every question there is with its target and its cosine to a message, as folded words."""
@@ -136,20 +138,25 @@ class LanguageIndex:
         cosines = self._cosines(vector).tolist()
         return [(target, question, cosine) for (target, question), cosine in zip(questions, cosines, strict=True)]
 
-    def deciding_words(self, folded: list[str], match: Match, limit: int = 4) -> list[int]:
-        """Return which of the message's words, by position and best first, made it look like ``match``."""
-        vector = self._vector(t.grams(folded))
-        theirs = self._row(match.question)
-        shared = {
-            int(n): float(w) * theirs[int(n)]
-            for n, w in zip(vector.numbers, vector.weights, strict=True)
-            if n in theirs
-        }
-        whole = sum(shared.values()) or 1.0
-        shares = []
+    def deciding_words(self, folded: list[str], found: Retrieved, limit: int = 4) -> list[int]:
+        """Return which of the message's words, by position and best first, made it look like the best of ``found``."""
+        if found.vector is None:
+            return []
+        theirs = self._row(found.best[0].question)
+        mine = zip(found.vector.numbers.tolist(), found.vector.weights.tolist(), strict=True)
+        shared = {n: weight * theirs[n] for n, weight in mine if n in theirs}
+        whole = math.fsum(shared.values()) or 1.0
+        number = self._vocabulary.get
+        rows = [
+            (size, [number(gram, -1) for gram in row])
+            for size, row in zip(t.GRAM_SIZES, t.gram_rows(folded), strict=True)
+        ]
+        shares, start = [], 0
         for place, word in enumerate(folded):
-            inside = {self._vocabulary.get(gram) for gram in t.grams([word])}
-            shares.append((sum(weight for number, weight in shared.items() if number in inside) / whole, -place))
+            end = start + len(word) + 2  # with the blank on either side
+            inside = {n for size, row in rows for n in row[start : end - size + 1]}
+            shares.append((math.fsum([shared[n] for n in inside if n in shared]) / whole, -place))
+            start = end - 1
         return [-place for share, place in sorted(shares, reverse=True)[:limit] if share >= 0.15]
 
     def _weigh(self, counted: list[dict[str, int]]) -> None:
@@ -167,39 +174,42 @@ class LanguageIndex:
         occurs = np.bincount(number, minlength=len(vocabulary))
         pairs = np.unique(number * len(self.targets) + self._owners[question])
         owners = np.bincount(pairs // max(1, len(self.targets)), minlength=len(vocabulary))
-        self._rarity = np.log((1 + len(self.targets)) / (1 + owners)) + FLOOR
-        self._unheard = math.log(1 + len(self.targets)) + FLOOR  # of an n-gram no question has
+        rarity = np.log((1 + len(self.targets)) / (1 + owners)) + FLOOR
+        unheard = math.log(1 + len(self.targets)) + FLOOR  # of an n-gram no question has: it stands last
+        self._rarity = np.append(rarity, unheard)
         weights = (1 + np.log(np.array(counts, dtype=np.float64))) * self._rarity[number]
         lengths = np.sqrt(np.bincount(question, weights**2, minlength=len(counted)))
         weights /= lengths[question]
+        self._rows = number.tolist(), weights.tolist(), np.concatenate(([0], np.cumsum(sizes))).tolist()
         order = np.argsort(number, kind="stable")
         self._questions = question[order]
         self._weights = weights[order]
         self._offsets = np.concatenate(([0], np.cumsum(occurs))).astype(np.intp)
+        self._occurs = occurs
+        self._having = np.split(self._questions, self._offsets[1:-1])  # the questions that have each n-gram
+        self._weighing = np.split(self._weights, self._offsets[1:-1])
 
-    def _vector(self, grams: dict[str, int]) -> _Vector:
-        numbers, weights, square = [], [], 0.0
-        for gram, count in grams.items():
-            number = self._vocabulary.get(gram)
-            frequency = 1 + math.log(count)
-            if number is None:
-                square += (frequency * self._unheard) ** 2
-                continue
-            weight = frequency * float(self._rarity[number])
-            square += weight * weight
-            numbers.append(number)
-            weights.append(weight)
-        return _Vector(np.array(numbers, dtype=np.intp), np.array(weights) / math.sqrt(square or 1.0))
+    def _vector(self, grams: dict[str, int]) -> Vector:
+        if not grams:
+            return Vector(np.empty(0, dtype=np.intp), np.empty(0))
+        unheard = len(self._vocabulary)
+        number = self._vocabulary.get
+        numbers = np.array([number(gram, unheard) for gram in grams], dtype=np.intp)
+        weights = self._rarity[numbers]
+        if len(grams) < sum(grams.values()):
+            weights *= 1 + np.log(np.fromiter(grams.values(), dtype=np.float64, count=len(grams)))
+        weights /= math.sqrt(weights @ weights)
+        known = numbers < unheard
+        return Vector(numbers[known], weights[known])
 
-    def _cosines(self, vector: _Vector) -> Floats:
-        begin = self._offsets[vector.numbers]
-        sizes = self._offsets[vector.numbers + 1] - begin
-        ends = np.cumsum(sizes)
-        visited = np.repeat(begin - (ends - sizes), sizes) + np.arange(ends[-1])
-        products = self._weights[visited] * np.repeat(vector.weights, sizes)
-        return np.bincount(self._questions[visited], products, minlength=len(self._owners)).astype(
-            np.float64, copy=False
-        )
+    def _cosines(self, vector: Vector) -> Floats:
+        """Return how near each question is: only those that share an n-gram are visited, one n-gram after another."""
+        numbers = vector.numbers.tolist()
+        visited = np.concatenate([self._having[n] for n in numbers])
+        weights = np.concatenate([self._weighing[n] for n in numbers])
+        weights *= np.repeat(vector.weights, self._occurs[vector.numbers])
+        found = np.bincount(visited, weights, minlength=len(self._owners))
+        return found.astype(np.float64, copy=False)
 
     def _scores(self, cosines: Floats) -> Floats:
         best = np.maximum.reduceat(cosines, self._starts)
@@ -212,9 +222,9 @@ class LanguageIndex:
 
     def _row(self, question: int) -> dict[int, float]:
         """Return one question's weights by n-gram."""
-        here = np.flatnonzero(self._questions == question)
-        numbers = np.searchsorted(self._offsets, here, side="right") - 1
-        return dict(zip(numbers.tolist(), self._weights[here].tolist(), strict=True))
+        numbers, weights, starts = self._rows
+        here = slice(starts[question], starts[question + 1])
+        return dict(zip(numbers[here], weights[here], strict=True))
 
     def _sums_of_squares(self) -> Floats:
         """Return the squared length of each target's questions added up."""

@@ -18,6 +18,7 @@ from knowledge_base import text as t
 from knowledge_base.clinic import Clinic, Language, fill, read_clinic
 from knowledge_base.entries import Entry, Placed, read_entries
 from knowledge_base.index import Kind, LanguageIndex, Target
+from knowledge_base.phrases import Phrases
 from knowledge_base.source import Source
 from knowledge_base.urgent import ELSEWHERE, Lexicon, UrgentFile, UrgentTexts, read_urgent
 
@@ -58,7 +59,7 @@ class Snapshot(Struct, frozen=True, eq=False):
     entries: Mapping[str, Entry]
     versions: Mapping[str, str]
     indexes: Mapping[str, LanguageIndex]
-    phrases: Mapping[str, Mapping[str, tuple[str, ...]]]
+    phrases: Mapping[str, Phrases]
     sentences: Mapping[str, Mapping[str, str]]
     lexicon: Lexicon
     urgent_texts: UrgentTexts
@@ -106,7 +107,7 @@ def build(content: Content, today: date) -> Snapshot:
         entries=entries,
         versions=versions,
         indexes={each: LanguageIndex(_targets(content, entries.values(), each)) for each in clinic.languages},
-        phrases={each: _phrases(entries.values(), each) for each in clinic.languages},
+        phrases={each: Phrases(_phrases(entries.values(), each)) for each in clinic.languages},
         sentences=content.sentences,
         lexicon=Lexicon(content.urgent.lexicon, list(content.urgent.categories), spelt_right),
         urgent_texts=UrgentTexts(content.urgent, content.urgent_source, clinic.languages, clinic.country),

@@ -6,6 +6,8 @@ Folding is the same for every language, because nobody tells us beforehand which
 
 import re
 import unicodedata
+from collections import Counter
+from collections.abc import Iterable
 
 MAX_TEXT = 4096  # characters: the longest message any channel accepts; what comes after is not looked at
 MAX_COMPARED = 400  # characters of a message that retrieval looks at: a question is shorter, and the cost is linear
@@ -76,10 +78,19 @@ def grams(folded: list[str]) -> dict[str, int]:
     Args:
         folded: words as ``words`` returns them; what lies beyond ``MAX_COMPARED`` characters is not counted.
     """
+    found: list[str] = []
+    for row in gram_rows(folded):
+        found += row
+    return Counter(found)
+
+
+def gram_rows(folded: list[str]) -> list[list[str]]:
+    """Return the n-grams of each of ``GRAM_SIZES``, each row in order from the blank before the words."""
     line = f" {' '.join(folded)[:MAX_COMPARED]} "
-    found: dict[str, int] = {}
-    for size in GRAM_SIZES:
-        for start in range(len(line) - size + 1):
-            gram = line[start : start + size]
-            found[gram] = found.get(gram, 0) + 1
-    return found
+    row: Iterable[str] = line
+    rows: list[list[str]] = []
+    for size in range(2, GRAM_SIZES[-1] + 1):
+        row = [gram + letter for gram, letter in zip(row, line[size - 1 :], strict=False)]
+        if size in GRAM_SIZES:
+            rows.append(row)
+    return rows

@@ -164,8 +164,8 @@ class Stems:
         self._begins: dict[str, list[int]] = {}
         self._exact: dict[str, int] = {}
         self._near: dict[str, list[str]] = {}
-        self._lengths: list[int] = []
-        self._near_lengths: list[int] = []
+        self._lengths: dict[str, list[int]] = {}  # by the first letter
+        self._near_lengths: dict[str, list[int]] = {}  # by the first letter, in which no typo is forgiven
 
     def number(self, stem: str, typos_from: int = TYPO_LENGTH) -> int:
         """Return the number of a stem as a rule writes it.
@@ -191,13 +191,20 @@ class Stems:
 
     def finish(self) -> None:
         """Note which lengths are worth looking at, once every stem is known."""
-        self._lengths = sorted({len(stem) for stem in self._begins})
-        lengths = {len(stem) for stem, forgiving in self._numbers if forgiving and stem[0] != "="}
-        self._near_lengths = sorted({n for length in lengths for n in (length - 1, length, length + 1)})
+        lengths: dict[str, set[int]] = {}
+        for stem in self._begins:
+            lengths.setdefault(stem[0], set()).add(len(stem))
+        self._lengths = {letter: sorted(each) for letter, each in lengths.items()}
+        near: dict[str, set[int]] = {}
+        for stem, forgiving in self._numbers:
+            if forgiving and stem[0] != "=":
+                near.setdefault(stem[0], set()).update((len(stem) - 1, len(stem), len(stem) + 1))
+        self._near_lengths = {letter: sorted(each) for letter, each in near.items()}
 
     def exactly(self, word: str) -> list[int]:
         """Return the stems that ``word`` is or begins with."""
-        found = [number for n in self._lengths if n <= len(word) for number in self._begins.get(word[:n], ())]
+        lengths = self._lengths.get(word[0], ())
+        found = [number for n in lengths if n <= len(word) for number in self._begins.get(word[:n], ())]
         if word in self._exact:
             found.append(self._exact[word])
         return found
@@ -205,12 +212,15 @@ class Stems:
     def nearly(self, word: str) -> set[int]:
         """Return the stems that ``word`` begins with when one letter is missing, extra, wrong or swapped."""
         found: set[int] = set()
-        for n in self._near_lengths:
+        near = self._near
+        for n in self._near_lengths.get(word[0], ()):
             if n > len(word):
                 break
             start = word[:n]
-            for shorter in (start, *_without_one(start)):
-                for stem in self._near.get(shorter, ()):
+            for shorter in (start, *[start[:at] + start[at + 1 :] for at in range(1, n)]):
+                if shorter not in near:
+                    continue
+                for stem in near[shorter]:
                     if stem[0] == word[0] and one_typo(start, stem):
                         found.add(self._numbers[stem, True])
         return found
