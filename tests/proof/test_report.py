@@ -13,6 +13,7 @@ from proof import report
 from proof.plan import Observed, Plan, Scale
 from server.settings import CHECKOUT
 
+EVERY = dict(report.PARTS)
 GOOD = Observed("killed it", "3 times", "it came | back", True)
 BAD = Observed("froze it", "twice", "it was slow", False)
 
@@ -54,6 +55,12 @@ def parts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def run(*names: str, out: Path | None = None) -> report.Report:
     return report.run(names, Scale.SHORT, 7, out, lambda line: None)
+
+
+def test_every_part_that_there_is_is_run() -> None:
+    written = {path.stem for path in (CHECKOUT / "proof").glob("*.py") if "async def prove(" in path.read_text()}
+
+    assert written <= set(EVERY)
 
 
 def test_a_run_passes_when_every_line_did() -> None:
