@@ -119,6 +119,7 @@ class Engine:
         for started in self.started:
             await started()
         await self.hub.start()  # last: this may be tried again, and is to listen once
+        log.info("the store is open", extra={"work": work})
         self._start(self.clock.run())
         self._start(self.inbox.run())
         self._start(self._repair())
@@ -131,7 +132,6 @@ class Engine:
             await asyncio.sleep(RETRY)
             with contextlib.suppress(Unavailable):
                 await self._open(work)
-        log.info("the store is there")
 
     def _ring_for_work(self, thread: Thread, event: AnyEvent) -> None:
         """Let those who work know at once; without a bus their next sweep finds it."""
@@ -158,6 +158,7 @@ class Engine:
             await asyncio.wait(self._tasks)
         await self.hub.stop()
         await self.store.close()
+        log.info("everything is closed")
 
     def _start(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
         task = asyncio.create_task(work)

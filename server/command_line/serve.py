@@ -86,7 +86,7 @@ async def _serve(listening: socket.socket, settings: Settings) -> None:
         print(welcome(house.origin, link), flush=True)
 
     def asked_to_stop() -> None:
-        if app.state.sockets.open and not house.readiness.draining:
+        if app.state.sockets.open and not house.readiness.draining and sys.stderr.isatty():  # else it is the log
             print(f"Sending {app.state.sockets.open} clients away; once more to stop at once.", file=sys.stderr)
         server.stop()
 

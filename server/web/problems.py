@@ -7,6 +7,7 @@ import json
 import logging
 import math
 import re
+import secrets
 from functools import cache
 from http import HTTPStatus
 from typing import Any
@@ -149,9 +150,9 @@ def litestar_problem(request: LitestarRequest[Any, Any, Any], error: Exception) 
     """Answer for Litestar: a problem, or a page where a browser asked for one."""
     said = problem_of(error)
     request.app.state.house.metrics.refused.labels(said.code).inc()
-    if said.status == 500:
-        log_failure(error, request.method)
     headers = headers_of(error, said)
+    if said.status == 500:
+        headers |= log_failure(error, request.method)
     if "text/html" in request.headers.get("accept", "") and not request.url.path.startswith("/api/"):
         return _page(request, said, headers)
     return LitestarResponse(encode(said), status_code=said.status, headers=headers, media_type=MEDIA_TYPE)
@@ -181,19 +182,23 @@ async def starlette_problem(request: Request, error: Exception) -> Response:
     return response_of(error)
 
 
-def response_of(error: Exception) -> Response:
-    """Return the answer for ``error`` as a Starlette response."""
+def response_of(error: Exception, more: dict[str, str] | None = None) -> Response:
+    """Return the answer for ``error`` as a Starlette response, with ``more`` headers."""
     said = problem_of(error)
-    return Response(encode(said), said.status, headers_of(error, said), MEDIA_TYPE)
+    return Response(encode(said), said.status, {**headers_of(error, said), **(more or {})}, MEDIA_TYPE)
 
 
 def failed(error: Exception, method: str) -> Response:
     """Answer for whatever escaped both frameworks."""
-    if status_of(error) == 500:
-        log_failure(error, method)
-    return response_of(error)
+    return response_of(error, log_failure(error, method) if status_of(error) == 500 else None)
 
 
-def log_failure(error: BaseException, method: str) -> None:
-    """Note a mistake of ours: what it is and where it happened, and never what it was about."""
-    log.error("request failed", extra={"method": method}, exc_info=error)
+def log_failure(error: BaseException, method: str) -> dict[str, str]:
+    """Note a mistake of ours: what it is and where it happened, and never what it was about.
+
+    Returns:
+        The header under which whoever met it can name it, and the log line be found.
+    """
+    id = secrets.token_hex(8)
+    log.error("request failed", extra={"method": method, "request_id": id}, exc_info=error)
+    return {"x-request-id": id}

@@ -18,7 +18,7 @@ from starlette.types import Receive, Scope, Send
 
 from server.core.errors import OnethreadError, RateLimited, Unavailable
 from server.core.identity import Staff
-from server.core.model import Value
+from server.core.model import ThreadId, Value
 from server.core.ports import Session
 from server.live import protocol
 from server.live.colleague import StaffLine
@@ -134,6 +134,7 @@ class Sockets:
         loop = asyncio.get_running_loop()
         until = loop.time() + self._house.settings.drain_seconds
         spread = self._house.settings.drain_seconds * SPREAD
+        log.info("sending clients away", extra={"clients": len(self._lines)})
         for line in self._lines:
             line.push(protocol.drain(int(spread * 1000)))
         await self._wait_empty(spread)
@@ -230,7 +231,7 @@ class Sockets:
             if not line.closing:
                 raise
         except Exception:  # our mistake, logged once: a connection that met one is closed
-            log.exception("a connection failed")
+            log.exception("a connection failed", extra={"thread_id": _thread_of(talker)})
             self._hang_up(line, MISTAKE, "error")
         finally:
             line.task = None
@@ -433,6 +434,11 @@ async def _catch_up(later: set[Later]) -> None:
 def _origin(scope: Scope) -> str | None:
     found = [value for name, value in scope["headers"] if name == b"origin"]
     return found[0].decode("latin-1") if len(found) == 1 else None
+
+
+def _thread_of(talker: Talker | None) -> ThreadId:
+    """Return whose line failed, as far as that is one thread's."""
+    return talker.me.thread if isinstance(talker, VisitorLine) else ""
 
 
 def _less(counter: Counter[str], name: str) -> None:

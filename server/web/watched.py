@@ -88,6 +88,7 @@ class WatchedStore:
 
     def _gone(self) -> None:
         if self._looking is None:
+            log.warning("the store does not answer")
             self._looking = asyncio.create_task(self._look())
 
     async def _look(self) -> None:
@@ -95,6 +96,7 @@ class WatchedStore:
         try:
             while True:
                 if await self._answers():
+                    log.info("the store answers again")
                     return
                 await asyncio.sleep(AGAIN)
         except Exception:  # our mistake, loud; the next who asks meets it themselves

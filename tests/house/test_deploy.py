@@ -1,10 +1,12 @@
 """What a clinic runs it with: the image has what it needs, the set-up means what it says, the proxy lets nobody lie."""
 
 import asyncio
+import contextlib
 import os
 import re
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,9 +21,16 @@ from pymongo import MongoClient
 
 from deploy import healthy, mongo_set, prepare
 from proof.people import browser, visit
+from server import running
+from server.app import create_engine
 from server.command_line import parts
 from server.command_line.part_processes import Mongod, free_port
+from server.figures import Figures
+from server.service import journal
 from server.settings import CHECKOUT, PREFIX, Settings, variable
+from server.store import mongo
+from server.store.sqlite import SqliteStore
+from server.web.metrics import Metrics
 from server.web.security import MAX_BODY
 
 Json = dict[str, Any]
@@ -31,6 +40,8 @@ COMPOSE_TEXT = (CHECKOUT / "compose.yaml").read_text(encoding="utf-8")
 COMPOSE = cast("Json", yaml.safe_load(COMPOSE_TEXT))
 SERVICES: dict[str, Json] = COMPOSE["services"]
 CADDYFILE = CHECKOUT / "deploy" / "Caddyfile"
+SERVE = "import sys; from server.command_line import commands; sys.exit(commands.start(*commands.chosen(['serve'])))"
+"""What `run.py serve` comes to once its packages are there: nothing here may touch those of this checkout."""
 OURS = ("serve-1", "serve-2", "worker")
 
 
@@ -99,12 +110,11 @@ def test_the_first_stage_has_what_installing_takes(tmp_path: Path) -> None:
 
 async def test_what_is_copied_into_the_image_is_enough_to_serve(tmp_path: Path) -> None:
     app = build(stages()[1], tmp_path / "app")
-    (app / ".venv").symlink_to(CHECKOUT / ".venv")
     port = free_port()
     environment = {"ONETHREAD_DATA": str(tmp_path / "data"), "ONETHREAD_PORT": str(port), "PATH": os.environ["PATH"]}
     with (tmp_path / "log").open("wb") as log:
         process = subprocess.Popen(  # noqa: ASYNC220  # takes no time
-            [str(app / ".venv/bin/python"), "run.py", "serve"], cwd=app, env=environment, stdout=log, stderr=log
+            [sys.executable, "-c", SERVE], cwd=app, env=environment, stdout=log, stderr=log
         )
     try:
         async with asyncio.timeout(60):
@@ -330,3 +340,69 @@ def test_the_proxy_is_as_strict_as_we_are_and_more_patient_than_heartbeats() -> 
     assert "health_uri /health/ready" in said
     assert "stream_timeout" not in said  # an open socket ends when Onethread says so, by its own heartbeat
     assert not re.search(r"\bwrite \d", said)
+
+
+# what is written for whoever is on call -------------------------------------------------------------------------------
+
+OPERATE = (CHECKOUT / "docs" / "operate.md").read_text(encoding="utf-8")
+ALERTS = CHECKOUT / "docs" / "alerts.yaml"
+RULES: list[Json] = yaml.safe_load(ALERTS.read_text(encoding="utf-8"))["groups"][0]["rules"]
+
+
+async def all_figures(folder: Path) -> set[str]:
+    """The names of everything that a process with a bus shows."""
+    settings = Settings(data=folder, redis_url="redis://127.0.0.1:1")
+    metrics = Metrics()
+    Figures(create_engine(settings, metrics), metrics, ready=lambda: True)
+    return {family.name for family in metrics.registry.collect()}
+
+
+async def test_every_figure_is_explained_and_none_that_is_not_there(tmp_path: Path) -> None:
+    table = OPERATE.split("### Figures\n")[1].split("\n### ")[0]
+    shown = {name for name in await all_figures(tmp_path) if not name.startswith("onethread_process_")}
+
+    assert set(re.findall(r"(?m)^\| `(\w+)` \|", table)) == shown
+
+
+async def test_alerts_watch_what_there_is_and_each_is_explained(tmp_path: Path) -> None:
+    known = await all_figures(tmp_path)
+    watched = {name for rule in RULES for name in re.findall(r"onethread_[a-z_]+", rule["expr"])}
+    plain = {re.sub(r"_(total|bucket|sum|count)$", "", name) for name in watched}
+
+    assert plain <= known, plain - known
+    assert [rule["alert"] for rule in RULES] == re.findall(r"(?m)^### (Onethread\w+)$", OPERATE)
+    assert {rule["labels"]["severity"] for rule in RULES} == {"page", "ticket"}
+
+
+def test_prometheus_itself_accepts_the_rules() -> None:
+    if shutil.which("promtool") is None:
+        pytest.skip("this machine has no promtool; the rules' structure is checked above all the same")
+    subprocess.run(["promtool", "check", "rules", str(ALERTS)], check=True)
+
+
+async def test_the_way_to_another_epoch_that_is_written_down_works(tmp_path: Path) -> None:
+    command = re.findall(r'`sqlite3 onethread\.db "(UPDATE .+?)"`', OPERATE)[0]
+    store = SqliteStore(tmp_path / "onethread.db")
+    await store.open()
+    before = await store.epoch()
+    await store.close()
+    with contextlib.closing(sqlite3.connect(tmp_path / "onethread.db")) as connection:
+        connection.execute(command)
+        connection.commit()
+    await store.open()
+
+    after = await store.epoch()
+    await store.close()
+
+    assert (after != before, len(after)) == (True, len(before))
+
+
+def test_times_and_variables_that_are_named_are_the_ones_that_hold() -> None:
+    named = set(re.findall(rf"{PREFIX}[A-Z_]+[A-Z]", OPERATE))
+
+    assert named <= KNOWN
+    assert f"closes it after {running.KEEP_ALIVE} s" in OPERATE
+    assert f"hangs up after {running.HEADER_SECONDS:.0f} s" in OPERATE
+    assert f"every {Settings().ping_seconds:.0f} s (`ONETHREAD_PING_SECONDS`)" in OPERATE
+    assert f"at {journal.WAITING:,} people are told" in OPERATE
+    assert f"at most {mongo.CONNECTIONS} a process" in OPERATE
