@@ -12,9 +12,12 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 MEMBERS = "mongo-1:27017,mongo-2:27017,mongo-3:27017"
 
+PUBLIC = """\
+# No secret: Onethread and the proxy are told this.
+ONETHREAD_PUBLIC_URL={public_url}
+"""
 ONETHREAD = """\
 # What Onethread is told. docs/settings.md has every variable; whatever is added here reaches every process.
-ONETHREAD_PUBLIC_URL={public_url}
 ONETHREAD_SECRET={secret}
 ONETHREAD_MONGODB_URI=mongodb://onethread:{password}@{members}/?replicaSet=onethread&authSource=admin
 ONETHREAD_REDIS_URL=redis://:{bus_password}@valkey:6379/0
@@ -33,8 +36,8 @@ def write(public_url: str, folder: Path = HERE) -> list[Path]:
     """Write what is missing in ``folder``, readable by its owner alone; return what was written."""
     bus_password = secrets.token_urlsafe(24)
     texts = {
+        "public.env": PUBLIC.format(public_url=public_url),
         "onethread.env": ONETHREAD.format(
-            public_url=public_url,
             secret=secrets.token_urlsafe(48),
             password=secrets.token_urlsafe(24),
             members=MEMBERS,

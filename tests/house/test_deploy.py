@@ -188,7 +188,7 @@ def test_the_image_is_named_for_this_version() -> None:
 
 
 def test_every_variable_of_ours_that_is_set_anywhere_is_a_setting(secrets: Path) -> None:
-    deployed = [DOCKERFILE, COMPOSE_TEXT, CADDYFILE.read_text(), (secrets / "onethread.env").read_text()]
+    deployed = [DOCKERFILE, COMPOSE_TEXT, CADDYFILE.read_text(), *(path.read_text() for path in secrets.glob("*.env"))]
     deployed += [path.read_text() for path in (CHECKOUT / "deploy").glob("*.py")]
     named = {name for text in deployed for name in re.findall(rf"{PREFIX}[A-Z_]+[A-Z]", text)}
 
@@ -198,7 +198,8 @@ def test_every_variable_of_ours_that_is_set_anywhere_is_a_setting(secrets: Path)
 
 @pytest.mark.parametrize("name", OURS)
 def test_what_a_process_of_ours_is_told_can_be_used(name: str, secrets: Path) -> None:
-    environment = read_env(secrets / "onethread.env") | SERVICES[name]["environment"] | {"ONETHREAD_DATA": "/data"}
+    told = [read_env(secrets / Path(file).name) for file in SERVICES[name]["env_file"]]
+    environment = told[0] | told[1] | SERVICES[name]["environment"] | {"ONETHREAD_DATA": "/data"}
     assert all(isinstance(value, str) for value in environment.values())
 
     settings = Settings.from_environment(environment)
@@ -246,10 +247,12 @@ def test_whatever_stays_up_starts_again_within_limits_and_has_time_to_end() -> N
 def test_no_secret_is_written_where_everybody_looks(secrets: Path) -> None:
     written = [path for path in secrets.iterdir() if path.is_file()]
 
-    assert {path.name for path in written} == {"onethread.env", "mongo.env", "mongo.key", "valkey.env"}
+    assert {path.name for path in written} == {"public.env", "onethread.env", "mongo.env", "mongo.key", "valkey.env"}
     assert all(path.stat().st_mode & 0o077 == 0 for path in written)
     assert prepare.write("https://other.example.org", secrets) == []
-    assert "chat.example.org" in (secrets / "onethread.env").read_text()
+    assert "chat.example.org" in (secrets / "public.env").read_text()
+    assert SERVICES["proxy"]["env_file"] == ["deploy/public.env"]
+    assert set(read_env(secrets / "public.env")) == {"ONETHREAD_PUBLIC_URL"}
     assert not re.search(r"(?i)(password|secret|key)\s*[:=]\s*[A-Za-z0-9]{8}", COMPOSE_TEXT)
     ignored = (CHECKOUT / ".gitignore").read_text()
     assert "/deploy/*.env" in ignored
