@@ -106,7 +106,7 @@ async def known_thread(house: House, id: str) -> Thread:
         NotFound: there is none of this id.
         Unavailable: the store cannot be read.
     """
-    thread = await house.conversations.thread(id) if THREAD.fullmatch(id) else None
+    thread = await house.conversations.refresh(id) if THREAD.fullmatch(id) else None
     if thread is None or not thread.seq:
         raise NotFound
     return thread

@@ -64,7 +64,7 @@ async def history(
     if any(seq is not None and not 0 <= seq <= MAX_SEQ for seq in (after, before)):
         raise BadValue("before" if after is None else "after", f"a number from 0 to {MAX_SEQ}")
     audience, sender, upto = await _reader(request, house, thread)
-    head = (await house.conversations.thread(thread)).seq
+    head = (await house.conversations.refresh(thread)).seq
     log = await _page(house, thread, after, before if upto is None else min(before or upto + 1, upto + 1), limit)
     if upto is not None:
         log = [event for event in log if event.seq <= upto]
@@ -90,7 +90,7 @@ async def _reader(request: AnyRequest, house: House, thread: str) -> tuple[Audie
         return Audience.VISITOR, person(a_pass.visitor).sender, upto
     me = await house.sessions.of_cookies(request.headers.get("cookie", ""))
     require(me.staff.role, Action.READ)
-    if not THREAD.fullmatch(thread) or not (await house.conversations.thread(thread)).seq:
+    if not THREAD.fullmatch(thread) or not (await house.conversations.refresh(thread)).seq:
         raise NotFound
     return Audience.STAFF, staff(me.staff.id).sender, None
 

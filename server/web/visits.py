@@ -146,7 +146,7 @@ class Visits:
         that is still good. An older conversation that was joined with the visitor's own is theirs up to the joining.
         """
         house = self._house
-        own = await house.conversations.thread(a_pass.thread)
+        own = await house.conversations.refresh(a_pass.thread)
         leads_to = await house.store.find_address(visitor_address(a_pass.site, a_pass.visitor).id)
         if leads_to not in (a_pass.thread, own.moved_to) or (leads_to is None and own.seq):
             return 0
@@ -168,7 +168,7 @@ class Visits:
             return secret, thread
         fresh = first_thread(house.secret, secret)
         if (
-            await house.conversations.thread(fresh)
+            await house.conversations.refresh(fresh)
         ).seq:  # the record has ended: the thread is nobody's way in any more
             return None
         return secret, fresh

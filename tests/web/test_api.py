@@ -1,11 +1,13 @@
 """The staff's JSON API: what it tells of conversations, and the small things it keeps."""
 
 import asyncio
+import uuid
 
 import httpx
 import pytest
 
-from server.core.commands import LinkAddress, Name, staff
+from server.core.commands import LinkAddress, Name, Post, staff
+from server.core.conversation import decide
 from server.core.identity import StaffRole
 from server.core.model import Address, Assurance, Channel
 from tests.web.given import Running
@@ -157,3 +159,23 @@ async def test_options_names_every_method_of_a_path(running: Running) -> None:
     assert await allowed("/api/staff") == {"GET", "OPTIONS", "POST"}
     assert await allowed("/api/visits") == {"DELETE", "OPTIONS", "POST"}
     assert await allowed("/api/replies/hello") == {"DELETE", "OPTIONS", "PUT"}
+
+
+async def test_what_another_process_stored_and_nobody_told_us_is_read_all_the_same(
+    running: Running, thread: str
+) -> None:
+    house = running.house
+    async with running.signed_in(StaffRole.RECEPTION) as browser:
+        before = (await browser.get(f"/api/threads/{thread}/events")).json()["seq"]
+        unheard = decide(
+            await house.conversations.thread(thread),
+            Post(
+                thread=thread, key=str(uuid.uuid4()), by=staff("demo-admin", "Alex"), text="Hello", channel=Channel.WEB
+            ),
+            house.clock(),
+        )
+        assert unheard is not None
+        await house.store.append([unheard], [house.store.check(unheard)])
+        page = (await browser.get(f"/api/threads/{thread}/events", params={"limit": 1, "after": 0})).json()
+
+    assert (page["seq"], [event["seq"] for event in page["events"]]) == (before + 1, [1])
