@@ -6,6 +6,7 @@ the sockets' clients away with time to come back elsewhere, and finishes what ha
 
 import asyncio
 import contextlib
+import functools
 import gc
 import json
 import resource
@@ -20,6 +21,7 @@ from starlette.applications import Starlette
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 from server.settings import Settings
+from server.web.turns import doorman_of
 from server.web.wire import Wire
 
 BACKLOG = 2048  # connections the kernel keeps for us: more than 200 clients who come back at once
@@ -57,6 +59,7 @@ class Hurried(H11Protocol):
 
     _hurry: asyncio.TimerHandle | None = None
     _handed_on = False
+    _outside = False  # what was received waits at the door
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -68,7 +71,19 @@ class Hurried(H11Protocol):
         self._wait()
 
     def data_received(self, data: bytes) -> None:
+        """Take data in, at once or in turn with others who arrive."""
+        address = self.client[0] if self.client else None
+        if not doorman_of(self.loop).admit(address, functools.partial(self._enter, data)):
+            self._outside = True
+            self.transport.pause_reading()
+
+    def _enter(self, data: bytes) -> None:
         """Take data in; stop waiting once a request is complete."""
+        if self._outside:
+            if self.transport.is_closing():  # it did not wait
+                return
+            self._outside = False
+            self.transport.resume_reading()
         super().data_received(data)
         cycle: RequestResponseCycle | None = self.cycle
         if cycle is not None and not cycle.response_complete:

@@ -3,8 +3,9 @@
 - A line writes straight to the transport while that has room, all it has to say in a turn of the loop at once. No
   coroutine, no task, no frame object for a message; only a reader who is slow gets a task that waits for it.
 - Reading is not stopped and started again for every message, only when several wait.
-- What never reaches the application (pings, pongs, fragments) is counted as well, large chunks are parsed in slices so
-  that a flood of tiny frames holds nobody up, and a close never waits for a reader who has stopped reading.
+- What never reaches the application (pings, pongs, fragments) is counted as well, large chunks are parsed in slices, in
+  turn with other connections, so that a flood of tiny frames holds nobody up, and a close never waits for a reader who
+  has stopped reading.
 """
 
 import asyncio
@@ -22,9 +23,11 @@ from websockets.server import ServerProtocol
 
 from server.web.budget import Allowed, Budget
 from server.web.refusals import MEDIA_TYPE, Problem
+from server.web.turns import turns_of
 
 EXTENSION = "onethread.wire"  # in the scope's extensions: this very object
-SLICE = 2048  # bytes parsed at once: some 340 of the smallest frames, two milliseconds
+SLICE = 2048  # bytes parsed at once at most, when they are part of something large
+MORSEL = 128  # bytes parsed at once where every six may be a frame: a fifth of a millisecond
 MANY = 16  # messages waiting for the application at which reading stops
 FEW = 4  # messages waiting at which it goes on
 PATIENCE = 2.0  # seconds for a client to answer our close before the connection is cut
@@ -91,6 +94,10 @@ class Wire(WebSocketsSansIOProtocol):
 
     control = CONTROL  # pings, pongs and fragments, which the application never sees
     _reads: codecs.IncrementalDecoder | None = None  # the text that comes in fragments, as far as it has come
+    _at = 0  # how much of what is held has been parsed
+    _step = MORSEL  # bytes to parse next
+    _met = False  # whether a message or control frame was met since
+    _full = False  # whether parsing waits for the application
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -142,11 +149,16 @@ class Wire(WebSocketsSansIOProtocol):
         """Parse what came, in slices, until enough waits for the application."""
         if self._held:
             self._held += data
-        elif len(data) <= SLICE:
-            if not self._is_one_text(data):
-                super().data_received(data)
-        else:
-            self._parse(data)
+        elif len(data) <= SLICE and self._is_one_text(data):
+            return
+        elif len(data) <= MORSEL or not self.handshake_initiated:
+            super().data_received(data)
+        elif not self.close_sent:
+            self._held, self._at, self._step = data, 0, MORSEL
+            self._stop_reading()
+            turns_of(self.loop).take(self._parse)
+        else:  # our close is on its way, and this is not the answer to it
+            self.transport.pause_reading()
 
     def _is_one_text(self, data: bytes) -> bool:
         """Take what nearly everything is, one whole text frame and nothing else; anything else is for the parser."""
@@ -172,15 +184,23 @@ class Wire(WebSocketsSansIOProtocol):
         asks = cast("Any", conn.parser).gi_yieldfrom
         return asks is not None and asks.__name__ == "at_eof"
 
-    def _parse(self, data: bytes) -> None:
-        at = 0
-        while at < len(data) and not (self.close_sent or self.disconnected):
-            if self.queue.qsize() >= MANY:
-                self._held = data[at:]
-                self._stop_reading()
-                return
-            super().data_received(data[at : at + SLICE])
-            at += SLICE
+    def _parse(self) -> None:
+        """Parse some of what is held, in turn with other connections; go on reading when that was all."""
+        if self.close_sent or self.disconnected or self.transport.is_closing():
+            self._held = b""
+            return
+        if self.queue.qsize() > FEW:
+            self._full = True
+            return
+        piece, self._met = self._held[self._at : self._at + self._step], False
+        self._at += len(piece)
+        super().data_received(piece)
+        self._step = MORSEL if self._met else min(2 * self._step, SLICE)
+        if self._at < len(self._held):
+            turns_of(self.loop).take(self._parse)
+        else:
+            self._held = b""
+            self._go_on_reading()
 
     def _stop_reading(self) -> None:
         if not self.read_paused and not self.transport.is_closing():
@@ -191,18 +211,22 @@ class Wire(WebSocketsSansIOProtocol):
         """Return the next message; reading goes on when few are left."""
         message = await self.queue.get()
         if self.read_paused and self.queue.qsize() <= FEW:
-            held, self._held = self._held, b""
-            if held:
-                self._parse(held)
-            if not self._held and self.queue.qsize() < MANY and not self.transport.is_closing():
-                self.read_paused = False
-                self.transport.resume_reading()
+            if not self._held:
+                self._go_on_reading()
+            elif self._full:
+                self._full = False
+                turns_of(self.loop).take(self._parse)
         return message
+
+    def _go_on_reading(self) -> None:
+        if self.read_paused and self.queue.qsize() < MANY and not self.transport.is_closing():
+            self.read_paused = False
+            self.transport.resume_reading()
 
     def send_receive_event_to_app(self) -> None:
         """Hand a whole message to the application, and go on reading unless many wait."""
         data = self.frames[0] if len(self.frames) == 1 else b"".join(self.frames)
-        self.frames = []
+        self.frames, self._met = [], True
         if self.close_sent:
             return
         if self.curr_msg_data_type == "bytes":
@@ -262,6 +286,7 @@ class Wire(WebSocketsSansIOProtocol):
 
     def _in_measure(self, size: int) -> bool:
         """Count what the application never sees; too much of it ends the connection."""
+        self._met = True
         if self.close_sent:
             return False
         now = self.loop.time()

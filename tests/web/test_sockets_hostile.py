@@ -377,5 +377,5 @@ async def test_another_server_below_works_as_well(quiet: Running, monkeypatch: p
         assert (await tab.closed())[0] == 1003
 
 
-def test_a_slice_holds_few_enough_frames_to_parse_in_a_moment() -> None:
-    assert wire.SLICE // 6 < 400
+def test_a_morsel_holds_few_enough_frames_to_parse_in_a_moment() -> None:
+    assert wire.MORSEL // 6 < 40
