@@ -42,7 +42,7 @@ class HistoryShown(msgspec.Struct, frozen=True):
     tags=["visitors", "conversations"],
     responses={
         200: ResponseSpec(HistoryShown, description="The page", generate_examples=False),
-        **refusals(401, 403, 503),
+        **refusals(401, 403, 429, 503),
     },
     security=[{"pass": []}, {"session": []}],
 )
