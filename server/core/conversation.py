@@ -32,6 +32,7 @@ from server.core.model import (
     MAX_FACTS,
     MAX_ID,
     MAX_JOINED,
+    MAX_MENTIONED,
     SAID_WINDOW,
     WAITING_FLOOR,
     Address,
@@ -41,8 +42,10 @@ from server.core.model import (
     Floor,
     Joined,
     Linked,
+    Mention,
     Role,
     Rules,
+    StaffId,
     Thread,
 )
 
@@ -431,6 +434,8 @@ def evolve(thread: Thread, event: AnyEvent) -> Thread:
     """
     if event.seq != thread.seq + 1 or event.thread != thread.id:
         raise ValueError("not the next event of this thread")
+    if thread.mentioned and event.role is Role.STAFF:  # whoever was named has come
+        thread = replace(thread, mentioned=tuple(each for each in thread.mentioned if each.staff != event.by))
     match event:
         case events.Posted():
             return _posted(thread, event)
@@ -451,8 +456,8 @@ def evolve(thread: Thread, event: AnyEvent) -> Thread:
             return _next(thread, event, floor=ASSISTANT_FLOOR, floor_seq=event.seq, waiting_since=None, promised=False)
         case events.Assigned(to=to):
             return _next(thread, event, assigned=to)
-        case events.Noted():
-            return _next(thread, event)
+        case events.Noted(mentions=mentions):
+            return _next(thread, event, mentioned=_mentioned(thread, event.seq, mentions))
         case events.Snoozed(until=until):
             return _next(thread, event, snoozed_until=until)
         case events.Woken():
@@ -544,6 +549,12 @@ def _next(thread: Thread, event: AnyEvent, **changes: Any) -> Thread:
 
 
 _SAID_MASK = (1 << SAID_WINDOW) - 1
+
+
+def _mentioned(thread: Thread, seq: int, mentions: tuple[StaffId, ...]) -> tuple[Mention, ...]:
+    """Return who is named in notes, each once, with these."""
+    before = (each for each in thread.mentioned if each.staff not in mentions)
+    return (*before, *(Mention(staff, seq) for staff in dict.fromkeys(mentions)))[-MAX_MENTIONED:]
 
 
 def _posted(thread: Thread, event: events.Posted) -> Thread:

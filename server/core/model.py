@@ -13,6 +13,7 @@ MAX_TEXT = 4096  # characters: the longest text body WhatsApp takes, so a post f
 MAX_DELIVERIES = 200  # unfinished deliveries kept in a thread's state; older ones live in the log alone
 MAX_FACTS = 3  # what the console shows of a person in one glance
 MAX_ADDRESSES = 32  # of one person, over all channels and years; beyond it the weakest, then the oldest, goes
+MAX_MENTIONED = 32  # colleagues named in notes: more than work in one place
 MAX_JOINED = 100  # older conversations of one person
 MAX_ID = 64  # characters of an id in a state: ours have 26, a host site's may be longer
 SAID_WINDOW = 62  # bits: how many of the newest seqs we know to be messages or not; fits a signed 64-bit integer
@@ -186,6 +187,13 @@ class Joined(Value, frozen=True):
     upto: int
 
 
+class Mention(Value, frozen=True):
+    """A colleague was named in note ``seq``, the newest that names them."""
+
+    staff: StaffId
+    seq: int
+
+
 class Fact(Value, frozen=True):
     """Something to know at a glance: what was asked about (an entry's id and title), where and when."""
 
@@ -246,6 +254,7 @@ class Thread(msgspec.Struct, frozen=True, omit_defaults=True):
     moved_to: ThreadId | None = None
     open_when_moved: bool = False  # whether an episode goes on again once the move is undone
     joined: tuple[Joined, ...] = ()
+    mentioned: tuple[Mention, ...] = ()  # colleagues who were named and have done nothing here since
 
     def is_message(self, seq: int) -> bool:
         """Whether event ``seq`` is a message, as far back as this state remembers; before that: yes."""

@@ -7,7 +7,7 @@ from typing import assert_never
 
 from server.core import commands
 from server.core.commands import AnyCommand
-from server.core.errors import NotAllowed, NotFound, Refused, Unavailable
+from server.core.errors import BadValue, NotAllowed, NotFound, Refused, Unavailable
 from server.core.identity import Action, Staff, require, require_command
 from server.core.model import Role, Thread, ThreadId
 from server.live import protocol
@@ -138,8 +138,31 @@ class StaffLine:
         require_command(self.me.role, command)
         began = time.perf_counter()
         await self._existing(frame.thread)
-        self._acknowledge(await self._desk.conversations.handle(command), frame)
+        handled = await self._named_before(command)
+        self._acknowledge(handled or await self._desk.conversations.handle(command), frame)
         self._desk.staff_acknowledged(time.perf_counter() - began)
+
+    async def _named_before(self, command: AnyCommand) -> Handled | None:
+        """Return what a command that names somebody who has left led to while they worked here, if it was given then.
+
+        Raises:
+            BadValue: it names somebody who does not work here.
+            Unavailable: the store cannot be read.
+        """
+        match command:
+            case commands.Assign(to=str(to)):
+                field, named = "to", (to,)
+            case commands.Note(mentions=named):
+                field = "mentions"
+            case _:
+                return None
+        for each in dict.fromkeys(named):
+            if not await self._desk.works_here(each):
+                first = await self._desk.conversations.first(command)
+                if first is None:
+                    raise BadValue(field, "colleagues who work here")
+                return first
+        return None
 
     def _meant(self, frame: AnyStaffCommand) -> AnyCommand:
         thread, key, by = frame.thread, frame.key, self._by

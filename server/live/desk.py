@@ -8,7 +8,7 @@ from typing import Protocol
 
 from server.core import commands
 from server.core.errors import OnethreadError, RateLimited, Refused, Unavailable
-from server.core.model import ThreadId
+from server.core.model import StaffId, ThreadId
 from server.core.ports import Bus
 from server.live import protocol
 from server.live.hub import Hub
@@ -41,6 +41,11 @@ class Sink(Protocol):
         """Close it in so many seconds, unless somebody says otherwise by then."""
 
 
+async def anybody(id: StaffId) -> bool:
+    """Take everybody for a colleague: where there are no accounts."""
+    return bool(id)
+
+
 class Later(Protocol):
     """Something that a line has put off."""
 
@@ -62,6 +67,7 @@ class Desk:
     known: Callable[[Visitor], Awaitable[bool]]  # whether the visitor's secret still leads to this thread
     languages: tuple[str, ...]
     put_off: Callable[[Later], None]  # let something be done a moment later
+    works_here: Callable[[StaffId], Awaitable[bool]] = anybody  # whether a colleague has an account that is in use
     acknowledged: Callable[[float], None] = lambda seconds: None  # for the metrics, as are the next
     staff_acknowledged: Callable[[float], None] = lambda seconds: None
     refused: Callable[[str], None] = lambda code: None

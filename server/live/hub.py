@@ -18,8 +18,9 @@ from typing import Any, Protocol
 import msgspec
 from msgspec.structs import replace
 
+from server.core.commands import staff
 from server.core.errors import Unavailable
-from server.core.events import AnyEvent, MovedTo, Returned
+from server.core.events import AnyEvent, MovedTo, Noted, Returned
 from server.core.model import Role, StaffId, ThreadId
 from server.core.ports import Bus, Store
 from server.live import protocol
@@ -275,6 +276,8 @@ class Hub:
     # handing on
 
     def _spread(self, event: AnyEvent) -> None:
+        if event.__class__ is Noted and event.mentions:
+            self._tell_mentioned(event)
         room = self._rooms.get(event.thread)
         if room is None:
             return
@@ -506,6 +509,14 @@ class Hub:
             self._tell_inbox(payload)
             if self._bus.connected:
                 self._bus.say(INBOX, payload)
+
+    def _tell_mentioned(self, event: Noted) -> None:
+        """Alert the colleagues whom a note names, whatever they have open. Their list has it, too, if this is lost."""
+        frame = protocol.mention(event.thread, event.seq, Who(event.role, event.by, event.name or ""))
+        senders = {staff(id).sender for id in event.mentions if id != event.by}
+        for reader in self._inboxes:
+            if reader.sender in senders:
+                reader.push(frame)
 
     def _tell_inbox(self, payload: bytes) -> None:
         frame = protocol.inbox(payload)

@@ -393,6 +393,11 @@ def presence(thread: ThreadId, staff: Sequence[Present]) -> bytes:
     return _encode({"t": "presence", "thread": thread, "staff": staff})
 
 
+def mention(thread: ThreadId, seq: int, who: Who) -> bytes:
+    """Return the frame that tells a colleague that note ``seq`` names them."""
+    return _encode({"t": "mention", "thread": thread, "seq": seq, "who": who})
+
+
 def inbox(rows: bytes) -> bytes:
     """Return the frame for rows of the inbox that changed; ``rows`` is a JSON array."""
     return b'{"t":"inbox","rows":%b}' % rows

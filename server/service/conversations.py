@@ -161,6 +161,18 @@ class Conversations:
         except Refused:  # counts only on a copy that is current
             self._judge(await self.refresh(command.thread), command)
 
+    async def first(self, command: AnyCommand) -> Handled | None:
+        """Return what this command's key led to when it was used before, if it was.
+
+        Raises:
+            KeyConflict: it meant something else then.
+            Unavailable: the store cannot be read.
+        """
+        event = await self._store.find(command.thread, command.by.sender, command.key)
+        if event is not None and not matches(event, command):
+            raise KeyConflict
+        return Handled(event, event.seq, again=True) if event is not None else None
+
     async def thread(self, id: ThreadId) -> Thread:
         """Return the conversation as this process knows it; ``seq`` 0 when nothing was said yet.
 

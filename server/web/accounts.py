@@ -106,6 +106,11 @@ class Accounts:
             raise NotFound
         return account
 
+    async def works_here(self, id: StaffId) -> bool:
+        """Whether somebody has an account that is in use."""
+        account = await self._store.account(id)
+        return account is not None and not account.disabled
+
     async def get(self, id: StaffId) -> Account:
         """Return an account.
 

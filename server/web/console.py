@@ -22,7 +22,7 @@ from litestar.response import Redirect
 from server.core.identity import Action
 from server.core.model import Channel
 from server.core.ports import View
-from server.web.api import REPLIES, Canned, Draft, known_thread
+from server.web.api import MAX_REPLIES, REPLIES, Canned, Draft, known_thread
 from server.web.guards import AnyRequest, house_of, needs, provide_me
 from server.web.house import House
 from server.web.pages import Pages, preferred
@@ -334,10 +334,16 @@ async def replies_page(
         replies=await screen.replies(),
         opened=saved,
         saved=bool(saved),
-        error=screen.words("canned_bad") if error else "",
+        error=_reply_error(screen.words, error),
         text_languages=[(code, screen.spoken(code)) for code in codes],
         placeholders=", ".join(f"{{{name}}}" for name in PLACEHOLDERS),
     )
+
+
+def _reply_error(w: Words, error: str) -> str:
+    if error == "full":
+        return w("canned_full", number=MAX_REPLIES)
+    return w("canned_bad") if error else ""
 
 
 @post("/replies", status_code=303, **needs(Action.REPLY, form=True))
@@ -351,6 +357,9 @@ async def save_reply(data: Form, me: NamedDependency[SignedIn], house: NamedDepe
         return Redirect(f"{CONSOLE}/replies?error=1", status_code=303)
     if not REPLY_ID.fullmatch(id):
         return Redirect(f"{CONSOLE}/replies?error=1", status_code=303)
+    known = await house.store.listing(REPLIES)
+    if id not in known and len(known) >= MAX_REPLIES:
+        return Redirect(f"{CONSOLE}/replies?error=full", status_code=303)
     await house.store.put(REPLIES, id, msgspec.json.encode(reply))
     return Redirect(f"{CONSOLE}/replies?saved={id}", status_code=303)
 
@@ -362,7 +371,8 @@ async def add_examples(
     """Begin with some replies that every clinic writes; those of the same name stay as they are."""
     house.sessions.check_csrf(me.session, _field(data, "csrf"))
     known = await house.store.listing(REPLIES)
-    for id in (id for id in EXAMPLES if id not in known):
+    missing = [id for id in EXAMPLES if id not in known]
+    for id in missing[: MAX_REPLIES - len(known)]:
         texts = {language: table(language)[f"example_{id}"] for language in LANGUAGES}
         reply = Canned(screen.words(f"example_{id}_title"), texts)
         await house.store.put(REPLIES, id, msgspec.json.encode(reply))

@@ -46,6 +46,7 @@ MOST_ROWS = 500  # shown at most; further back one searches
 ENOUGH = 40  # messages and lines on a page before the reader asks for older ones
 DRAFTS = "drafts:{}"  # the collections of a colleague's drafts, by thread
 NOTE_DRAFTS = "note-drafts:{}"
+NAMED = "named:{}"  # the newest note naming a colleague that they have opened, by thread
 
 
 class Where(msgspec.Struct, frozen=True):
@@ -92,6 +93,7 @@ class RowShown(msgspec.Struct, frozen=True):
     tails: tuple[str, ...]
     facts: tuple[Fact, ...]
     task: Task | None
+    mentioned: bool  # a note names the reader, who has not opened it since
     glance: bool  # also show the facts and the open task
 
 
@@ -102,6 +104,7 @@ class Screen:
         self.house, self.me, self.now = house, me.staff, house.clock()
         self.words, self._zone = Words(language, house.clinic.timezone), ZoneInfo(house.clinic.timezone)
         self.csrf = me.session.csrf
+        self._named: dict[ThreadId, int] = {}
         self.colleagues = [Staff(each.id, each.name, each.role) for each in accounts if not each.disabled]  # type: ignore[arg-type]  # stored as text
         self.reader = Reader(me.staff.id, self.words, {each.id: each.name for each in accounts}, self.now)
 
@@ -168,6 +171,7 @@ class Screen:
             where.channel,
         )
         found = await Finding(self.house.store, self.house.inbox).find(wanted)
+        await self._mentions_opened(found.rows)
         return [self._row(row, where, glance=True) for row in found.rows], found.more
 
     def _midnight(self, day: date) -> datetime:
@@ -188,6 +192,7 @@ class Screen:
             after = page.next
             if after is None:
                 break
+        await self._mentions_opened(found)
         return [self._row(row, where) for row in found], after is not None and len(found) < MOST_ROWS
 
     def _row(self, row: Row, where: Where, *, glance: bool = False) -> RowShown:
@@ -211,8 +216,26 @@ class Screen:
             tails=seen.tails,
             facts=seen.facts,
             task=seen.task,
+            mentioned=self._named.get(thread.id, 0) < self._mention(thread),
             glance=glance,
         )
+
+    def _mention(self, thread: Thread) -> int:
+        """Return the newest note that names me and that I have not answered in any way; 0 when there is none."""
+        return next((each.seq for each in thread.mentioned if each.staff == self.me.id), 0)
+
+    async def _open_mention(self, thread: Thread) -> None:
+        """Remember that I have opened what a note has called me to."""
+        if seq := self._mention(thread):
+            await self.house.store.put(NAMED.format(self.me.id), thread.id, str(seq).encode())
+            self._named[thread.id] = seq
+
+    async def _mentions_opened(self, rows: Sequence[Row]) -> None:
+        """Learn which notes that name me I have opened, if any of these rows has one."""
+        for row in rows:
+            if self._mention(row.thread) and row.thread.id not in self._named:
+                opened = await self.house.store.get(NAMED.format(self.me.id), row.thread.id)
+                self._named[row.thread.id] = int(opened or 0)
 
     def _preview(self, row: RowView) -> str:
         said = row.preview
@@ -239,6 +262,7 @@ class Screen:
         if where.thread is None:
             return {"thread": None}
         thread = await known_thread(self.house, where.thread)
+        await self._open_mention(thread)
         log, older = await back(self.house.store, thread.id, before, ENOUGH)
         blocks = await self._earlier(where, turned).blocks(thread, log)
         mark = thread.read_by_staff if before is None else None
@@ -264,6 +288,7 @@ class Screen:
     async def news(self, thread_id: ThreadId, after: int, place: Place) -> dict[str, Any]:
         """Return what has happened since event ``after``, and how the conversation stands now."""
         thread = await known_thread(self.house, thread_id)
+        await self._open_mention(thread)
         log = await self._forward(thread.id, after)
         where = Where(View.NEEDS_REPLY, thread.id)
         shown, last = items(log, thread, self.reader, place, blocks=await self._earlier(where).blocks(thread, log))

@@ -91,6 +91,7 @@ class Sockets:
             known=self._known,
             languages=tuple(house.clinic.languages),
             put_off=self._put_off,
+            works_here=house.accounts.works_here,
             acknowledged=house.metrics.acknowledged.observe,
             staff_acknowledged=house.metrics.staff_acknowledged.observe,
             refused=lambda code: house.metrics.refused.labels(code).inc(),

@@ -10,7 +10,7 @@ from server.core.commands import ASSISTANT, SYSTEM, AnyCommand, Erase
 from server.core.conversation import MAX_SNOOZE, decide, evolve
 from server.core.errors import BadValue
 from server.core.events import Closed, Snoozed, WasRead, Woken
-from server.core.model import ASSISTANT_FLOOR, Handover, Role
+from server.core.model import ASSISTANT_FLOOR, MAX_MENTIONED, Handover, Mention, Role
 from tests.core.given import (
     ANNA,
     BEN,
@@ -210,3 +210,19 @@ def test_nothing_older_than_the_erasure_is_a_message() -> None:
     erased = after(*[ask()] * 70, Erase(thread="t1", key="e", by=ANNA), note())
 
     assert not any(erased.is_message(seq) for seq in range(-1, 100))
+
+
+def test_a_colleague_who_is_named_is_remembered_until_they_do_something() -> None:
+    named = after(ask(), note(mentions=("ben", "cleo", "ben")))
+
+    assert named.mentioned == (Mention("ben", 2), Mention("cleo", 2))
+    assert after(note(mentions=("ben",)), thread=named).mentioned == (Mention("cleo", 2), Mention("ben", 3))
+    assert after(ask(), read(1, by=BEN), thread=named).mentioned == (Mention("cleo", 2),)
+    assert after(note(by=BEN, mentions=("ben",)), thread=named).mentioned == (Mention("cleo", 2), Mention("ben", 3))
+    assert after(answer(1), thread=named).mentioned == named.mentioned
+
+
+def test_no_more_colleagues_are_remembered_than_work_in_one_place() -> None:
+    many = tuple(f"colleague{number}" for number in range(MAX_MENTIONED + 5))
+
+    assert [each.staff for each in after(ask(), note(mentions=many)).mentioned] == list(many[5:])

@@ -13,6 +13,7 @@ from server.core import commands
 from server.core.events import AnyEvent, JoinedWith, PartedFrom, Posted
 from server.core.identity import StaffRole
 from server.core.model import Channel, Choice, Link, Role, Thread
+from server.web.api import MAX_REPLIES, REPLIES, Canned
 from server.web.strings import LANGUAGES, Words, table
 from server.web.timeline import Bubble, Day, Mark, Place, Reader, items, pieces, safe_href
 from tests.web.console_given import KATRIN, WHY, Clinic, colleague, signed_in
@@ -444,6 +445,39 @@ async def test_canned_replies_are_written_and_dropped_by_forms(running: Running)
         assert bad.headers["location"] == "/console/replies?error=1"
         await browser.post("/console/replies/drop", data={"csrf": csrf, "id": "hello"})
         assert (await browser.get("/api/replies")).json() == []
+
+
+async def test_a_clinic_has_only_so_many_canned_replies(running: Running) -> None:
+    full = msgspec.json.encode(Canned("Title", {"en": "Text"}))
+    for number in range(MAX_REPLIES - 1):
+        await running.house.store.put(REPLIES, f"reply{number}", full)
+    async with signed_in(running, RECEPTION) as browser:
+        csrf = browser.headers["x-csrf-token"]
+        form = {"csrf": csrf, "id": "last", "title": "Last", "text_en": "It fits"}
+        assert (await browser.post("/console/replies", data=form)).headers["location"].endswith("saved=last")
+        refused = await browser.post("/console/replies", data={**form, "id": "another"})
+        shown = await browser.get(refused.headers["location"])
+        again = await browser.post("/console/replies", data={**form, "text_en": "Said better"})
+        await browser.post("/console/replies/examples", data={"csrf": csrf})
+    assert f"There are {MAX_REPLIES} canned replies" in shown.text
+    assert again.headers["location"].endswith("saved=last")
+    assert len(await running.house.store.listing(REPLIES)) == MAX_REPLIES
+
+
+async def test_a_list_marks_where_a_note_names_me_until_i_have_opened_it(running: Running, clinic: Clinic) -> None:
+    await clinic.says("Hello?")
+    by, doctor = colleague(RECEPTION), StaffRole.CLINICIAN
+    await clinic.do(commands.Note(thread=KATRIN, key="a", by=by, text="Please look", mentions=(IDS[doctor],)))
+    await clinic.settled()
+    assert "Mentions you" in (await page(running, "/console/all", doctor)).text
+    assert "Mentions you" in (await page(running, "/console/search?q=hello", doctor)).text
+    assert "Mentions you" not in (await page(running, "/console/all")).text
+
+    await page(running, HERE, doctor)
+    assert "Mentions you" not in (await page(running, "/console/all", doctor)).text
+    await clinic.do(commands.Note(thread=KATRIN, key="b", by=by, text="Once more", mentions=(IDS[doctor],)))
+    await clinic.settled()
+    assert "Mentions you" in (await page(running, "/console/all", doctor)).text
 
 
 async def test_a_clinic_may_begin_with_examples(running: Running) -> None:

@@ -10,7 +10,7 @@ from server.core import commands
 from server.core.events import Noted, Posted, Snoozed
 from server.core.identity import StaffRole
 from server.core.model import Role
-from tests.web.console_given import KATRIN, WHY, Clinic, connected, console, timeline
+from tests.web.console_given import KATRIN, WHY, Clinic, colleague, connected, console, timeline
 from tests.web.given import IDS, Running
 from tests.widget.given import Chat
 
@@ -493,6 +493,34 @@ async def test_somebody_who_waits_is_heard_and_seen_outside_the_page_once_that_i
             "This is what an alert looks like.",
             "Somebody is waiting for your team",
         ]
+
+
+async def test_a_colleague_who_is_named_in_a_note_is_called_wherever_they_are(
+    running: Running, clinic: Clinic, browser: Browser
+) -> None:
+    await clinic.says("My prescription?")
+    await clinic.says("Hello", thread="t5other")
+    await clinic.settled()
+    async with console(browser, running, CLINICIAN, path="/console/all/t5other", permissions=["notifications"]) as page:
+        await page.evaluate("""() => {
+            window.alerts = []
+            window.Notification = class { static permission = 'granted'
+                static requestPermission = async () => 'granted'
+                constructor(text) { window.alerts.push(text) } }
+            localStorage.setItem('onethread.desktop', 'on')
+        }""")
+        note = commands.Note(thread=KATRIN, key="n", by=colleague(RECEPTION), text="Ready?", mentions=(IDS[CLINICIAN],))
+        await clinic.do(note)
+        await expect(page.locator("#toast")).to_have_text("Sofie Berg mentions you in a note")
+        await expect(page).to_have_title(re.compile("^@ "))
+        assert await page.evaluate("alerts") == ["Sofie Berg mentions you in a note"]
+        row = page.locator(f"#row-{KATRIN}")
+        await expect(row).to_contain_text("Mentions you")
+        await row.click()
+        await expect(page.locator(".say.note .text")).to_have_text("Ready?")
+        await expect(page).not_to_have_title(re.compile("^@ "))
+        await page.goto("/console/all")
+        await expect(row).not_to_contain_text("Mentions you")
 
 
 async def test_a_page_has_no_faults_that_a_machine_can_find(

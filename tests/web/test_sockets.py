@@ -162,7 +162,7 @@ async def test_what_staff_write_between_them_is_a_number_to_a_visitor(quiet: Run
         await watching(desk, visitor.thread)
         for t, fields in (
             ("note", {"text": "secret words"}),
-            ("assign", {"to": "doris"}),
+            ("assign", {"to": IDS[StaffRole.CLINICIAN]}),
             ("name", {"name": "Mrs. X"}),
         ):
             key = given_key()
@@ -176,7 +176,9 @@ async def test_what_staff_write_between_them_is_a_number_to_a_visitor(quiet: Run
         {"t": "pong", "heads": {visitor.thread: 4}},
     ]
     said = json.dumps(tab.told)
-    assert not [word for word in ("secret", "doris", "Mrs. X", "noted", "assigned", "named") if word in said]
+    assert not [
+        word for word in ("secret", IDS[StaffRole.CLINICIAN], "Mrs. X", "noted", "assigned", "named") if word in said
+    ]
 
 
 def given_key() -> str:
@@ -417,14 +419,57 @@ async def test_a_ticket_opens_one_line_and_is_no_pass(quiet: Running) -> None:
         assert (await tab.closed())[0] == 4003
 
 
+async def test_nothing_is_given_to_somebody_who_does_not_work_here(quiet: Running) -> None:
+    visitor = await guest(quiet)
+    await visitor.said("one")
+    gone, house = IDS[StaffRole.CLINICIAN], quiet.house
+    async with console(quiet) as desk:
+        await watching(desk, visitor.thread)
+        before = given_key()
+        await desk.say("assign", thread=visitor.thread, key=before, to=gone)
+        assert (await desk.answer(before))["kind"] == "assigned"
+        await house.accounts.change(gone, disabled=True)
+        for t, fields in (
+            ("assign", {"to": gone}),
+            ("assign", {"to": "nobody-at-all"}),
+            ("note", {"text": "Please look", "mentions": [IDS[StaffRole.ADMIN], "nobody-at-all"]}),
+        ):
+            key = given_key()
+            await desk.say(t, thread=visitor.thread, key=key, **fields)
+            answer = await desk.answer(key)
+            assert (answer["t"], answer["code"]) == ("refused", "bad_value"), t
+        await desk.say("assign", thread=visitor.thread, key=before, to=gone)  # again is once
+        assert (await desk.answer(before))["kind"] == "assigned"
+    assert len(await house.store.since(visitor.thread, 0)) == 2
+
+
+async def test_a_note_alerts_the_colleagues_it_names_and_nobody_else(quiet: Running) -> None:
+    visitor = await guest(quiet)
+    await visitor.said("one")
+    named, author = StaffRole.CLINICIAN, StaffRole.RECEPTION
+    async with console(quiet, author) as desk, console(quiet, named) as doctor, console(quiet, StaffRole.ADMIN) as boss:
+        key = given_key()
+        mentions = [IDS[named], IDS[author]]
+        await desk.say("note", thread=visitor.thread, key=key, text="Please look", mentions=mentions)
+        await desk.answer(key)
+        mention = await doctor.until("mention")
+        for each in (desk, boss):
+            await each.say("ping")
+            await each.until("pong")
+        heard = [frame["t"] for each in (desk, boss) for frame in each.told]
+    assert (mention["thread"], mention["seq"], mention["who"]["id"]) == (visitor.thread, 2, IDS[author])
+    assert "Please look" not in str(mention)
+    assert "mention" not in heard
+
+
 async def test_a_colleague_does_everything_that_is_theirs_to_do(quiet: Running) -> None:
     visitor = await guest(quiet)
     await visitor.said("one")
     asked: list[tuple[str, dict[str, Any]]] = [
         ("take", {}),
         ("post", {"text": "Good morning"}),
-        ("note", {"text": "Knows Dr. Phillips", "mentions": ["bea"]}),
-        ("assign", {"to": "bea"}),
+        ("note", {"text": "Knows Dr. Phillips", "mentions": [IDS[StaffRole.CLINICIAN]]}),
+        ("assign", {"to": IDS[StaffRole.CLINICIAN]}),
         ("snooze", {"until": "2026-12-24T08:00:00Z"}),
         ("name", {"name": "Mrs. Lind"}),
         ("release", {}),

@@ -1,5 +1,5 @@
 /** Who is waiting, said outside the page: in its title, by a sound, on the desktop. Off until a colleague allows it. */
-import { kept, words } from './kept.js';
+import { kept, say, words } from './kept.js';
 
 let audio;
 
@@ -34,10 +34,21 @@ export function alert(what, href) {
 
 const text = (selector) => document.querySelector(selector)?.textContent;
 
-/** How many wait, and who is on the screen. */
+const mentions = new Set();
+
+/** A note names me. Says whether it is elsewhere than on the screen. */
+export function named({ thread, who }, open) {
+  if (thread === open && document.hasFocus()) return false;
+  mentions.add(thread);
+  alert(say('alert_mention', who), `/console/all/${thread}`);
+  return true;
+}
+
+/** How many wait, whether I am asked for, and who is on the screen. */
 export function badge() {
+  mentions.delete(document.getElementById('work').dataset.thread);
   const waiting = Number(document.getElementById('views').dataset.waiting);
-  document.title = `${waiting ? `(${waiting}) ` : ''}${text('#name') ?? text('h1')} · ${text('.brand span')}`;
+  document.title = `${mentions.size ? '@ ' : ''}${waiting ? `(${waiting}) ` : ''}${text('#name') ?? text('h1')} · ${text('.brand span')}`;
 }
 
 /** The box for desktop alerts was ticked: the browser asks the colleague. */

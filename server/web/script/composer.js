@@ -126,8 +126,13 @@ export function send() {
   by('said').textContent = by('pending').textContent; // said once: the seconds are only seen
 }
 
+/** Whom a note names: the longest names first, so that "@Ann" is not also found in "@Ann Lee". */
 const mentioned = (text) =>
-  [...document.querySelectorAll('#mention-options [data-id]')].filter(({ dataset }) => text.includes(`@${dataset.name}`)).map(({ dataset }) => dataset.id);
+  [...document.querySelectorAll('#mention-options [data-id]')]
+    .map(({ dataset }) => dataset)
+    .sort((a, b) => b.name.length - a.name.length)
+    .filter(({ name }) => text !== (text = text.replaceAll(`@${name}`, '')))
+    .map(({ id }) => id);
 
 /** The words are on their way; the draft stays until the server has them. */
 function clear(target) {

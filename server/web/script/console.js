@@ -5,7 +5,7 @@
  * missed while the network was gone are one path, and no text of anybody becomes markup here.
  */
 import * as composer from './composer.js';
-import { alert, badge, heard, permit } from './alerts.js';
+import { alert, badge, heard, named, permit } from './alerts.js';
 import { ask, csrf, keep, kept, me, say, words } from './kept.js';
 import { connectStaff, followPage, outbox } from './line.js';
 import { pick } from './picker.js';
@@ -70,6 +70,9 @@ function hear(frame) {
   } else if (t === 'inbox') {
     for (const row of frame.rows) heard(row, me, row.thread === open());
     refreshList();
+  } else if (t === 'mention') {
+    if (named(frame, open())) toast(say('alert_mention', frame.who));
+    badge();
   } else if (!here) return;
   else if (t === 'reset') location.reload();
   else if (t === 'live') by('work').dataset.live = frame.seq;
