@@ -19,7 +19,7 @@ Step = Callable[[], None]
 MOMENT = 0.0005  # seconds of work for those who wait before everybody else has their turn
 REST = 0.001  # seconds at least between two groups of arrivals; the loop's clock ticks no finer
 LONGEST_REST = 0.05  # seconds: whatever they took, others come
-SETTLED = 3  # turns of the loop after which what an arrival set off has mostly been done
+SETTLED = 5  # turns of the loop after which what an arrival set off has mostly been done
 
 _turns: "WeakKeyDictionary[asyncio.AbstractEventLoop, Turns]" = WeakKeyDictionary()
 _doormen: "WeakKeyDictionary[asyncio.AbstractEventLoop, Doorman]" = WeakKeyDictionary()
@@ -66,6 +66,7 @@ class Doorman:
         self._loop = loop
         self._waiting: dict[Hashable, deque[Step]] = {}  # by address; the one that waits longest comes first
         self._resting = False
+        self._took = 0.0  # seconds, those who were let in last, with what they set off
 
     def admit(self, address: Hashable, enter: Step) -> bool:
         """Let somebody in at once, or in their turn; whether it was at once."""
@@ -87,22 +88,24 @@ class Doorman:
         if turns:
             self._loop.call_soon(self._settle, began, turns - 1)
         else:
-            took = time.perf_counter() - began
-            self._loop.call_later(min(max(took, REST), LONGEST_REST), self._go_on)
+            self._took = time.perf_counter() - began
+            self._loop.call_later(min(max(self._took, REST), LONGEST_REST), self._go_on)
 
     def _go_on(self) -> None:
         if not self._waiting:
             self._resting = False
             return
-        began = time.perf_counter()
+        began = now = time.perf_counter()
+        until = began + (MOMENT if self._took < 2 * MOMENT else 0.0)  # what they set off may take longer than they do
         try:
-            while self._waiting and time.perf_counter() - began < MOMENT:
+            while self._waiting and (now == began or now < until):
                 address = next(iter(self._waiting))
                 line = self._waiting.pop(address)
                 enter = line.popleft()
                 if line:
                     self._waiting[address] = line  # behind all other addresses
                 enter()
+                now = time.perf_counter()
         finally:
             self._rest(began)
 
