@@ -86,19 +86,28 @@ def each(of: Node, name: str, where: str, read: Callable[..., Iterable[Arrived]]
     A mistake of ours in reading one of a thousand must not cost the others either: it is told as ``mistake``. Of very
     many that cannot be read (three megabytes of zeros), the first thousand are told.
     """
-    told = 0
+    unread = 0
     for place, item in r.items(of, name):
-        path = f"{where}.{place}" if where else place
-        try:
-            if not isinstance(item, dict):
-                raise Odd("not_an_object")
-            found = list(read(item, path, *more))
-        except Odd as odd:
-            found, told = [Unreadable(path, odd.reason)], told + 1
-        except _MISTAKES:
-            found, told = [Unreadable(path, "mistake")], told + 1
-        if told <= r.MAX_LIST or not (len(found) == 1 and isinstance(found[0], Unreadable)):
+        if isinstance(item, dict):
+            path = f"{where}.{place}" if where else place
+            found = _read(item, path, read, *more)
+        elif unread < r.MAX_LIST:
+            found = [Unreadable(f"{where}.{place}" if where else place, "not_an_object")]
+        else:
+            continue
+        alone = len(found) == 1 and isinstance(found[0], Unreadable)
+        unread += alone
+        if not alone or unread <= r.MAX_LIST:
             yield from found
+
+
+def _read(item: Node, path: str, read: Callable[..., Iterable[Arrived]], *more: Any) -> list[Arrived]:
+    try:
+        return list(read(item, path, *more))
+    except Odd as odd:
+        return [Unreadable(path, odd.reason)]
+    except _MISTAKES:
+        return [Unreadable(path, "mistake")]
 
 
 def _entry(entry: Node, where: str) -> Iterator[Arrived]:
