@@ -148,11 +148,12 @@ class RelayClient(Counting):
         base = len(self.rooms)
         names = [f"room-{base + n}" for n in range(rooms)]
         for start in range(0, rooms, ROOMS_PER_STAFF):
-            await self._join(names[start : start + ROOMS_PER_STAFF], self.saw)
+            await self.join(names[start : start + ROOMS_PER_STAFF], self.saw)
         for name in names:
-            self.said[name] = await self._join([name], acknowledging(self, self.add(name)))
+            self.said[name] = await self.join([name], acknowledging(self, self.add(name)))
 
-    async def _join(self, names: list[str], hear: Callable[[bytes], None]) -> Wire:
+    async def join(self, names: list[str], hear: Callable[[bytes], None]) -> Wire:
+        """Join these rooms; ``hear`` gets what is said in them."""
         live: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
         def on_text(frame: bytes) -> None:
@@ -190,15 +191,16 @@ class SocketIoClient(Counting):
         base = len(self.rooms)
         names = [f"room-{base + n}" for n in range(rooms)]
         for start in range(0, rooms, ROOMS_PER_STAFF):
-            await self._join(names[start : start + ROOMS_PER_STAFF], self.saw)
+            await self.join(names[start : start + ROOMS_PER_STAFF], self.saw)
         for name in names:
-            self.said[name] = await self._join([name], acknowledging(self, self.add(name)))
+            self.said[name] = await self.join([name], acknowledging(self, self.add(name)))
 
     async def idle(self, count: int) -> list[Wire]:
         """Open connections that only joined a room."""
-        return [await self._join([f"idle-{number}"], lambda frame: None) for number in range(count)]
+        return [await self.join([f"idle-{number}"], lambda frame: None) for number in range(count)]
 
-    async def _join(self, names: list[str], hear: Callable[[bytes], None]) -> Wire:
+    async def join(self, names: list[str], hear: Callable[[bytes], None]) -> Wire:
+        """Join these rooms; ``hear`` gets what is said in them."""
         ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
         def on_text(frame: bytes) -> None:
@@ -242,7 +244,7 @@ class OnethreadClient(Counting):
         await self.sign_in()
         fresh = [await self.visitor() for _ in range(rooms)]
         for start in range(0, rooms, ROOMS_PER_STAFF):
-            await self._staff(fresh[start : start + ROOMS_PER_STAFF])
+            await self.colleague(fresh[start : start + ROOMS_PER_STAFF])
 
     async def sign_in(self) -> None:
         """Open a console session, once."""
@@ -282,7 +284,7 @@ class OnethreadClient(Counting):
         answer = await self.http.post("/api/staff/ticket", headers={"X-CSRF-Token": self.csrf})
         return str(answer.raise_for_status().json()["ticket"])
 
-    async def _staff(self, rooms: list[Room]) -> Wire:
+    async def colleague(self, rooms: list[Room]) -> Wire:
         """Connect a colleague who watches these rooms and takes them all."""
         taken: set[str] = set()
         ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -5,11 +5,9 @@ does meanwhile happens to all of them. The generator and MongoDB share the other
 """
 
 import asyncio
-import os
 import platform
 import secrets
 import statistics
-import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass, field
@@ -18,16 +16,17 @@ from pathlib import Path
 
 import uvloop
 
+from bench import broadcast, charts, idle, storm, two_processes
 from bench.answers import ask_in_turn, ask_together
 from bench.clients import Client, Faults, OnethreadClient, RelayClient, SocketIoClient
 from bench.load import lost, paced, saturate
-from bench.servers import CHECKOUT, LIFTED, LOAD_CORE, Server, pin, start_contestant, start_onethread
+from bench.servers import LIFTED, LOAD_CORE, Server, add_staff, pin, start_contestant, start_onethread
 from bench.size import installed_size
+from bench.thinking import alone
 from server.command_line import parts
-from server.command_line.part_processes import Mongod
+from server.command_line.part_processes import Mongod, Valkey
+from server.settings import CHECKOUT
 
-ROOMS = 512  # conversations at once: a durable write takes milliseconds, so one at a time would measure the disk
-RATES = (200, 1000)  # messages a second, paced
 WARM = 50  # connections before memory is looked at: what a first use allocates once is not counted
 LOGIN = "bench"
 SILENT, INSERT, DURABLE = "relay, stores nothing", "relay + insert_one", "relay + insert_one, journalled"
@@ -58,41 +57,99 @@ class Plan:
     saturated: float  # seconds per slice
     paced: float  # seconds per slice
     idle: int  # connections
+    rooms: int = 512  # at once: a durable write takes milliseconds, so one at a time would measure the disk
+    accepted: int = 1000  # connections, one after the other
+    storm: int = 1000  # connections, all at once
+    watchers: int = 100  # of one conversation
+    rates: tuple[int, int] = (200, 1000)  # messages a second, paced
+    charts: Path | None = None  # where they are written
 
 
-SHORT = Plan(rounds=2, saturated=1.0, paced=1.0, idle=200)
-USUAL = Plan(rounds=4, saturated=3.0, paced=2.0, idle=2000)
+SHORT = Plan(rounds=2, saturated=1.0, paced=1.0, idle=200, accepted=100, storm=100, watchers=20)
+USUAL = Plan(rounds=4, saturated=3.0, paced=2.0, idle=2000, charts=CHECKOUT / "docs")
 
 
 def main(short: bool = False) -> int:
     """Run everything and print the tables; 0 when nothing was lost, doubled or out of order."""
-    plan = SHORT if short else USUAL
+    return 1 if measure(SHORT if short else USUAL) else 0
+
+
+def measure(plan: Plan) -> int:
+    """Run everything, print the tables, and return how much was lost, doubled or out of order."""
     pin(0, LOAD_CORE)
     program = parts.mongod_program(lambda line: print(line, file=sys.stderr))
     with tempfile.TemporaryDirectory(prefix="onethread-bench-") as folder, Mongod(program, Path(folder) / "db") as db:
-        return uvloop.run(_run(plan, db.uri, Path(folder)))
+        valkey = Valkey(parts.valkey_program(), Path(folder) / "valkey")
+        wrong = uvloop.run(_run(plan, db.uri, Path(folder)))
+        with valkey:
+            wrong += uvloop.run(_two(plan, db.uri, valkey.url, Path(folder)))
+    return wrong
 
 
 async def _run(plan: Plan, uri: str, folder: Path) -> int:
+    """Measure one process of each; return how much went wrong."""
     print(_machine(plan))
     contestants = _start(uri, folder)
     try:
-        idle = {name: await _idle(plan, each) for name, each in contestants.items()}
+        memory = {name: await _idle(plan, each) for name, each in contestants.items()}
         for contestant in contestants.values():
-            await contestant.client.open(ROOMS)
+            await contestant.client.open(plan.rooms)
         await _rounds(plan, list(contestants.values()))
         stalled = await _stalled(plan, contestants[OURS])
         answers = await _answers(plan, contestants[OURS])
+        more, missed = await _more(plan, contestants, folder)
     finally:
         for contestant in contestants.values():
             await contestant.client.close()
             contestant.server.stop()
-    print(_table(contestants, idle))
+    print(_table(plan, contestants, memory))
+    print(more)
     print(answers)
     print(stalled)
     print(f"start-up of onethread: {contestants[OURS].server.started_in:.2f} s until it answers HTTP")
     print(f"installed size of the core: {installed_size() / 1e6:.0f} MB")
-    return 1 if any(_wrong(each) for each in contestants.values()) else 0
+    if plan.charts is not None:
+        _draw(plan, plan.charts, contestants, memory)
+    return missed + sum(_wrong(each) for each in contestants.values())
+
+
+async def _two(plan: Plan, uri: str, redis: str, folder: Path) -> int:
+    """Measure two processes of each; return how much went wrong."""
+    table, wrong = await two_processes.measure(uri, redis, folder, plan.rooms // 2, plan.rounds, plan.saturated)
+    print(f"\n{table}")
+    return wrong
+
+
+async def _more(plan: Plan, contestants: dict[str, Contestant], folder: Path) -> tuple[str, int]:
+    """Measure accepting, everybody coming back at once, and many who watch; return tables, and how much is missing."""
+    ours, relay = contestants[OURS], contestants[SILENT]
+    if not isinstance(ours.client, OnethreadClient):
+        raise TypeError
+    fans = {name: (contestants[name].server, contestants[name].client) for name in (SILENT, SOCKETIO, OURS)}
+    watched, missing = await broadcast.measure(fans, SILENT, plan.rounds - 1, plan.saturated, plan.watchers)
+    tables = [
+        await idle.measure(ours.server, ours.client, folder, plan.rounds - 1, plan.accepted),
+        await storm.measure(ours.server, ours.client, relay.server, plan.rounds - 1, plan.storm),
+        watched,
+    ]
+    return "\n" + "\n\n".join(tables), missing
+
+
+def _draw(plan: Plan, folder: Path, contestants: dict[str, Contestant], memory: dict[str, float]) -> None:
+    """Draw what this run has measured."""
+    speed = {name: statistics.median(each.per_second) for name, each in contestants.items()}
+    cpu = {name: statistics.median(each.cpu_per_message) * 1e6 for name, each in contestants.items()}
+    wait = {name: statistics.median(each.latencies[plan.rates[1]]) * 1000 for name, each in contestants.items()}
+    each = {name: bytes_each / 1024 for name, bytes_each in memory.items()}
+    note = f"{plan.rooms} conversations, one core, {platform.machine()}, Python {platform.python_version()}; "
+    for name, title, what, figures, form in (
+        ("throughput", "Messages a second", note + "longer is better", speed, "{:,.0f}"),
+        ("cpu", "CPU for each message", note + "shorter is better", cpu, "{:.0f} µs"),
+        ("latency", f"Median latency at {plan.rates[1]:,} messages/s", note + "shorter is better", wait, "{:.2f} ms"),
+        ("idle", "Memory for each idle connection", f"{note}shorter is better", each, "{:.1f} KiB"),
+    ):
+        bars = [charts.Bar(who, value, form.format(value), who == OURS) for who, value in figures.items()]
+        charts.write(folder, name, title, what, bars)
 
 
 def _start(uri: str, folder: Path) -> dict[str, Contestant]:
@@ -104,7 +161,7 @@ def _start(uri: str, folder: Path) -> dict[str, Contestant]:
         "ONETHREAD_LOG_LEVEL": "warning",
     }
     password = secrets.token_urlsafe(16)
-    _add_staff(ours, password)
+    add_staff(ours, LOGIN, password)
     onethread = start_onethread(ours, folder / "onethread.log")
     silent = start_contestant(SILENT, "relay", "", folder / "relay.log")
     insert = start_contestant(INSERT, "relay", uri, folder / "insert.log")
@@ -119,18 +176,6 @@ def _start(uri: str, folder: Path) -> dict[str, Contestant]:
     }
 
 
-def _add_staff(environment: dict[str, str], password: str) -> None:
-    command = [sys.executable, str(CHECKOUT / "run.py"), "staff", "add", LOGIN, "--name", "Bench", "--role", "admin"]
-    subprocess.run(
-        command,
-        input=f"{password}\n",
-        text=True,
-        check=True,
-        env={**os.environ, **environment},
-        stdout=subprocess.DEVNULL,
-    )
-
-
 async def _rounds(plan: Plan, contestants: list[Contestant]) -> None:
     for _ in range(plan.rounds):
         for contestant in contestants:
@@ -139,7 +184,7 @@ async def _rounds(plan: Plan, contestants: list[Contestant]) -> None:
             used = contestant.server.cpu - before
             contestant.per_second.append(result.per_second)
             contestant.cpu_per_message.append(used / max(1, result.seen))
-        for rate in RATES:
+        for rate in plan.rates:
             for contestant in contestants:
                 measured = await paced(contestant.client, rate, plan.paced)
                 contestant.latencies.setdefault(rate, []).append(measured.percentile(50))
@@ -155,9 +200,12 @@ async def _answers(plan: Plan, ours: Contestant) -> str:
     answered, seconds = await ask_together(client, 64, plan.saturated)
     cpu = (ours.server.cpu - before) / max(1, answered)
     post = statistics.median(ours.cpu_per_message)
+    known = alone(400)
+    beyond = (cpu - known) / post
     return (
         f"answers: first answer after {single * 1000:.1f} ms at the median; saturated {answered / seconds:.0f} answered"
-        f" questions/s, {cpu * 1e6:.0f} µs CPU each ({cpu / post:.2f} posts)"
+        f" questions/s, {cpu * 1e6:.0f} µs CPU each ({cpu / post:.2f} posts);"
+        f" `answer()` alone {known * 1e6:.0f} µs, the rest is {beyond:.2f} posts"
     )
 
 
@@ -166,14 +214,14 @@ async def _stalled(plan: Plan, ours: Contestant) -> str:
     client = ours.client
     if not isinstance(client, OnethreadClient):
         raise TypeError
-    before = await paced(client, RATES[1], plan.paced)
+    before = await paced(client, plan.rates[1], plan.paced)
     memory = ours.server.memory
     codes: list[int] = []
     wire = await client.watch_all(codes.append)
     if wire.transport is not None:
         wire.transport.pause_reading()
     await saturate(client, plan.saturated * 3)  # more than the kernel keeps for a reader
-    during = await paced(client, RATES[1], plan.paced)
+    during = await paced(client, plan.rates[1], plan.paced)
     grown = (ours.server.memory - memory) / 2**20
     if wire.transport is not None:
         wire.transport.resume_reading()
@@ -202,15 +250,22 @@ def _wrong(contestant: Contestant) -> int:
     return lost(contestant.client) + faults.doubled + faults.out_of_order + faults.altered
 
 
-def _table(contestants: dict[str, Contestant], idle: dict[str, float]) -> str:
+def _table(plan: Plan, contestants: dict[str, Contestant], idle: dict[str, float]) -> str:
     base = contestants[SILENT]
-    columns = ("", "messages/s", "of the relay", "CPU/message", "of the relay", "p50 at 200/s", "p50 at 1,000/s")
+    columns = (
+        "",
+        "messages/s",
+        "of the relay",
+        "CPU/message",
+        "of the relay",
+        *(f"p50 at {rate:,}/s" for rate in plan.rates),
+    )
     more = ("lost", "doubled", "out of order", "KiB/idle connection")
     lines = ["", f"| {' | '.join(columns + more)} |", "|---" * len(columns + more) + "|"]
     for name, each in contestants.items():
         speed, cpu = statistics.median(each.per_second), statistics.median(each.cpu_per_message)
         base_speed, base_cpu = statistics.median(base.per_second), statistics.median(base.cpu_per_message)
-        p50 = [statistics.median(each.latencies[rate]) * 1000 for rate in RATES]
+        p50 = [statistics.median(each.latencies[rate]) * 1000 for rate in plan.rates]
         cells = [
             name,
             f"{speed:.0f}",
@@ -237,6 +292,6 @@ def _machine(plan: Plan) -> str:
     lifted = ", ".join(name.removeprefix("ONETHREAD_").lower() for name in LIFTED)
     return (
         f"{platform.platform()}, Python {platform.python_version()}; {versions}\n"
-        f"{ROOMS} conversations, {plan.rounds} rounds of {plan.saturated:g} s slices; server on core 0, generator and"
-        f" MongoDB on core 1\nlimits lifted: {lifted}"
+        f"{plan.rooms} conversations, {plan.rounds} rounds of {plan.saturated:g} s slices; server on core 0, generator"
+        f" and MongoDB on core 1\nlimits lifted: {lifted}"
     )

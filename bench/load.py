@@ -4,6 +4,7 @@ import asyncio
 import statistics
 import time
 from dataclasses import dataclass
+from typing import Protocol
 
 from bench.clients import Client, Room
 
@@ -28,6 +29,12 @@ class Slice:
         if len(self.latencies) < 2:
             return self.latencies[0] if self.latencies else float("nan")
         return statistics.quantiles(self.latencies, n=100)[percent - 1]
+
+
+class HasRooms(Protocol):
+    """Whoever keeps rooms."""
+
+    rooms: list[Room]
 
 
 async def saturate(client: Client, seconds: float) -> Slice:
@@ -94,6 +101,6 @@ async def settle(client: Client) -> None:
         await asyncio.sleep(0.02)
 
 
-def lost(client: Client) -> int:
+def lost(client: HasRooms) -> int:
     """Return how many messages were sent and never seen."""
     return sum(max(0, room.sent - room.seen) for room in client.rooms)

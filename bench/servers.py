@@ -82,17 +82,28 @@ def start(name: str, command: list[str], port: int, environment: Mapping[str, st
     raise RuntimeError(f"{name} did not start:\n{log.read_text(errors='replace')[-2000:]}")
 
 
-def start_contestant(name: str, module: str, mongodb_uri: str, log: Path, *, journalled: bool = False) -> Server:
+def start_contestant(
+    name: str,
+    module: str,
+    mongodb_uri: str,
+    log: Path,
+    *,
+    journalled: bool = False,
+    redis: str = "",
+    channel: str = "",
+) -> Server:
     """Start one of ``bench.contestants`` under uvicorn, set up as our own server is.
 
     Args:
         journalled: whether it waits, as ours does, until what it stores survives a crash of the database.
+        redis: where it meets the other processes of its kind, if there are any; ``channel``: under which name.
     """
     port = free_port()
     command = [sys.executable, "-m", "uvicorn", f"bench.contestants.{module}:app", "--port", str(port)]
     command += ["--loop", "uvloop", "--ws", "websockets-sansio", "--no-access-log", "--log-level", "warning"]
     command += ["--ws-per-message-deflate", "false"]
     environment = {"BENCH_MONGODB_URI": mongodb_uri, "BENCH_JOURNALLED": "1" if journalled else ""}
+    environment |= {"BENCH_REDIS_URL": redis, "BENCH_REDIS_CHANNEL": channel}
     return start(name, command, port, environment, log)
 
 
@@ -116,3 +127,16 @@ def start_onethread(environment: Mapping[str, str], log: Path) -> Server:
     port = free_port()
     command = [sys.executable, str(CHECKOUT / "run.py"), "serve"]
     return start("onethread", command, port, {**LIFTED, "ONETHREAD_PORT": str(port), **environment}, log)
+
+
+def add_staff(environment: Mapping[str, str], login: str, password: str) -> None:
+    """Add a colleague who may do everything to the clinic that ``environment`` leads to."""
+    command = [sys.executable, str(CHECKOUT / "run.py"), "staff", "add", login, "--name", "Bench", "--role", "admin"]
+    subprocess.run(
+        command,
+        input=f"{password}\n",
+        text=True,
+        check=True,
+        env={**os.environ, **environment},
+        stdout=subprocess.DEVNULL,
+    )

@@ -8,7 +8,9 @@ from pymongo import AsyncMongoClient
 
 URI = os.environ.get("BENCH_MONGODB_URI", "")
 log = AsyncMongoClient[dict[str, object]](URI)["bench_socketio"]["log"] if URI else None
-server = socketio.AsyncServer(async_mode="asgi", cors_allowed_origins="*")
+REDIS = os.environ.get("BENCH_REDIS_URL", "")
+bus = socketio.AsyncRedisManager(REDIS, channel=os.environ.get("BENCH_REDIS_CHANNEL", "socketio")) if REDIS else None
+server = socketio.AsyncServer(async_mode="asgi", cors_allowed_origins="*", client_manager=bus)
 heads: dict[str, int] = {}
 
 
