@@ -209,6 +209,11 @@ class SimBus:
     async def allow_all(self, limits: Sequence[Limit], cost: int = 1) -> float:
         return 0.0
 
+    async def hold(self, name: str, limit: int) -> bool:
+        return True
+
+    def let_go(self, name: str) -> None: ...
+
 
 # The servers ---------------------------------------------------------------------------------------------------------
 

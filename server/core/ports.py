@@ -403,3 +403,12 @@ class Bus(Protocol):
         Returns:
             As ``allow``: 0.0, or the seconds to wait until it would fit.
         """
+
+    async def hold(self, name: str, limit: int) -> bool:
+        """Hold one more of ``name`` until ``let_go``, unless ``limit`` are held already, over all processes.
+
+        What a process held that is gone is let go within seconds. With Redis gone, only this process's own count.
+        """
+
+    def let_go(self, name: str) -> None:
+        """Hold one less of ``name``; never waits, never fails."""

@@ -5,7 +5,7 @@ single moment: when the bucket will be full again.
 """
 
 import time
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Sequence
 
 from server.core.ports import Limit
@@ -50,6 +50,34 @@ class LocalLimits:
         self._kept.move_to_end(name)
         if len(self._kept) > NAMES:
             self._kept.popitem(last=False)
+
+
+class LocalHolds:
+    """What is held at this moment, counted in this process."""
+
+    def __init__(self) -> None:
+        self._held: Counter[str] = Counter()
+
+    def __getitem__(self, name: str) -> int:
+        """Return how many of ``name`` are held."""
+        return self._held.get(name, 0)
+
+    def hold(self, name: str, limit: int) -> bool:
+        """Hold one more of ``name``, unless ``limit`` are held already."""
+        if self[name] >= limit:
+            return False
+        self._held[name] += 1
+        return True
+
+    def let_go(self, name: str) -> None:
+        """Hold one less."""
+        self._held[name] -= 1
+        if self._held[name] <= 0:
+            del self._held[name]
+
+    def names(self) -> list[str]:
+        """Return everything of which something is held."""
+        return list(self._held)
 
 
 def _window_wait(times: deque[float], limit: Limit, cost: int, now: float) -> float:

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Sequence
 
 from server.core.ports import Limit
-from server.live.limits import LocalLimits
+from server.live.limits import LocalHolds, LocalLimits
 
 
 class LocalBus:
@@ -11,6 +11,7 @@ class LocalBus:
 
     def __init__(self, limits: LocalLimits | None = None) -> None:
         self._limits = limits or LocalLimits()
+        self._holds = LocalHolds()
 
     async def open(
         self, heard: Callable[[str, bytes], None], reconnected: Callable[[], Awaitable[None] | None]
@@ -35,3 +36,11 @@ class LocalBus:
     async def allow_all(self, limits: Sequence[Limit], cost: int = 1) -> float:
         """Count ``cost`` against all of these if it fits each; return 0.0, or the seconds to wait."""
         return self._limits.allow_all(limits, cost)
+
+    async def hold(self, name: str, limit: int) -> bool:
+        """Hold one more of ``name`` until ``let_go``, unless ``limit`` are held already."""
+        return self._holds.hold(name, limit)
+
+    def let_go(self, name: str) -> None:
+        """Hold one less of ``name``."""
+        self._holds.let_go(name)

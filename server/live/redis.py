@@ -25,7 +25,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError
 
 from server.core.ports import Limit
-from server.live.limits import LocalLimits
+from server.live.limits import LocalHolds, LocalLimits
 
 CONNECTIONS = 4  # at most: one listens, one speaks, the rest is for moments of change
 PATIENCE = 1.0  # seconds for any answer: longer, and those who wait are better served from this process
@@ -76,6 +76,29 @@ return '0'
 """
 """All or nothing, by Redis' own clock. A window is a list of moments; a bucket is the moment when it will be full."""
 
+HOLD = """
+local sum = tonumber(ARGV[3])
+for _, field in ipairs(redis.call('HKEYS', KEYS[1])) do
+  if field ~= ARGV[2] then
+    if redis.call('EXISTS', ARGV[1] .. field) == 0 then redis.call('HDEL', KEYS[1], field)
+    else sum = sum + tonumber(redis.call('HGET', KEYS[1], field)) end
+  end
+end
+if sum > tonumber(ARGV[4]) then return 0 end
+redis.call('HSET', KEYS[1], ARGV[2], ARGV[3])
+redis.call('EXPIRE', KEYS[1], ARGV[5])
+return 1
+"""
+"""Whether so many fit beside what other processes hold; the counts of those that are dead are dropped.
+
+One hash per name: how many each process holds. That a process is alive is one key for all that it holds, renewed with
+every sign of life, so that ten thousand idle sockets cost nothing.
+"""
+
+ALIVE = 10.0  # seconds after its last sign of life for which a process keeps what it holds
+KEPT = 86_400  # seconds: a name nobody has asked about for a day is forgotten, should all who held it have died
+COUNTS = 1_000  # counts written in one go, when all have to be written anew
+
 log = logging.getLogger("onethread.bus")
 _pack = msgspec.msgpack.Encoder().encode
 
@@ -95,6 +118,13 @@ class _Question(NamedTuple):
     limits: Sequence[Limit]
     cost: int
     answer: "asyncio.Future[float]"
+
+
+class _Hold(NamedTuple):
+    name: str
+    mine: int  # in this process, with this one
+    limit: int
+    answer: "asyncio.Future[bool]"
 
 
 class RedisBus:
@@ -120,6 +150,12 @@ class RedisBus:
         )
         self._redis = Redis.from_pool(pool)
         self._local, self._lost = limits or LocalLimits(), lost
+        self._held_prefix, self._alive_prefix = f"{namespace}:held:", f"{namespace}:alive:"
+        self._holds = LocalHolds()
+        self._holder = uuid.uuid4().hex  # who holds them; another one after each cut, so that no old count stays
+        self._hold_script = ""
+        self._asked_holds: list[_Hold] = []
+        self._counts: dict[str, None] = {}  # names whose count has to be written again, in order
         self._origin = uuid.uuid4().hex
         self._script = ""  # its name in Redis, once it is there
         self._said: list[tuple[str, bytes]] = []
@@ -158,6 +194,12 @@ class RedisBus:
         for question in self._questions:
             self._answer_here(question)
         self._questions.clear()
+        for hold in self._asked_holds:
+            _answer_hold(hold, fits=True)
+        self._asked_holds.clear()
+        with contextlib.suppress(OSError, RedisError, TimeoutError):
+            async with asyncio.timeout(PATIENCE):
+                await self._redis.delete(self._alive_prefix + self._holder)
         await self._redis.aclose()
 
     # speaking
@@ -184,6 +226,31 @@ class RedisBus:
         self._speak()
         return await question.answer
 
+    async def hold(self, name: str, limit: int) -> bool:
+        """Hold one more of ``name`` until ``let_go``, unless ``limit`` are held already, over all processes."""
+        if not self._holds.hold(name, limit):
+            return False
+        if not self._up:
+            return True
+        asked = _Hold(name, self._holds[name], limit, asyncio.get_running_loop().create_future())
+        self._asked_holds.append(asked)
+        self._speak()
+        try:
+            fits = await asked.answer
+        except asyncio.CancelledError:
+            self.let_go(name)
+            raise
+        if not fits:
+            self.let_go(name)
+        return fits
+
+    def let_go(self, name: str) -> None:
+        """Hold one less of ``name``; others learn of it with the next bundle."""
+        self._holds.let_go(name)
+        if self._up:
+            self._counts[name] = None
+            self._speak()
+
     def _speak(self) -> None:
         if self._speaking is None:
             self._speaking = asyncio.get_running_loop().create_task(self._speak_out(), name="bus: speaking")
@@ -191,34 +258,63 @@ class RedisBus:
     async def _speak_out(self) -> None:
         """Send bundle after bundle until nothing is left; what gathers meanwhile is the next one."""
         try:
-            while self._said or self._questions or self._tick:
+            while self._said or self._questions or self._tick or self._asked_holds or self._counts:
                 said, questions, tick = self._said, self._questions, self._tick
                 self._said, self._questions, self._tick = [], [], False
+                holds, self._asked_holds = self._asked_holds, []
                 try:
-                    await self._send(said, questions, tick)
+                    await self._send(said, questions, tick, holds)
                 except LOST as error:
                     self._lost(len(said) + len(self._said))
                     self._fail(error)
                 finally:
                     for question in questions:
                         self._answer_here(question)
+                    for hold in holds:
+                        _answer_hold(hold, fits=True)  # it fits here, and nobody else can be asked
         finally:
             self._speaking = None
 
-    async def _send(self, said: list[tuple[str, bytes]], questions: list[_Question], tick: bool) -> None:
+    async def _send(
+        self, said: list[tuple[str, bytes]], questions: list[_Question], tick: bool, holds: list[_Hold]
+    ) -> None:
         async with asyncio.timeout(PATIENCE):
+            if holds and not self._hold_script:
+                self._hold_script = await self._redis.script_load(HOLD)
             if questions and not self._script:
                 self._script = await self._redis.script_load(ALLOW)
             async with self._redis.pipeline(transaction=False) as pipe:
                 for bundle in _bundles(said):
                     pipe.publish(self._channel, _pack(_Bundle(self._origin, False, bundle)))
                 if tick:
+                    pipe.set(self._alive_prefix + self._holder, 1, px=int(ALIVE * 1000))
                     pipe.publish(self._channel, _pack(_Bundle(self._origin, True, [])))
+                before = len(pipe)
                 for question in questions:
                     pipe.evalsha(self._script, len(question.limits), *self._asked(question))
-                answers = await pipe.execute(raise_on_error=False)
-        for question, answer in zip(questions, answers[len(answers) - len(questions) :], strict=True):
+                for hold in holds:
+                    key, me = self._held_prefix + hold.name, self._holder
+                    pipe.evalsha(self._hold_script, 1, key, self._alive_prefix, me, hold.mine, hold.limit, KEPT)
+                self._write_counts(pipe)  # last: what is true now goes before what was asked a moment ago
+                answers = (await pipe.execute(raise_on_error=False))[before:]
+        for question, answer in zip(questions, answers, strict=False):
             self._answer(question, answer)
+        for hold, answer in zip(holds, answers[len(questions) :], strict=False):
+            if isinstance(answer, NoScriptError):
+                self._hold_script = ""
+            elif isinstance(answer, int):
+                _answer_hold(hold, fits=bool(answer))
+
+    def _write_counts(self, pipe: Any) -> None:
+        """Write how many of each of these this process holds, as of now."""
+        for name in list(self._counts)[:COUNTS]:
+            del self._counts[name]
+            key, count = self._held_prefix + name, self._holds[name]
+            if count:
+                pipe.hset(key, self._holder, count)
+                pipe.expire(key, KEPT)
+            else:
+                pipe.hdel(key, self._holder)
 
     def _asked(self, question: _Question) -> list[Any]:
         said: list[Any] = [self._prefix + limit.name for limit in question.limits]
@@ -244,6 +340,7 @@ class RedisBus:
             log.warning("the bus does not answer", extra={"error": type(error).__name__})
         self._up = False
         self._said.clear()
+        self._counts.clear()
 
     # listening
 
@@ -274,6 +371,8 @@ class RedisBus:
         while True:
             now = time()
             if now >= next_tick:
+                if now - next_tick > ALIVE - 2 * TICK:  # we slept for so long that others may think us dead
+                    self._hold_anew()
                 next_tick = now + TICK
                 self._tick = True
                 self._speak()
@@ -295,6 +394,7 @@ class RedisBus:
         if self._up:
             return
         self._up = True
+        self._hold_anew()
         if not self._was_up:
             self._was_up = True
         else:
@@ -305,12 +405,24 @@ class RedisBus:
         if not first.done():
             first.set_result(None)
 
+    def _hold_anew(self) -> None:
+        """Tell Redis, which may have lost everything or kept what is no longer true, what is held here."""
+        self._holder = uuid.uuid4().hex
+        self._counts = dict.fromkeys(self._holds.names())
+        self._tick = True  # the new holder is alive
+        self._speak()
+
     def _hand_on(self, bundle: "_Bundle") -> None:
         for topic, payload in bundle.said:
             try:
                 self._heard(topic, payload)
             except Exception:  # one message that cannot be used must not make us deaf
                 log.exception("what another process said could not be used", extra={"topic": topic})
+
+
+def _answer_hold(hold: _Hold, *, fits: bool) -> None:
+    if not hold.answer.done():
+        hold.answer.set_result(fits)
 
 
 def _bundle(data: bytes) -> _Bundle | None:

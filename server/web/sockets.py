@@ -10,14 +10,13 @@ import asyncio
 import contextlib
 import logging
 import math
-from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 
 from starlette.types import Receive, Scope, Send
 
 from server.core.errors import OnethreadError, RateLimited, Unavailable
-from server.core.identity import Staff
+from server.core.identity import Staff, keyed_hash
 from server.core.model import ThreadId, Value
 from server.core.ports import Session
 from server.live import protocol
@@ -103,8 +102,7 @@ class Sockets:
         too_slow = house.metrics.dropped.labels("too_slow")
         self._room = Room(settings.queue_events, settings.queue_bytes, too_slow.inc)
         self._lines: dict[Line, Talker | None] = {}
-        self._by_visitor: Counter[str] = Counter()
-        self._by_address: Counter[str] = Counter()
+        self._held: dict[Line, list[str]] = {}  # under which names a line is counted
         self._signed: dict[Line, Signed] = {}
         self._later: set[Later] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -179,23 +177,22 @@ class Sockets:
         time = asyncio.get_running_loop().time
         line = Line(send, wire_of(scope), self._room, time)
         line.check_at = time() + self._house.settings.hello_seconds
-        address = network(client_address(scope, self._house.settings.proxy))
+        address = self._counted("address", network(client_address(scope, self._house.settings.proxy)))
         gauge = self._house.metrics.sockets.labels(door.name)
         gauge.inc()
         self._lines[line] = None
-        self._by_address[address] += 1
         try:
             if spoken != SUBPROTOCOL:
                 self._hang_up(line, TOO_OLD, "version")
             elif self._draining:
                 self._hang_up(line, RESTART, "draining")
-            elif self._by_address[address] > self._house.settings.sockets_per_address:
+            elif not await self._hold(line, address, self._house.settings.sockets_per_address):
                 self._full(line, "address")
             # A task of its own: woken for every frame, it should not pass through every layer around this one.
             await asyncio.create_task(self._talk(scope, receive, line, door.greet))
         finally:
             gauge.dec()
-            self._forget(line, address)
+            self._forget(line)
             await line.finished()
             line.gone()
 
@@ -271,13 +268,12 @@ class Sockets:
         hello = protocol.decode_hello(text)
         shown = house.passes.read(hello.pass_, house.clock())
         check_origin(house, shown, _origin(scope))
-        if self._by_visitor[shown.visitor] >= house.settings.sockets_per_visitor:
+        if not await self._hold(line, self._counted("visitor", shown.visitor), house.settings.sockets_per_visitor):
             self._full(line, "visitor")
             return None
         me = Visitor(shown.site, shown.visitor, shown.thread)
         talker = VisitorLine(self.desk, line, me, shown.language)
         self._lines[line] = talker
-        self._by_visitor[me.hash] += 1
         line.lives((shown.expires_at - house.clock()).total_seconds())
         if not await self._known(me):
             self._hang_up(line, NOT_KNOWN, "forgotten")
@@ -294,13 +290,22 @@ class Sockets:
         await talker.begin()
         return talker
 
-    def _forget(self, line: Line, address: str) -> None:
+    async def _hold(self, line: Line, name: str, limit: int) -> bool:
+        """Count one more socket under ``name``, over all processes, until ``line`` ends; ``False`` when it is full."""
+        if not await self._house.bus.hold(name, limit):
+            return False
+        self._held.setdefault(line, []).append(name)
+        return True
+
+    def _counted(self, what: str, who: str) -> str:
+        return f"sockets:{keyed_hash(self._house.secret, 'sockets', f'{what} {who}')}"  # no address leaves here
+
+    def _forget(self, line: Line) -> None:
         """It has ended: count it no more."""
         talker = self._lines.pop(line, None)
         self._signed.pop(line, None)
-        _less(self._by_address, address)
-        if isinstance(talker, VisitorLine):
-            _less(self._by_visitor, talker.me.hash)
+        for name in self._held.pop(line, ()):
+            self._house.bus.let_go(name)
         if talker is not None:
             talker.end()
         line.drained = None
@@ -440,9 +445,3 @@ def _origin(scope: Scope) -> str | None:
 def _thread_of(talker: Talker | None) -> ThreadId:
     """Return whose line failed, as far as that is one thread's."""
     return talker.me.thread if isinstance(talker, VisitorLine) else ""
-
-
-def _less(counter: Counter[str], name: str) -> None:
-    counter[name] -= 1
-    if counter[name] <= 0:
-        del counter[name]

@@ -88,6 +88,11 @@ class StreetBus:
     async def allow_all(self, limits: Sequence[Limit], cost: int = 1) -> float:
         return 0.0
 
+    async def hold(self, name: str, limit: int) -> bool:
+        return True
+
+    def let_go(self, name: str) -> None: ...
+
 
 class Reading:
     """A reader who remembers; ``idle`` and ``full`` as it is told to be."""

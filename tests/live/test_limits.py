@@ -81,3 +81,12 @@ async def test_a_single_process_counts_for_itself_and_says_nothing(clock: Clock)
     assert not bus.connected
     assert [await bus.allow("a", 1, 60.0) for _ in range(2)] == [0.0, 60.0]
     assert await bus.allow_all([BURST]) == 0.0
+
+
+async def test_what_is_held_counts_until_it_is_let_go() -> None:
+    bus = LocalBus()
+
+    assert [await bus.hold("a", 2) for _ in range(3)] == [True, True, False]
+    assert await bus.hold("b", 2)
+    bus.let_go("a")
+    assert [await bus.hold("a", 2) for _ in range(2)] == [True, False]

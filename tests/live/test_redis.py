@@ -271,3 +271,71 @@ def test_a_connection_that_goes_in_the_middle_of_a_write_is_a_lost_one_and_nothi
         gc.collect()
 
     assert unexpected == []
+
+
+# what is held
+
+
+async def held(one: Process, name: str, limit: int, times: int) -> list[bool]:
+    return [await one.bus.hold(name, limit) for _ in range(times)]
+
+
+async def until_held(one: Process, name: str, limit: int) -> None:
+    """Wait until there is room for one more; what others let go is heard of a moment later."""
+    async with asyncio.timeout(30):
+        while not await one.bus.hold(name, limit):  # noqa: ASYNC110  # nobody tells when there is
+            await asyncio.sleep(0.02)
+
+
+async def test_what_is_held_is_counted_over_all_processes_until_it_is_let_go(valkey_url: str, namespace: str) -> None:
+    async with processes(valkey_url, namespace) as (one, two):
+        assert await held(one, "a", 4, 3) == [True, True, True]
+        assert await held(two, "a", 4, 2) == [True, False]
+        assert await held(two, "b", 1, 2) == [True, False]
+        one.bus.let_go("a")
+        await until_held(two, "a", 4)
+        assert await held(one, "a", 4, 1) == [False]
+
+
+async def test_of_many_who_want_the_last_places_at_once_no_more_get_one(valkey_url: str, namespace: str) -> None:
+    async with processes(valkey_url, namespace, 3) as all_of_them:
+        got = await asyncio.gather(*(each.bus.hold("a", 7) for each in all_of_them for _ in range(20)))
+        assert sum(got) == 7
+
+
+async def test_a_process_that_leaves_lets_go_of_everything(valkey_url: str, namespace: str) -> None:
+    async with processes(valkey_url, namespace) as (one, two):
+        assert await held(one, "a", 2, 2) == [True, True]
+        assert await two.bus.hold("a", 2) is False
+        await one.bus.close()
+        assert await two.bus.hold("a", 2) is True
+
+
+async def test_what_a_dead_process_held_is_free_when_its_last_sign_of_life_is_old(
+    valkey_url: str, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "ALIVE", 3.0)
+    async with processes(valkey_url, namespace) as (one, two):
+        assert await held(one, "a", 2, 2) == [True, True]
+        for task in (one.bus._listening, one.bus._speaking):  # as if it had been killed: not a word more
+            if task is not None:
+                task.cancel()
+        assert await two.bus.hold("a", 2) is False
+        await until_held(two, "a", 2)
+
+
+async def test_without_redis_what_is_held_is_counted_here_and_told_when_it_is_back(
+    own_valkey: Valkey, namespace: str
+) -> None:
+    async with processes(own_valkey.url, namespace) as (one, two):
+        assert await held(one, "a", 3, 2) == [True, True]
+        own_valkey.kill()
+        await until(lambda: not one.bus.connected and not two.bus.connected)
+        async with asyncio.timeout(2.0):
+            assert await held(one, "a", 3, 2) == [True, False]  # an open door is not what we fall back to
+        one.bus.let_go("a")
+
+        own_valkey.start()  # and knows nothing any more
+        await until(lambda: one.bus.connected and two.bus.connected)
+        await until(lambda: not one.bus._counts and one.bus._speaking is None)
+        assert await held(two, "a", 3, 2) == [True, False]

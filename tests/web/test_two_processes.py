@@ -13,6 +13,7 @@ from server.web.passes import PassInvalid
 from server.web.sessions import Ended
 from tests.web import given
 from tests.web.given import Running
+from tests.web.socket_given import Guest, guest
 from tests.web.test_visits import history, say_something
 
 SECRET = "a secret of more than thirty-two characters"
@@ -88,3 +89,13 @@ async def test_limits_are_counted_together(two: tuple[Running, Running]) -> None
     answers = [(await each.visit(visitor=secret)).status_code for _ in range(limit // 2) for each in (a, b)]
     assert answers == [200] * limit
     assert (await b.visit(visitor=secret)).status_code == 429
+
+
+async def test_a_visitors_tabs_are_counted_at_both_together(two: tuple[Running, Running]) -> None:
+    a, b = two
+    here = await guest(a)
+    there = Guest(b, here.granted)
+    async with here.tab(), here.tab(), there.tab(), there.tab():
+        for each in (here, there):
+            async with each.tab(live=False) as fifth:
+                assert (await fifth.closed())[0] == 1013
