@@ -7,15 +7,17 @@ should read on for hours on a line that was opened in the morning.
 
 import hashlib
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 import msgspec
+from litestar.datastructures import Cookie
 
 from server.core.errors import RateLimited, Refused
-from server.core.identity import Staff, StaffRole, keyed_hash
+from server.core.identity import Staff, StaffRole
 from server.core.model import StaffId, Value
 from server.core.ports import Account, Bus, Limit, Session, Store
+from server.web import tries
 from server.web.accounts import folded_login, is_password
 from server.web.passes import Passes, PassExpired, PassInvalid
 from server.web.security import network
@@ -24,9 +26,6 @@ LINK_SECONDS = 15 * 60  # from printing a sign-in link to the click on it
 MAX_COOKIES = 8192  # characters of a `Cookie` header that are looked at; other servers of this machine share it
 LINKS = "sign-in-links"  # the collection they are kept in
 TOPIC = "session"  # on the bus: sessions that have ended
-LOGIN_TRIES = (30, 900.0)  # wrong or right, of one login, in so many seconds
-PAIR_TRIES = (10, 300.0)  # of one login from one address: a colleague who forgot, not a machine that guesses
-ADDRESS_TRIES = (60, 900.0)  # from one address: a whole clinic in the morning fits
 
 
 class SignInRefused(Refused):
@@ -112,19 +111,24 @@ class Sessions:
         self._counted = counted
         self._secure = secure
         self.cookie = "__Host-onethread" if secure else "onethread"
+        self.known_cookie = f"{self.cookie}-known"  # what tells a browser we know from a stranger's; see `tries.py`
         self.ended: list[Callable[[Ended], None]] = []
 
     # signing in and out
 
-    async def sign_in(self, login: str, password: str, address: str) -> tuple[str, SignedIn]:
+    async def sign_in(self, login: str, password: str, address: str, cookies: str = "") -> tuple[str, SignedIn]:
         """Return a new session and the cookie's value for it.
+
+        Args:
+            cookies: the request's `Cookie` header.
 
         Raises:
             SignInRefused: these do not go together, whatever the reason.
-            RateLimited: too many tries of this login or from this address.
+            RateLimited: too many tries.
         """
         login = folded_login(login[:200])
-        await self._count(login, network(address))
+        browser = tries.known_browser(self._secret, login, _cookie(cookies, self.known_cookie), self._clock())
+        await self._count(tries.limits(self._secret, login, network(address), browser))
         account = await self._store.account_by_login(login)
         if not await is_password(account, password) or account is None:
             self._counted("refused")
@@ -200,20 +204,12 @@ class Sessions:
         await self._store.save_session(session)
         return value, SignedIn(staff_of(account), session, account)
 
-    async def _count(self, login: str, address: str) -> None:
-        """Count a try before looking, so that guessing many logins or passwords from anywhere soon has to wait."""
-        limits = [
-            self._limit(f"address {address}", *ADDRESS_TRIES),
-            self._limit(f"pair {login} {address}", *PAIR_TRIES),
-            self._limit(f"login {login}", *LOGIN_TRIES),
-        ]
+    async def _count(self, limits: Sequence[Limit]) -> None:
+        """Count a try before looking whether it is right."""
         wait = await self._bus.allow_all(limits)
         if wait:
             self._counted("limited")
             raise RateLimited("Too many tries; please wait.", retry_ms=int(wait * 1000) + 1)
-
-    def _limit(self, what: str, count: int, seconds: float) -> Limit:
-        return Limit(f"sign-in:{keyed_hash(self._secret, 'sign-in', what)}", count, seconds)
 
     # being signed in
 
@@ -223,8 +219,7 @@ class Sessions:
         Raises:
             NotSignedIn: nobody.
         """
-        pairs = (pair.partition("=") for pair in header[:MAX_COOKIES].split(";"))
-        value = next((value for name, _, value in pairs if name.strip() == self.cookie), "").strip()
+        value = _cookie(header, self.cookie)
         found = await self.find(_id_of(value)) if value else None
         if found is None:
             raise NotSignedIn
@@ -282,6 +277,22 @@ class Sessions:
         """Return the `Set-Cookie` header that gives a browser its session."""
         return self._cookie(value, int(self._life.total_seconds()))
 
+    def known_browser(self, login: str, cookies: str) -> Cookie:
+        """Return the cookie by which a browser is known in which this login has just signed in.
+
+        Args:
+            cookies: the request's `Cookie` header.
+        """
+        login, kept = folded_login(login[:200]), _cookie(cookies, self.known_cookie)
+        return Cookie(
+            self.known_cookie,
+            value=tries.made_known(self._secret, login, kept, self._clock()),
+            max_age=tries.KNOWN_DAYS * 86_400,
+            secure=self._secure,
+            httponly=True,
+            samesite="strict",
+        )
+
     def clear_cookie(self) -> str:
         """Return the `Set-Cookie` header that takes it away."""
         return self._cookie("", 0)
@@ -314,6 +325,12 @@ def ended_payload(account: Account) -> bytes:
 def staff_of(account: Account) -> Staff:
     """Return an account as the doors know it."""
     return Staff(account.id, account.name, StaffRole(account.role))
+
+
+def _cookie(header: str, name: str) -> str:
+    """Return the value of one cookie in a `Cookie` header; empty when it is not there."""
+    pairs = (pair.partition("=") for pair in header[:MAX_COOKIES].split(";"))
+    return next((value for each, _, value in pairs if each.strip() == name), "").strip()
 
 
 def _id_of(cookie: str) -> str:

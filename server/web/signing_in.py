@@ -81,9 +81,10 @@ async def sign_in(
 ) -> Response[SessionShown]:
     """Begin a session; the answer sets its cookie."""
     from_our_page(request)
-    address = client_address(request.scope, house.settings.proxy)
-    cookie, me = await house.sessions.sign_in(data.login, data.password, address)
-    return Response(session_shown(me), headers={"set-cookie": house.sessions.set_cookie(cookie)})
+    address, cookies = client_address(request.scope, house.settings.proxy), request.headers.get("cookie", "")
+    cookie, me = await house.sessions.sign_in(data.login, data.password, address, cookies)
+    known = house.sessions.known_browser(data.login, cookies)
+    return Response(session_shown(me), headers={"set-cookie": house.sessions.set_cookie(cookie)}, cookies=[known])
 
 
 @post("/session/link", status_code=200, summary="Sign in with a one-time link", responses=refusals(401, 403, 503))
@@ -139,13 +140,15 @@ Form = URLEncodedBody[dict[str, Any]]
 async def sign_in_form(request: AnyRequest, data: Form, house: NamedDependency[House]) -> Response[Any]:
     """Begin a session and go to where the person wanted to."""
     from_our_page(request)
-    wanted = inside(_text(data, "next"))
+    wanted, login = inside(_text(data, "next")), _text(data, "login")
+    address, cookies = client_address(request.scope, house.settings.proxy), request.headers.get("cookie", "")
     try:
-        address = client_address(request.scope, house.settings.proxy)
-        cookie, _ = await house.sessions.sign_in(_text(data, "login"), _text(data, "password"), address)
+        cookie, _ = await house.sessions.sign_in(login, _text(data, "password"), address, cookies)
     except (Refused, RateLimited) as refused:
         return _see_other(f"{SIGN_IN}?error={refused.code}&next={quote(wanted, safe='')}")
-    return _see_other(wanted, house.sessions.set_cookie(cookie))
+    answer = _see_other(wanted, house.sessions.set_cookie(cookie))
+    answer.cookies.append(house.sessions.known_browser(login, cookies))
+    return answer
 
 
 @post("/enter", status_code=303, opt={"form": True})

@@ -1,6 +1,7 @@
 """Signing in and out, over real HTTP."""
 
 import asyncio
+import ipaddress
 from pathlib import Path
 
 import httpx
@@ -9,8 +10,9 @@ import pytest
 from server.core.identity import StaffRole
 from server.demo_staff import ADMIN, RECEPTION
 from server.web.passes import PassExpired, PassInvalid
-from server.web.sessions import ADDRESS_TRIES, PAIR_TRIES, Ended, NotSignedIn
+from server.web.sessions import Ended, NotSignedIn
 from server.web.signing_in import inside
+from server.web.tries import BROWSER_TRIES, LOGIN_TRIES, NETWORK_TRIES, PAIR_TRIES
 from tests.web import given
 from tests.web.given import Running
 
@@ -88,7 +90,58 @@ async def test_guessing_soon_has_to_wait_and_other_colleagues_do_not(running: Ru
     assert int(answers[-1].headers["retry-after"]) <= PAIR_TRIES[1]
     assert (await sign_in(running)).status_code == 429  # the right password does not get through either
     assert (await sign_in(running, "nobody")).status_code == 401
-    assert ADDRESS_TRIES[0] > 2 * PAIR_TRIES[0]
+    assert NETWORK_TRIES[0] > 2 * PAIR_TRIES[0]
+
+
+async def test_a_browser_one_has_signed_in_from_gets_in_while_strangers_guess_from_everywhere(tmp_path: Path) -> None:
+    async with given.running(
+        tmp_path, proxy=ipaddress.ip_address("127.0.0.1"), demo=False, data=given.own_clinic(tmp_path)
+    ) as it:
+        await add_anna(it)
+        asked = {"login": "anna", "password": PASSWORD}
+        async with httpx.AsyncClient(base_url=it.origin, headers={"Origin": it.origin}) as annas:
+            first = await annas.post("/api/staff/session", json=asked, headers={"X-Forwarded-For": "192.0.2.1"})
+            assert first.status_code == 200
+            strangers = [
+                (
+                    await it.client.post(
+                        "/api/staff/session",
+                        json={"login": "anna", "password": f"guess number {n}"},
+                        headers={"Origin": it.origin, "X-Forwarded-For": f"198.51.100.{n % 200}"},
+                    )
+                ).status_code
+                for n in range(LOGIN_TRIES[2] + 2)
+            ]
+            at_home = await annas.post("/api/staff/session", json=asked, headers={"X-Forwarded-For": "198.51.100.1"})
+            again = await annas.post("/api/staff/session", json=asked, headers={"X-Forwarded-For": "203.0.113.9"})
+        elsewhere = await it.client.post(
+            "/api/staff/session", json=asked, headers={"Origin": it.origin, "X-Forwarded-For": "203.0.113.7"}
+        )
+
+    assert strangers[-1] == 429
+    assert (at_home.status_code, again.status_code) == (200, 200)
+    assert elsewhere.status_code == 429
+    assert int(elsewhere.headers["retry-after"]) <= LOGIN_TRIES[1]  # slowed, and not shut out
+    known = next(each for each in first.headers.get_list("set-cookie") if "-known=" in each)
+    assert {"HttpOnly", "SameSite=strict", "Path=/"} <= set(known.split("; "))
+    assert "anna" not in known
+
+
+async def test_a_known_browser_may_not_guess_for_ever_and_is_known_to_its_own_login_alone(running: Running) -> None:
+    await add_anna(running)
+    await running.house.accounts.add("bea", "Bea Lind", StaffRole.RECEPTION, PASSWORD)
+    async with httpx.AsyncClient(base_url=running.origin, headers={"Origin": running.origin}) as annas:
+
+        async def tried(login: str, password: str = "no such river") -> int:
+            answer = await annas.post("/console/sign-in", data={"login": login, "password": password})
+            return 429 if "rate_limited" in answer.headers["location"] else answer.status_code
+
+        assert await tried("anna", PASSWORD) == 303
+        as_anna = [await tried("anna") for _ in range(BROWSER_TRIES[0] + 1)]
+        as_bea = [await tried("bea") for _ in range(PAIR_TRIES[0] + 1)]
+
+    assert as_anna == [*[303] * BROWSER_TRIES[0], 429]
+    assert as_bea == [*[303] * PAIR_TRIES[0], 429]
 
 
 async def test_the_store_knows_neither_the_cookie_nor_the_password(running: Running) -> None:
