@@ -118,7 +118,7 @@ def _read_origin(text: str) -> str:
 ON_OFF = one_of({"on": True, "off": False})
 PORT = whole(0, 65535)
 HOST = matching(r"[A-Za-z0-9.:-]{1,253}", "a host name or an address, without a port")
-ORIGIN = Kind("`http://` or `https://` and a host, without a path", _read_origin)
+ORIGIN = Kind("`https://` (on this machine alone also `http://`) and a host, without a path", _read_origin)
 ADDRESS = Kind("one IP address", ipaddress.ip_address)
 FOLDER = Kind(
     "a folder; relative ones count from where the command is run", lambda text: Path(text).expanduser().absolute()
@@ -240,6 +240,9 @@ class Settings:
     posts_burst: int = _visit(10, whole(1, 100_000), "Messages a visitor may send at once.")
     posts_per_second: float = _visit(1.0, number(0.01, 100_000), "Messages a second after that burst.")
     posts_per_minute: int = _visit(30, whole(1, 1_000_000), "Messages of one visitor in any minute.")
+    history_per_minute: int = _visit(
+        240, whole(1, 1_000_000), "Pages of the conversation a visitor may read again in any minute."
+    )
     text_characters: int = _visit(
         4096, whole(1, 4096), "Characters of one message; 4,096 is also the most WhatsApp takes."
     )
@@ -324,6 +327,11 @@ class Settings:
                 "ONETHREAD_PUBLIC_URL: needed when ONETHREAD_HOST listens on every address: "
                 f"expected {ORIGIN.expects}, as browsers see it."
             )
+        if self.public_url is not None and not self._kept_private:
+            said.append(
+                "ONETHREAD_PUBLIC_URL: expected `https://` and a host; over `http://` nobody can stay signed in except"
+                " on this machine itself."
+            )
         if self.mongodb_uri is not None and self.secret is None:
             said.append(
                 "ONETHREAD_SECRET: needed with ONETHREAD_MONGODB_URI, the same for every process:"
@@ -342,6 +350,12 @@ class Settings:
         """Whether nobody but this machine can reach the server: it listens on loopback and nothing stands in front."""
         hosts = [self.host] if self.public_url is None else [self.host, urlsplit(self.public_url).hostname or ""]
         return self.proxy is None and all(is_loopback(host) for host in hosts)
+
+    @property
+    def _kept_private(self) -> bool:
+        """Whether what browsers send to the public address arrives unread: by https, or without leaving a machine."""
+        url = urlsplit(self.public_url or "")
+        return url.scheme == "https" or is_loopback(url.hostname or "")
 
     def origin(self, port: int | None = None) -> str:
         """Scheme, host and port as browsers see them; `port` is the one really taken when the setting says any."""

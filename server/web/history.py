@@ -80,10 +80,12 @@ async def _reader(request: AnyRequest, house: House, thread: str) -> tuple[Audie
     Raises:
         NotFound: the thread is not theirs, or there is none.
         NotSignedIn, PassExpired, PassInvalid: they do not say who they are.
+        RateLimited: a visitor has read too many pages.
     """
     if "authorization" in request.headers:
         a_pass = house.passes.read(bearer(request), house.clock())
         check_origin(house, a_pass, request.headers.get("origin"))
+        await Visits(house).count_page(a_pass)
         upto = await Visits(house).may_read(a_pass, thread) if THREAD.fullmatch(thread) else 0
         if upto == 0:
             raise NotFound

@@ -139,6 +139,15 @@ class Visits:
             forgotten(visitor)
         house.bus.say(FORGET, msgspec.json.encode(visitor))
 
+    async def count_page(self, a_pass: Pass) -> None:
+        """Count one page of history for the holder of this pass.
+
+        Raises:
+            RateLimited: that was one too many.
+        """
+        pages = self._house.settings.history_per_minute
+        await self._count("history", self._limit(f"history {a_pass.visitor}", pages, MINUTE))
+
     async def may_read(self, a_pass: Pass, thread: ThreadId) -> int | None:
         """Return up to which seq the holder of this pass may read ``thread``: 0 nothing, ``None`` everything.
 

@@ -122,6 +122,15 @@ def test_listening_on_every_address_needs_the_public_one() -> None:
     assert read(HOST="0.0.0.0", PUBLIC_URL="https://Chat.example.org/").origin() == "https://chat.example.org"
 
 
+@pytest.mark.parametrize("url", ["http://chat.example.org", "http://10.0.0.5:8000", "http://localhost.example.org"])
+def test_a_public_address_that_is_not_https_is_refused_unless_it_is_this_machine(url: str) -> None:
+    (said,) = refused(PUBLIC_URL=url)
+    assert said.startswith("ONETHREAD_PUBLIC_URL: expected `https://` ")
+    assert url not in said
+    assert read(PUBLIC_URL="http://127.0.0.1:9000").origin() == "http://127.0.0.1:9000"
+    assert read(HOST="0.0.0.0", PUBLIC_URL="http://localhost:8000").origin() == "http://localhost:8000"
+
+
 def test_processes_that_share_a_mongodb_need_a_secret_to_share() -> None:
     assert refused(MONGODB_URI="mongodb://db")[0].startswith("ONETHREAD_SECRET: needed ")
     assert read(MONGODB_URI="mongodb://db", SECRET=SECRET).signing_key() == SECRET

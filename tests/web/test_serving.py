@@ -120,7 +120,7 @@ def test_a_second_server_on_the_same_folder_is_told_which_variables_to_set(tmp_p
             "ONETHREAD_DEMO",
         ),
         ({"ONETHREAD_PUBLIC_URL": "https://chat.example.org"}, "ONETHREAD_DATA"),
-        ({"ONETHREAD_HOST": "not.an.address.invalid", "ONETHREAD_PUBLIC_URL": "http://x.example"}, "ONETHREAD_HOST"),
+        ({"ONETHREAD_HOST": "not.an.address.invalid", "ONETHREAD_PUBLIC_URL": "https://x.example"}, "ONETHREAD_HOST"),
     ],
 )
 def test_what_cannot_be_served_is_refused_with_the_variable(

@@ -275,6 +275,23 @@ async def test_forgetting_before_a_word_was_said_writes_nothing(running: Running
     assert await running.house.store.find_address(address) is None
 
 
+async def test_a_visitor_may_read_so_many_pages_a_minute_and_others_go_on_reading(tmp_path: Path) -> None:
+    async with given.running(tmp_path, history_per_minute=3) as it:
+        one, other = (await it.visit()).json(), (await it.visit()).json()
+
+        async def read(granted: dict[str, str]) -> httpx.Response:
+            events = f"/api/threads/{granted['thread']}/events"
+            return await it.client.get(events, headers={"Authorization": f"Bearer {granted['pass']}"})
+
+        codes = [(await read(one)).status_code for _ in range(3)]
+        late = await read(one)
+
+        assert codes == [200, 200, 200]
+        assert (late.status_code, late.json()["code"]) == (429, "rate_limited")
+        assert 0 < int(late.headers["retry-after"]) <= 60
+        assert (await read(other)).status_code == 200
+
+
 async def test_a_preflight_lets_the_sites_origins_in_and_others_hear_that_they_are_not(running: Running) -> None:
     asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type"}
 
