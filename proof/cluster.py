@@ -453,6 +453,8 @@ async def _phase(
             yield _took(crowd)
             for line in _recoveries(crowd, fire):
                 yield line
+            if not all(line.passed for line in _recoveries(crowd, fire)):
+                _tell(plan, crowd, fire)
             yield _errors(house, fire)
         finally:
             await crowd.leave()
@@ -579,6 +581,19 @@ def _recoveries(crowd: Crowd, fire: Fire) -> list[Observed]:
             Observed(what, f"{len(took):,} posts after {events} of them", _spread(took), p(took, 0.99) < RECOVERS)
         )
     return lines
+
+
+def _tell(plan: Plan, crowd: Crowd, fire: Fire) -> None:
+    """Say what happened to the client that took longest, to whoever looks for the reason."""
+    pairs = [(tab, each) for tab in crowd.tabs for each in tab.recoveries]
+    if not pairs:
+        return
+    tab, back = max(pairs, key=lambda pair: whole_after(pair[1], fire.outages))
+    moments = ", ".join(f"{moment:.2f}" for moment in (back.lost, back.came, back.whole))
+    plan.say(f"  {tab.name} in {tab.client.log.thread} was lost, came and was whole at {moments}")
+    for at, what in tab.diary:
+        if back.lost - 1 < at < back.whole + 1:
+            plan.say(f"  {at:.2f} {what}")
 
 
 def whole_after(recovery: Recovery, outages: Sequence[Outage]) -> float:

@@ -8,6 +8,7 @@ comes back after every cut with the back-off that is written there, and gives a 
 import asyncio
 import random
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -24,6 +25,7 @@ CALL = 5.0  # seconds for a connection to come about
 MISSED = 2  # pongs, after which a line is dead
 FULL = 3  # things said and not acknowledged, after which even the most eager wait
 EXPIRED, OVERLOADED = 4001, 1013
+DIARY = 500  # the last things that happened to a client, for whoever wonders why it took long
 NOTES = 0.05  # of what staff say is for staff alone
 
 
@@ -129,6 +131,7 @@ class Tab:
         self._lost_at = 0.0
         self._whole: tuple[float, str | None] | None = None  # since when it recovers, and the key that must come back
         self._due: tuple[str, float, str] | None = None  # the store was back, for what reason; this key waits
+        self.diary: deque[tuple[float, str]] = deque(maxlen=DIARY)
         self._life: asyncio.Task[None] | None = None
         self._heart: asyncio.TimerHandle | None = None
 
@@ -158,10 +161,11 @@ class Tab:
             try:
                 await self._connect(expired)
                 await self._gone.wait()
-            except (OSError, TimeoutError, httpx.HTTPError):
-                pass
+            except (OSError, TimeoutError, httpx.HTTPError) as error:
+                self._note(f"no way in at {self._door + 1}: {type(error).__name__}")
             finally:
                 self._hang_up()
+            self._note(f"ended with {self._code}")
             self.street.closes[self._code] = self.street.closes.get(self._code, 0) + 1
             expired = self._code == EXPIRED
             if time.monotonic() - began > CALM:
@@ -185,6 +189,7 @@ class Tab:
             raise
         self._wire, self._unheard = wire, 0
         self.connections += 1
+        self._note(f"connected to {self._door + 1} with {len(self.client.queue)} waiting")
         self._whole = (time.monotonic(), self.client.queue[0]["key"] if self.client.queue else None)
         self._send(self.client.connected())
         self._heart = asyncio.get_running_loop().call_later(self._dice.uniform(0.5, 1.0) * street.ping, self._beat)
@@ -217,6 +222,9 @@ class Tab:
         self._send([self.client.ping()])
         self._heart = asyncio.get_running_loop().call_later(self.street.ping, self._beat)
 
+    def _note(self, what: str) -> None:
+        self.diary.append((time.monotonic(), what))
+
     # hearing
 
     def _hear(self, frame: bytes) -> None:
@@ -225,7 +233,10 @@ class Tab:
         self._unheard = 0
         if frame.startswith(b'{"t":"later"'):
             self._put_off(frame)
+        live = self.client.live
         self._send(self.client.heard(frame))
+        if self.client.live and not live:
+            self._note("live")
         if self._whole is not None and self.client.live:
             self._look_whether_whole(*self._whole)
         if self.client.lost:
@@ -234,12 +245,14 @@ class Tab:
     def _look_whether_whole(self, came: float, key: str | None) -> None:
         if key is None or all(each["key"] != key for each in self.client.queue):
             self._whole = None
+            self._note("whole")
             if self._lost_at:
                 self.recoveries.append(Recovery(self._door, self._lost_at, came, time.monotonic()))
                 self._lost_at = 0.0
 
     def _put_off(self, frame: bytes) -> None:
         self.street.put_off += 1
+        self._note("later")
         retry = int(frame.partition(b'"retry_ms":')[2].partition(b"}")[0].partition(b",")[0])
         asyncio.get_running_loop().call_later(retry / 1000, lambda: self._send(self.client.again()))
 
