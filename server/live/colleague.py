@@ -78,6 +78,9 @@ class StaffLine:
     def goes_on_in(self, thread: ThreadId, to: ThreadId | None) -> None:
         """Staff see that as an event."""
 
+    def parted(self, thread: ThreadId, other: ThreadId) -> None:
+        """Staff may read both."""
+
     def drained(self) -> None:
         """Everything that was pushed has been sent: there is room for more of the past."""
         for watch in self.watches.values():

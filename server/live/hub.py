@@ -20,7 +20,7 @@ from msgspec.structs import replace
 
 from server.core.commands import staff
 from server.core.errors import Unavailable
-from server.core.events import AnyEvent, MovedTo, Noted, Returned
+from server.core.events import AnyEvent, MovedTo, Noted, PartedFrom, Returned
 from server.core.model import Role, StaffId, ThreadId
 from server.core.ports import Bus, Store
 from server.live import protocol
@@ -91,6 +91,9 @@ class Reader(Protocol):
     def goes_on_in(self, thread: ThreadId, to: ThreadId | None) -> None:
         """This conversation goes on in thread ``to``, or here again."""
 
+    def parted(self, thread: ThreadId, other: ThreadId) -> None:
+        """Thread ``other`` was taken out of this one: a visitor gets nothing more until it is clear whose they are."""
+
 
 class Followed(Protocol):
     """What the hub tells of the world: the conversations of this process."""
@@ -105,7 +108,7 @@ class Followed(Protocol):
 class Watch:
     """A reader's place in a thread."""
 
-    __slots__ = ("behind", "last", "live", "reader", "room", "told")
+    __slots__ = ("behind", "held", "last", "live", "reader", "room", "told")
 
     def __init__(self, room: "_Room", reader: Reader, begin: int) -> None:
         self.room, self.reader = room, reader
@@ -113,6 +116,12 @@ class Watch:
         self.told = begin  # up to here it knows so; hidden events above wait to be told in one skip
         self.behind = True  # the log must be read for it
         self.live = False  # it has been told that it has everything
+        self.held = False  # it gets nothing more until it is clear whether this is still its conversation
+
+    @property
+    def wants(self) -> bool:
+        """Whether the log should be read for it now."""
+        return self.behind and not self.held and self.reader.idle
 
     def give(self, encoded: Encoded) -> None:
         """Hand on the event after ``last``."""
@@ -130,6 +139,9 @@ class Watch:
             reader.push(protocol.skip(event.thread, self.told, event.seq - 1))
         self.told = event.seq
         reader.push(encoded.frame(False, own))
+        if event.__class__ is PartedFrom:
+            self.held = self.behind = True
+            reader.parted(event.thread, event.other)
 
     def catch_breath(self) -> None:
         """Tell the reader about numbers at the end that it will never see."""
@@ -259,6 +271,11 @@ class Hub:
         if watch.behind:
             self._read(watch.room)
 
+    def let_go(self, watch: Watch) -> None:
+        """This is still the conversation of a reader that was held."""
+        watch.held = False
+        self.go_on(watch)
+
     def heads(self, watches: Iterable[Watch]) -> dict[ThreadId, int]:
         """Return the heads of these watched threads, for a heartbeat; hidden numbers at the end are told before."""
         heads: dict[ThreadId, int] = {}
@@ -287,7 +304,7 @@ class Hub:
         encoded = Encoded(event)
         late = False
         for watch in room.watches:
-            if seq == watch.last + 1 and (not watch.behind or watch.reader.idle):
+            if seq == watch.last + 1 and (not watch.behind or watch.wants):
                 watch.give(encoded)
             elif seq > watch.last:
                 watch.behind = late = True
@@ -303,7 +320,7 @@ class Hub:
 
     def _read(self, room: _Room) -> None:
         """Read the log for those who are behind, unless that is under way."""
-        if room.reading is None and any(watch.behind and watch.reader.idle for watch in room.watches):
+        if room.reading is None and any(watch.wants for watch in room.watches):
             room.reading = task = asyncio.get_running_loop().create_task(self._catch_up(room))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
@@ -312,9 +329,9 @@ class Hub:
         """Read page after page until nobody who could take more is behind."""
         tries = 0
         try:
-            while behind := [watch for watch in room.watches if watch.behind and watch.reader.idle]:
+            while behind := [watch for watch in room.watches if watch.wants]:
                 full = await self._page(room, behind)
-                if full or not any(watch.behind and watch.reader.idle for watch in behind):
+                if full or not any(watch.wants for watch in behind):
                     continue
                 tries += 1  # the bell told of more than the store shows yet
                 if tries > TRIES:
@@ -338,7 +355,7 @@ class Hub:
         for event in page:
             encoded = Encoded(event)
             for watch in behind:
-                if watch.last + 1 == event.seq and not watch.reader.full:
+                if watch.last + 1 == event.seq and not watch.held and not watch.reader.full:
                     watch.give(encoded)
         if page:
             room.head = max(room.head, page[-1].seq)
@@ -347,7 +364,7 @@ class Hub:
         if len(page) == PAGE:
             return True
         for watch in behind:
-            if watch.last >= room.head:
+            if watch.last >= room.head and not watch.held:
                 self._has_everything(watch)
         return False
 

@@ -28,6 +28,7 @@ class VisitorLine:
         "_by",
         "_desk",
         "_limits",
+        "_looking",
         "_marks",
         "_moved_to",
         "_renewed_at",
@@ -51,6 +52,7 @@ class VisitorLine:
         self.push = sink.push
         self.watch: Watch | None = None
         self._moved_to: ThreadId | None = None
+        self._looking: asyncio.Task[None] | None = None  # held here so that it lives
         self._limits: tuple[Limit, ...] = ()
         self._marks: Marks | None = None
         self._renewed_at = -math.inf
@@ -78,6 +80,25 @@ class VisitorLine:
         self._moved_to = to
         if to is not None and self.watch is not None and self.watch.live:
             self._tell_moved(to)
+
+    def parted(self, thread: ThreadId, other: ThreadId) -> None:
+        """Another conversation was taken out of this one, and this may be the one who had it: see where they belong."""
+        self._looking = asyncio.get_running_loop().create_task(self.look_again(_Parting(self, other)))
+
+    async def look_again(self, parting: "_Parting") -> None:
+        """Go on, or hang up on somebody whose conversation is elsewhere; the addresses say, once they are pointed."""
+        desk, watch = self._desk, self.watch
+        if watch is None:
+            return
+        try:
+            if await desk.conversations.owes(parting.other, "point"):
+                desk.put_off(parting)
+            elif await desk.known(self.me):
+                desk.hub.let_go(watch)
+            else:
+                self._sink.hang_up(NOT_KNOWN)
+        except Unavailable:
+            desk.put_off(parting)
 
     def drained(self) -> None:
         """Everything that was pushed has been sent: there is room for more of the past."""
@@ -108,6 +129,7 @@ class VisitorLine:
         """They are gone."""
         if self.watch is not None:
             self._desk.hub.unwatch(self.watch)
+            self.watch = None
         if self._types:
             self._say_typing(False)
 
@@ -134,6 +156,8 @@ class VisitorLine:
     async def _post(self, frame: Post) -> None:
         key, began = frame.key, time.perf_counter()
         try:
+            if self.watch is not None and self.watch.held:  # it may not be theirs to write in
+                raise Unavailable
             wait = await self._desk.bus.allow_all(self._limits or self._make_limits())
             if wait:
                 raise too_fast(wait)
@@ -234,3 +258,16 @@ class VisitorLine:
         there = Visitor(self.me.site, self.me.hash, to)
         token, seconds = self._desk.issue(there, self.language)
         self.push(protocol.moved(self.me.thread, token, seconds, to))
+
+
+class _Parting:
+    """A visitor's line that waits to learn whether its conversation was thread ``other``."""
+
+    __slots__ = ("_line", "other")
+
+    def __init__(self, line: VisitorLine, other: ThreadId) -> None:
+        self._line, self.other = line, other
+
+    async def catch_up(self) -> None:
+        """See whether that is known by now."""
+        await self._line.look_again(self)

@@ -173,6 +173,14 @@ class Conversations:
             raise KeyConflict
         return Handled(event, event.seq, again=True) if event is not None else None
 
+    async def owes(self, id: ThreadId, kind: str) -> bool:
+        """Whether a conversation still owes work of this kind.
+
+        Raises:
+            Unavailable: the store cannot be read.
+        """
+        return bool(await self._store.owed(id, kind))
+
     async def thread(self, id: ThreadId) -> Thread:
         """Return the conversation as this process knows it; ``seq`` 0 when nothing was said yet.
 

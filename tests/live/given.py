@@ -113,6 +113,8 @@ class Reading:
     def goes_on_in(self, thread: ThreadId, to: ThreadId | None) -> None:
         self.moves.append(to)
 
+    def parted(self, thread: ThreadId, other: ThreadId) -> None: ...
+
     async def until(self, true: Callable[[], bool]) -> None:
         """Return once something is true of what was pushed."""
         async with asyncio.timeout(10):

@@ -1,6 +1,7 @@
 """What a visitor's tab and a colleague's console are promised, over real sockets."""
 
 import asyncio
+import itertools
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -19,7 +20,7 @@ from server.web import sockets
 from server.web.passes import Pass
 from tests.web import given
 from tests.web.given import IDS, Running
-from tests.web.socket_given import Tab, bare, console, guest, watching
+from tests.web.socket_given import Guest, Tab, bare, console, guest, watching
 
 ANNA = commands.staff("anna", "Anna")
 
@@ -270,6 +271,41 @@ async def test_a_conversation_that_moved_is_followed_with_a_new_pass_at_once(qui
     assert (refused["t"], refused["code"]) == ("refused", "moved")
     assert (known["t"], known["seq"]) == ("event", 1)
     assert tab.told[0]["thread"] == new.thread
+
+
+async def test_a_line_ends_when_its_conversation_is_taken_out_of_the_one_it_reads(running: Running) -> None:
+    stranger, owner = await guest(running), await guest(running)
+    await owner.said("the older one")
+    await stranger.said("the younger one")
+    handle, store = running.house.conversations.handle, running.house.store
+    mine = commands.person(visitor_hash(running, owner))
+    async with stranger.tab() as before:
+        await handle(commands.Move(thread=stranger.thread, key="move", by=ANNA, to=owner.thread))
+        moved = await before.until("moved")
+    async with asyncio.timeout(20):
+        for _ in itertools.count():
+            if not await store.owed(stranger.thread, "point"):
+                break
+            await asyncio.sleep(0.02)
+    async with bare(running, "/ws/visitor") as line, owner.tab() as own:
+        await line.say("hello", v=1, **{"pass": moved["pass"]})
+        await line.until("live")
+        await handle(commands.Return(thread=stranger.thread, key="return", by=ANNA))
+        parted = await own.until("event", kind="parted")
+        await handle(
+            commands.Post(thread=owner.thread, key="k", by=mine, text="private", consent=owner.consent, language="en")
+        )
+        said = await own.until("event", text="private")
+        code, _ = await line.closed()
+    assert (parted["other"], said["seq"] > parted["seq"]) == (stranger.thread, True)
+    assert code == 4001
+    assert "private" not in json.dumps(line.told)
+    again = (await running.visit(visitor=stranger.granted["visitor"])).json()
+    assert again["thread"] == stranger.thread
+
+
+def visitor_hash(running: Running, visitor: Guest) -> str:
+    return running.house.passes.read(visitor.granted["pass"], running.house.clock()).visitor
 
 
 async def test_posts_have_a_limit_and_waiting_as_long_as_told_helps(tmp_path: Path) -> None:
