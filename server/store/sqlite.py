@@ -743,12 +743,13 @@ def _search(connection: sqlite3.Connection, words: Sequence[str], limit: int) ->
     (rarest, first), others = counted[0], [each for _, each in counted[1:]]
     if rarest < RARE:
         source = f"(SELECT DISTINCT thread FROM words WHERE {_SPAN}) CROSS JOIN rows AS r USING (thread)"  # noqa: S608  # ours
-        values = list(first)
-    else:
-        source = f"(SELECT * FROM rows ORDER BY updated DESC LIMIT {WALK}) AS r"  # noqa: S608  # ours
+        values, where = list(first), "true"
+    else:  # along the index, so that it ends when enough are found
+        oldest = f"SELECT updated FROM rows ORDER BY updated DESC LIMIT 1 OFFSET {WALK - 1}"  # noqa: S608  # ours
+        source, where = "rows AS r INDEXED BY rows_updated", f"r.updated >= coalesce(({oldest}), 0)"
         values, others = [], [first, *others]
     has = f"EXISTS (SELECT 1 FROM words WHERE words.thread = r.thread AND {_SPAN})"  # noqa: S608  # ours
-    where = " AND ".join([has] * len(others)) or "true"
+    where = " AND ".join([where, *[has] * len(others)])
     sql = f"SELECT snapshot, preview FROM {source} WHERE {where} ORDER BY r.updated DESC LIMIT ?"  # noqa: S608  # ours
     values += [end for each in others for end in each]
     found = connection.execute(f"SELECT {_ROWS} FROM ({sql})", [*values, limit]).fetchone()  # noqa: S608  # ours
