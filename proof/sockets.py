@@ -38,6 +38,7 @@ BETWEEN = 0.04  # seconds between two posts of those who measure, give or take a
 TIMES = 3.0  # by how much their median may grow
 COARSE = 0.25  # seconds: in the short form, which shares its processors with other tests, only this is asked for
 GROWTH = 32 * 1024 * 1024  # bytes by which the server may grow during one attack
+GROWTH_IN_ALL = 64 * 1024 * 1024  # bytes, over all attacks: what was said in them fills caches
 LINES = 20  # in the server's log during one attack: far fewer than frames, whatever is worth a line
 PATIENCE = 60.0
 
@@ -75,7 +76,7 @@ ONSLAUGHTS = (
     Onslaught("many", "Tiny frames over 100 connections at once, no hello", 100, _codes("1008"), short=True),
     Onslaught("come_and_go", "Handshakes without end, four at a time", 4),
     Onslaught("half_open", "400 connections that send half a request, a byte a second", 400, _codes("cut"), seconds=20),
-    Onslaught("deaf", "20 readers who ask for 800 KB each and read nothing", 20, _codes("4008"), seconds=20),
+    Onslaught("deaf", "20 readers who ask for 800 KB each and read nothing for a while", 20, told=_codes("live")),
     Onslaught("at_once", "200 clients come back in the same moment, again and again", 200, told=_codes("live")),
     Onslaught("visits", "Visits without end from one address", 8, told=_codes("429"), short=True),
 )
@@ -322,7 +323,7 @@ async def _afterwards(house: Serve, pair: Pair, began: int, plan: Plan) -> Obser
     took = await asyncio.to_thread(pair.talk, plan.of(0.5, 5.0, 30.0))
     grown = house.memory - began
     seen = f"median {1000 * statistics.median(took):.1f} ms; memory {_mib(house.memory)} MiB, {_mib(grown)} more"
-    return Observed("Afterwards, the same two talk on", f"{len(took)} posts", seen, grown <= GROWTH)
+    return Observed("Afterwards, the same two talk on", f"{len(took)} posts", seen, grown <= GROWTH_IN_ALL)
 
 
 def _p99(times: list[float]) -> float:
