@@ -388,7 +388,7 @@ async def afterwards(house: House) -> Observed:
 
 async def prove(plan: Plan) -> AsyncIterator[Observed]:
     """Ask at random, ask oddly, and look at the log."""
-    examples = plan.of(6, 150, 3_000)
+    examples = plan.of(6, 100, 3_000)
     with Serve(plan.folder / "serve", plan.folder / "data", **SETTINGS) as serve:
         async with AsyncExitStack() as stack:
             house = House(serve)
