@@ -18,11 +18,11 @@ const BUDGET = 12_000; // bytes, gzip: everything before opening, plus text chat
 
 /** Properties that only our own sources use: no protocol, no storage and no browser knows them, so they may be short. */
 const OURS = `
-  adopt agree agreed again appear asked atEnd changed choose colleague discard door draw elsewhere enter entries first floor
-  flying follow following forget frame hello history keep knocked last learn leave live local longest lost make memory mistake more
-  mustAgree note older opened opening outlive owed pause posts props queue readByThem ready release remember rest retry see server
-  session settle show speak stands state stopped tab tag take talk toEnd turn typist unsure vanish visit wait wake welcome
-  wish world write
+  add adopt agree agreed again appear asked atEnd changed choose clear colleague day discard door down draw drop elsewhere enter entries
+  error first floor flying follow following forget frame hello history keep knocked last learn leave line live local longest lost
+  make memory message met mistake more mustAgree names news next note older opening outlive owed pause posts props queue
+  readByThem ready release remember rest retry see server session settle show speak stands state stopped tab tag take talk toEnd
+  turn typing typist unsure up vanish visit wait wake welcome wish world write
 `;
 
 const here = (path) => new URL(path, import.meta.url);
@@ -34,7 +34,7 @@ const sheets = {
   setup: ({ onLoad }) =>
     onLoad({ filter: /\.css$/ }, async ({ path }) => {
       const { code } = await transform(await readFile(path, 'utf8'), { loader: 'css', minify: true, target: 'es2022' });
-      return { contents: code.trim(), loader: 'text' };
+      return { contents: code.trim().replace(/([:,]) |(?<==)"(?=\w)|(?<=\w)"(?=])/g, '$1'), loader: 'text' }; // esbuild leaves custom properties alone
     }),
 };
 
@@ -49,7 +49,7 @@ async function widget() {
   const names = new RegExp(`^(${OURS.trim().split(/\s+/).join('|')})$`);
   const { code } = await minify(await bundle('src/index.js', { format: 'iife', mangleProps: names }), {
     ecma: 2020,
-    compress: { passes: 6, unsafe: true, unsafe_arrows: true, pure_getters: true, keep_fargs: false, reduce_funcs: false },
+    compress: { passes: 6, unsafe: true, unsafe_arrows: true, unsafe_methods: true, pure_getters: true, keep_fargs: false, reduce_funcs: false, sequences: false },
   });
   return `${code}\n`;
 }

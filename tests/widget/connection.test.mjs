@@ -223,7 +223,14 @@ test('who is not let in for good is told why and does not knock again', async ()
   it.start();
   await settled();
   await world.pass(600_000);
+  it.wake();
+  it.hidden(true);
+  it.hidden(false);
+  await settled();
   assert.deepEqual(seen.states, ['connecting', 'stopped origin_not_allowed']);
+  it.start(); // a person who asks again is answered again
+  await settled();
+  assert.equal(seen.states.length, 4);
 });
 
 test('a door that names a time is not asked before, whoever wakes us', async () => {

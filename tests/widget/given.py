@@ -16,6 +16,9 @@ from server.settings import CHECKOUT
 from tests.web import given
 from tests.web.given import IDS, PARROT, Running
 
+PATIENCE = 30_000  # ms for anything to be seen: a busy machine is no fault of the widget's
+expect.set_options(timeout=PATIENCE)
+
 LIFTED = {  # every browser here comes from one address, and nobody here is a person who types
     "visits_new_per_minute": 10_000,
     "visits_new_per_hour": 100_000,
@@ -44,6 +47,7 @@ class Site:
 
     server: str  # where Onethread is
     origin: str = ""
+    foreign: str = ""  # the same pages at an origin that is on no list of ours
     pages: dict[str, tuple[str, str]] = field(default_factory=dict)
     elsewhere = ("127.0.0.1", "localhost")  # the same pages at an origin that has a site of its own
 
@@ -150,7 +154,7 @@ class Clinic:
         """A person's browser; what its pages forbid or break is noticed at the end."""
         usual = {"viewport": {"width": 1280, "height": 800}, "locale": "en"}
         context = await self.browser.new_context(**usual | options)
-        context.set_default_timeout(15_000)  # ms
+        context.set_default_timeout(PATIENCE)
         await context.add_init_script(WATCH_POLICY)
         errors: list[str] = []
         context.on("weberror", lambda error: errors.append(str(error.error)))
@@ -183,7 +187,7 @@ class Clinic:
 
     async def thread(self, colleague: people.Colleague) -> str:
         """The conversation there is."""
-        for _ in range(100):
+        for _ in range(600):
             rows = [row for view in ("needs_reply", "bot", "mine", "unassigned") for row in await colleague.inbox(view)]
             if rows:
                 return str(rows[0]["thread"])
@@ -196,7 +200,8 @@ async def clinic(folder: Path, browser: Browser, **changed: Any) -> AsyncIterato
     """Run a clinic's website and our server, on two origins."""
     site = Site("")
     web = await asyncio.start_server(site.answer, "127.0.0.1", 0)
-    site.origin = f"http://127.0.0.1:{web.sockets[0].getsockname()[1]}"
+    copycat = await asyncio.start_server(site.answer, "127.0.0.1", 0)
+    site.origin, site.foreign = (f"http://127.0.0.1:{each.sockets[0].getsockname()[1]}" for each in (web, copycat))
     data = given.own_clinic(folder)
     file = data / "clinic.yaml"
     sites = f"origins: [self, '{site.origin}']\n    another:\n      origins: ['{site.origin.replace(*site.elsewhere)}']"
@@ -205,6 +210,7 @@ async def clinic(folder: Path, browser: Browser, **changed: Any) -> AsyncIterato
     knowledge: Knowledge = answers
     async with (
         web,
+        copycat,
         given.running(data, knowledge=knowledge, **LIFTED | changed) as running,
         contextlib.AsyncExitStack() as stack,
     ):

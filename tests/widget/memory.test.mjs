@@ -19,15 +19,15 @@ class Storage {
 /** Web Locks of one origin, shared by its tabs. */
 function locks() {
   const held = new Set();
+  const turns = new Map();
   return {
     async request(name, options, then) {
-      if (held.has(name)) return options.ifAvailable ? then(null) : new Promise(() => {});
+      if (held.has(name) && options.ifAvailable) return then(null);
+      while (held.has(name)) await turns.get(name);
       held.add(name);
-      try {
-        return await then({ name });
-      } finally {
-        held.delete(name);
-      }
+      const mine = Promise.resolve(then({ name })).finally(() => held.delete(name));
+      turns.set(name, mine);
+      return mine;
     },
     held,
   };
@@ -79,6 +79,72 @@ test('"remember me" moves it to the device, and back when ticked off', () => {
   memory.outlive(false);
   assert.deepEqual(Object.keys(local), []);
   assert.equal(tab(memory.session_).visit.visitor, 'secret');
+});
+
+test('of two tabs that are told to remember, the second goes over to the visitor of the first', async () => {
+  const { local, tab } = device();
+  const [one, other] = [tab(), tab()];
+  const met = [];
+  for (const [memory, visitor] of [[one, 'first'], [other, 'second']]) {
+    memory.met = () => met.push(visitor);
+    memory.learn({ visitor });
+    memory.outlive(true);
+  }
+  for (const memory of [one, other]) {
+    memory.agreed = true;
+    memory.learn({ consent: 'v1' });
+  }
+  await settled();
+  assert.deepEqual(met, ['second']);
+  assert.deepEqual([one, other].map(({ visit }) => visit.visitor), ['first', 'first']);
+  assert.equal(JSON.parse(local['onethread:here:demo:visit']).visitor, 'first');
+});
+
+test('a tab that had a conversation of its own goes over too, and each hears of it in its storage event', async () => {
+  const { local, tab } = device();
+  const [one, other] = [tab(), tab()];
+  const place = 'onethread:here:demo:visit';
+  let met = 0;
+  other.met = () => met++;
+  agree(one);
+  one.outlive(true);
+  other.agreed = true;
+  other.learn({ visitor: 'own', consent: 'v1' });
+  other.outlive(true);
+  await settled();
+  assert.deepEqual([other.visit.visitor, met, Object.keys(other.session_)], ['secret', 1, []]);
+  other.elsewhere({ key: place, newValue: local[place] });
+  assert.equal(met, 1); // nothing new
+  other.elsewhere({ key: place, newValue: JSON.stringify({ visitor: 'renewed' }) });
+  assert.deepEqual([other.visit.visitor, met], ['renewed', 2]);
+});
+
+test('a secret that the server has replaced is replaced on the device, unless another tab was first', async () => {
+  const { local, tab } = device();
+  const one = tab();
+  agree(one);
+  one.outlive(true);
+  const other = tab();
+  const kept = () => JSON.parse(local['onethread:here:demo:visit']).visitor;
+  one.learn({ visitor: 'renewed' });
+  await settled();
+  assert.equal(kept(), 'renewed');
+  other.learn({ visitor: 'renewed as well' });
+  await settled();
+  assert.deepEqual([kept(), other.visit.visitor], ['renewed', 'renewed']);
+});
+
+test('forgotten or ticked off while another tab held the lock, nothing is written any more', async () => {
+  let free;
+  const local = new Storage();
+  const waiting = { request: (_, __, then) => new Promise((done) => (free = () => done(then({})))) };
+  const memory = memoryOf('x:', { session: () => new Storage(), local: () => local, locks: waiting, id: '1' });
+  agree(memory);
+  memory.outlive(true);
+  memory.forget();
+  free();
+  await settled();
+  assert.deepEqual(Object.keys(local), []);
 });
 
 test('the queue survives a reload of its tab', () => {

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Page, expect
 
+from server.core import commands
 from server.core.model import Choice
 from server.service.answering import Reply, ReplyKind
 from tests.widget.given import WIDGET, Chat, Clinic
@@ -67,7 +68,7 @@ async def test_axe_finds_nothing_in_any_state(options: dict[str, Any], attribute
         return
     await chat.page.context.set_offline(True)
     await chat.say("waits")
-    await expect(chat.button("Discard")).to_be_visible(timeout=20_000)
+    await expect(chat.button("Discard")).to_be_visible()
     assert await against_the_rules(chat.page) == []
     await chat.page.context.set_offline(False)
 
@@ -174,6 +175,18 @@ async def test_each_new_message_is_announced_once_history_never_and_what_one_say
     await chat.say("three")
     await expect(chat.bubbles).to_have_count(6)
     assert [text for text in await spoken(chat) if "said" in text] == ["River, digital assistant: You said: three"]
+
+
+async def test_what_is_erased_is_no_longer_announced(clinic: Clinic) -> None:
+    chat = await clinic.talking()
+    await chat.say("one")
+    announced = chat.page.locator("[aria-live=polite]")
+    await expect(announced).to_contain_text("You said: one")
+    thread = await clinic.thread(await clinic.colleague())
+    handle = clinic.running.house.conversations.handle
+    await handle(commands.Erase(thread=thread, key="erase", by=commands.staff("admin")))
+    await expect(chat.bubbles).to_have_count(0)
+    assert await announced.inner_text() == ""
 
 
 @pytest.mark.skipif(not READER.exists(), reason="widget/node_modules is not installed")

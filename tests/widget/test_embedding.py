@@ -69,7 +69,7 @@ async def test_taken_from_the_page_it_hangs_up_and_put_back_it_goes_on(clinic: C
 async def until_watched(clinic: Clinic, number: int) -> None:
     """Wait until the server has so many sockets open."""
     answer = ""
-    for _ in range(200):
+    for _ in range(600):
         answer = (await clinic.running.client.get("/metrics")).text
         open_now = sum(
             float(line.rsplit(" ", 1)[1]) for line in answer.splitlines() if line.startswith("onethread_sockets{")

@@ -1,5 +1,7 @@
 """A person and the chat on a clinic's website: the way it mostly goes, and what gets in between."""
 
+import asyncio
+
 from playwright.async_api import Request, expect
 
 from server.core.model import Choice, Link
@@ -47,11 +49,11 @@ async def test_what_is_said_offline_is_kept_and_sent_once_and_in_order(clinic: C
     await chat.page.context.set_offline(True)
     await chat.say("two")
     await chat.say("three")
-    await expect(chat.status).to_contain_text("Offline.", timeout=15_000)
+    await expect(chat.status).to_contain_text("Offline.")
     await expect(chat.page.locator(".me .meta").last).to_contain_text("Waiting")
 
     await chat.page.context.set_offline(False)
-    await expect(chat.page.locator(".them .bubble")).to_have_count(3, timeout=15_000)
+    await expect(chat.page.locator(".them .bubble")).to_have_count(3)
     await expect(chat.status).to_have_text("")
     assert [text for text in await chat.texts() if "You said" not in text] == ["one", "two", "three"]
 
@@ -106,7 +108,7 @@ async def test_two_tabs_show_the_same_and_one_takes_over_what_the_other_left(cli
     await one.say("left behind")
     await one.page.close()
     await context.set_offline(False)
-    await expect(other.bubbles.last).to_have_text("You said: left behind", timeout=30_000)
+    await expect(other.bubbles.last).to_have_text("You said: left behind", timeout=60_000)  # it looks every 20 s
 
 
 async def test_a_colleague_joins_types_and_replies(clinic: Clinic) -> None:
@@ -195,12 +197,14 @@ async def test_older_messages_come_when_one_scrolls_up_and_the_place_is_kept(cli
     chat = await clinic.talking(context)
     for n in range(60):
         await chat.say(f"number {n}")
-    await expect(chat.page.locator(".them .bubble")).to_have_count(60, timeout=30_000)
+    await expect(chat.page.locator(".them .bubble")).to_have_count(60, timeout=60_000)
     await chat.page.reload()
     await expect(chat.bubbles.last).to_have_text("You said: number 59")
     before = await chat.bubbles.count()
     assert before < 100
     first = await chat.bubbles.first.inner_text()
+    while await chat.button("Newest messages").count() == 0:  # who is at the end stays there until a scroll was seen
+        await chat.log.evaluate("(log) => { log.scrollTop = 300; return new Promise(requestAnimationFrame) }")
     while before < 120:
         await chat.log.evaluate("(log) => (log.scrollTop = 0)")
         await expect(chat.bubbles).not_to_have_count(before)
@@ -284,6 +288,64 @@ async def test_a_page_that_may_not_have_the_chat_says_so_and_shows_what_it_has_i
     await expect(chat.panel).to_contain_text("This chat is not available here.")
     await expect(chat.page.get_by_text("Call us")).to_be_visible()
     assert await chat.page.evaluate("window.said") == "origin_not_allowed"
+
+
+async def test_a_page_of_an_origin_nobody_has_listed_is_told_so_at_once_and_then_left_in_peace(clinic: Clinic) -> None:
+    url = clinic.site.put(inside='<a href="tel:+4930555010">Call us</a>', language="de")
+    context = await clinic.person()
+    asked: list[str] = []
+    chat = await clinic.at(url.replace(clinic.site.origin, clinic.site.foreign), context)
+    await chat.page.evaluate("void document.querySelector('onethread-chat').on('error', (e) => (window.said = e.code))")
+    chat.page.on("request", lambda request: asked.append(request.url))
+    chat.page.on("websocket", lambda socket: asked.append(socket.url))
+    await chat.open()
+
+    await expect(chat.panel).to_contain_text("Dieser Chat ist hier nicht verfügbar.")
+    await expect(chat.page.get_by_text("Call us")).to_be_visible()
+    await expect(chat.status).to_have_text("")
+    assert await chat.page.evaluate("window.said") == "origin_not_allowed"
+    for event in ("online", "visibilitychange"):
+        await chat.page.evaluate(
+            "(type) => { dispatchEvent(new Event(type)); document.dispatchEvent(new Event(type)) }", event
+        )
+    await chat.page.evaluate("() => new Promise(requestAnimationFrame)")
+    visits = [url for url in asked if url.endswith("/api/visits")]
+    assert len(visits) == 1
+    assert not [url for url in asked if url.startswith("ws")]
+    assert await chat.stored() == ([], [])
+
+
+async def test_two_tabs_that_are_both_told_to_remember_become_one_visitor(clinic: Clinic) -> None:
+    context = await clinic.person()
+    one, other = [await (await clinic.at(clinic.site.put(), context)).open() for _ in range(2)]
+    for chat in (one, other):
+        await chat.page.locator("input[type=checkbox]").last.check()
+    for chat in (one, other):  # both of one mind before either has heard of the other
+        await expect(chat.page.locator("#agree")).to_be_visible()
+    await asyncio.gather(*(chat.page.locator("#agree").click() for chat in (one, other)))
+    for chat in (one, other):
+        await expect(chat.write).to_be_visible()
+
+    await one.say("from one")
+    await other.shows("from one", "You said: from one")
+    await other.say("from the other")
+    await one.shows("from one", "You said: from one", "from the other", "You said: from the other")
+    visitors = await one.page.evaluate(
+        "Object.keys(localStorage).filter((name) => name.endsWith(':visit')).map((name) => localStorage[name])"
+    )
+    assert len(visitors) == 1
+    await other.page.reload()
+    await other.shows("from one", "You said: from one", "from the other", "You said: from the other")
+
+
+async def test_a_language_counts_its_hours_in_one_way(clinic: Clinic) -> None:
+    for page, words in (("en-GB", False), ("en-US", True)):
+        chat = await (await (await clinic.at(clinic.site.put(language=page), locale=page)).open()).agree()
+        await chat.say("hello")
+        await expect(chat.bubbles).to_have_count(2)
+        opening = await chat.page.locator(".intro").inner_text()
+        time = await chat.page.locator("time").last.inner_text()
+        assert [" AM" in opening.replace("\u202f", " "), "M" in time] == [words, words], (opening, time)
 
 
 async def test_a_message_that_is_too_long_is_said_to_be_before_it_is_sent(clinic: Clinic) -> None:

@@ -100,7 +100,7 @@ async def test_a_cut_in_the_middle_of_a_message_neither_loses_nor_doubles_it(cli
     chat = await agreed(clinic, context)
     await chat.say("one")
     await chat.say("two")
-    await expect(chat.page.locator(".them .bubble")).to_have_count(2, timeout=20_000)
+    await expect(chat.page.locator(".them .bubble")).to_have_count(2)
     mine = [text for text in await chat.texts() if "You said" not in text]
     assert mine == ["one", "two"]
 
@@ -180,4 +180,4 @@ async def test_a_slow_network_is_mentioned_quietly_and_only_if_it_stays_slow(cli
     await expect(chat.status).to_have_text("Connecting…")
     assert await chat.status.get_attribute("role") == "status"
     await context.unroute("**/api/visits")
-    await expect(chat.status).to_have_text("", timeout=15_000)
+    await expect(chat.status).to_have_text("")

@@ -130,9 +130,22 @@ test('some languages are written from right to left', () => {
 test('times are written as people of the language write them', () => {
   const noon = '2026-11-22T11:00:00.000Z';
   assert.match(times('de').opening(noon, 'Europe/Berlin'), /^So\.?,? 12:00$/);
-  assert.equal(times('en').hours({ days: [1, 2, 5], opens: '08:00', closes: '18:00' }), 'Mon, Tue, Fri 08:00–18:00');
   const now = Date.parse(noon);
   const day = (back) => times('en').day(new Date(now - back * 86_400_000).toISOString(), now);
   assert.deepEqual([day(0), day(1)], ['today', 'yesterday']);
   assert.match(day(9), /13/);
+});
+
+test('a language counts its hours in one way, be it to 12 or to 24', () => {
+  const five = '2026-11-23T17:00:00.000Z';
+  const all = (language) => {
+    const said = times(language);
+    const texts = [said.hours({ days: [1, 2, 5], opens: '08:00', closes: '18:00' }), said.opening(five, 'UTC'), said.time(five)];
+    return texts.map((text) => text.replace(/\p{Zs}/gu, ' '));
+  };
+  const [hours, opening] = all('en-US');
+  assert.deepEqual([hours, opening], ['Mon, Tue, Fri 8:00 AM–6:00 PM', 'Mon 5:00 PM']);
+  for (const language of ['en-US', 'en']) assert.ok(all(language).every((text) => /[AP]M$/.test(text)), language);
+  for (const language of ['en-GB', 'de', 'sv']) assert.ok(all(language).every((text) => !/[ap]m/i.test(text)), language);
+  assert.equal(all('en-GB')[0], 'Mon, Tue, Fri 08:00–18:00');
 });

@@ -84,8 +84,9 @@ export function connect({ url, enter, on, world, following = oneThread }) {
       } else if (wanted && line.state !== 'connecting' && world.now() >= notBefore) line.open();
     },
 
-    /** Hang up for now; `wake` resumes where we were. */
+    /** Hang up for now; `wake` resumes where we were, but only `start` what a `code` has stopped. */
     rest(state = 'resting', code) {
+      wanted &&= !code;
       drop();
       become(state, code);
     },
@@ -208,7 +209,7 @@ export function connect({ url, enter, on, world, following = oneThread }) {
     const now = expired || code === 4008;
     drop();
     if (/100[23789]/.test(code)) on.mistake();
-    if (code === 1000 || code === 1001) line.rest();
+    if (/100[01]/.test(code)) line.rest();
     else if (STOP[code]) line.rest('stopped', STOP[code]);
     else {
       // At once is for once: a server that keeps closing is not helped by a client that keeps knocking.

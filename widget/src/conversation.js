@@ -4,6 +4,7 @@
  * It joins the line, the queue and the memory, and knows nothing of how any of it looks.
  */
 import { connect } from './connection.js';
+import { HAPPENED } from './messages.js';
 import { queueOf } from './queue.js';
 import { browser, planner } from './world.js';
 
@@ -14,8 +15,8 @@ const ADOPT_AGAIN = 20_000; // ms between two looks for the queue of a tab that 
 const PASS_MARGIN = 30_000; // ms a pass must still be good for
 const PAGE = 50; // events the server sends when no number is asked for
 
-/** Events that are lines of their own; who read what is drawn as ticks. */
-const SHOWN = ['posted', 'taken', 'released', 'closed', 'erased'];
+/** Whether an event is a line of its own; who read what is drawn as ticks. */
+const shown = ({ kind }) => kind === 'posted' || kind in HAPPENED;
 
 export const byPerson = ({ who }) => who.role === 'person';
 
@@ -88,9 +89,8 @@ export function converse({ server, site, memory, door, wish, on, world = browser
 
     /** Say something; with `choice`, the id of an offered choice whose label is `text`. */
     say(text, choice) {
-      const { consent, told } = memory.visit;
       talk.typing(false);
-      queue.add({ text, choice, consent: told === consent ? undefined : consent, language: talk.language });
+      queue.add({ text, choice, consent: memory.visit.consent, language: talk.language });
       line.wake();
     },
 
@@ -121,11 +121,11 @@ export function converse({ server, site, memory, door, wish, on, world = browser
       try {
         const { events } = await door.history(thread, before, pass);
         if (log.first !== before) return;
-        const page = events.filter(({ t }) => t === 'event');
+        const page = events.filter(({ kind }) => kind);
         // A page of nothing but what this reader may not see says only how far it reached.
-        log.first = page[0]?.seq ?? Math.max(1, before - PAGE);
+        log.first = page[0]?.seq ?? before - PAGE;
         page.forEach(mark);
-        talk.entries.unshift(...page.filter(({ kind }) => SHOWN.includes(kind)));
+        talk.entries.unshift(...page.filter(shown));
       } catch (error) {
         fail(error);
       } finally {
@@ -175,6 +175,10 @@ export function converse({ server, site, memory, door, wish, on, world = browser
     },
   };
   clear();
+  memory.met = () => {
+    passEnds = 0;
+    if (line.state !== 'resting') line.open();
+  };
   return talk;
 
   function fail({ code }) {
@@ -189,10 +193,8 @@ export function converse({ server, site, memory, door, wish, on, world = browser
   async function visit() {
     const { visitor, language = wish() } = memory.visit;
     const got = await door.visit({ site, language, visitor });
-    if (thread && thread !== got.thread) {
-      clear();
-      memory.learn({ told: undefined });
-    }
+    if (visitor !== memory.visit.visitor) return visit(); // another tab was first
+    if (thread !== got.thread) clear();
     thread = got.thread;
     take(got);
     talk.clinic = got.clinic;
@@ -226,11 +228,10 @@ export function converse({ server, site, memory, door, wish, on, world = browser
   }
 
   function settle(frame) {
-    const post = queue.settle(frame);
-    if (post?.consent) memory.learn({ told: post.consent });
+    queue.settle(frame);
     if (frame.code === 'consent_needed') {
       // The clinic's text has changed, or it does not know that we agreed: it is shown again, the words are kept.
-      memory.learn({ consent: undefined, told: undefined });
+      memory.learn({ consent: undefined });
       visit().catch(() => {});
     }
     move();
@@ -262,17 +263,17 @@ export function converse({ server, site, memory, door, wish, on, world = browser
     if (posted && !byPerson(event)) typed();
     if (posted && fresh) on.message(event);
     if (event.handover) talk.floor = 'waiting';
-    if (kind === 'taken' || (posted && who.role === 'staff')) {
-      talk.floor = 'staff';
+    if (who.role === 'staff' && /taken|posted/.test(kind)) {
+      talk.floor = who.role;
       talk.colleague = who.name;
     }
-    if (kind === 'released' || kind === 'closed') talk.floor = 'assistant';
+    if (/released|closed/.test(kind)) talk.floor = 'assistant';
     if (kind === 'erased') {
       talk.entries = [];
       queue.clear();
       memory.note({ draft: '' });
     }
-    if (SHOWN.includes(kind)) talk.entries.push(event);
+    if (shown(event)) talk.entries.push(event);
   }
 
   /** What an event, new or old, tells about who has read what. */
@@ -302,7 +303,6 @@ export function converse({ server, site, memory, door, wish, on, world = browser
     thread = moving.to;
     take(moving);
     clear();
-    memory.learn({ told: undefined });
     queue.release();
     line.open();
   }

@@ -58,7 +58,6 @@ function chatOf(host) {
   const root = host.attachShadow({ mode: 'open' });
   root.adoptedStyleSheets = [sheet];
   const told = {}; // what listeners were last told
-  let news = []; // what is being announced
   let server;
   let talk;
   let spoken; // the language whose words are here
@@ -277,7 +276,11 @@ function chatOf(host) {
         icon(shown ? CLOSE : CHAT),
         h('span.badge', { 'aria-hidden': 'true' }, unread && !is.opened && `${unread}`),
       ),
-      h('div.vh', { 'aria-live': 'polite' }, news),
+      h(
+        'div.vh',
+        { 'aria-live': 'polite' },
+        talk.entries.filter(({ news }) => news).map(({ news, seq, lang }) => h('p', { key: seq, lang, dir: 'auto' }, news)),
+      ),
     );
     patch(root, [whole]);
     const log = root.getElementById('log');
@@ -309,18 +312,17 @@ function chatOf(host) {
     await learn(server, language);
     spoken = language;
     t = speech(language);
-    time = times(language);
+    time = times([wish(), language].find((one) => one.startsWith(language))); // `en-GB` says how `en` is written here
     draw();
   }
 
   function message(event) {
-    const { who, text, seq, lang } = event;
+    const { who, text, seq } = event;
     tell('message', { seq, role: who.role, text });
     if (byPerson(event)) return;
-    const item = h('p', { key: seq, lang, dir: 'auto' }, `${nameOf(who, t, talk.clinic)}: ${text}`);
-    news = [...news, item];
+    event.news = `${nameOf(who, t, talk.clinic)}: ${text}`; // announced, as long as it is there at all
     setTimeout(() => {
-      news = news.filter((one) => one !== item);
+      event.news = '';
       soon();
     }, SPOKEN);
     if (talk.memory.visit.sound) chime();

@@ -4,6 +4,8 @@
  * Nothing before the person has agreed. Then the tab's session storage, which ends with the tab; the device's local
  * storage only when "remember me on this device" is ticked. What was said is not kept here, except what is still
  * waiting to be sent. A browser that forbids storage gets a conversation that lasts as long as the page.
+ *
+ * A device has one visitor: of two tabs that are both told to remember theirs, the second goes over to the first's.
  */
 
 import { attempt } from './world.js';
@@ -35,6 +37,7 @@ export function memoryOf(name, { session, local, locks, id }) {
   const mine = queue + id;
   const here = tabOnly.get(place);
   const there = here ? undefined : device.get(place);
+  let known = there?.visitor; // as the device was last seen to call its visitor
   let posts = [];
   let leave;
 
@@ -43,7 +46,7 @@ export function memoryOf(name, { session, local, locks, id }) {
     agreed: Boolean(here || there),
     /** Whether it outlives the tab. */
     remember: Boolean(there),
-    /** `{visitor, consent, told, language, sound, clinic}`: what is known of this person's visit. */
+    /** `{visitor, consent, language, sound, clinic}`: what is known of this person's visit. */
     visit: here || there || {},
     /** `{open, draft}`: what is true of this tab alone. */
     tab: tabOnly.get(`${name}tab`) ?? { draft: '' },
@@ -51,7 +54,9 @@ export function memoryOf(name, { session, local, locks, id }) {
     /** Know more about the visit; it is written down if the person has agreed. */
     learn(visit) {
       Object.assign(memory.visit, visit);
-      if (memory.agreed) store().set(place, memory.visit);
+      if (!memory.agreed) return;
+      if (!memory.remember || known === memory.visit.visitor) store().set(place, memory.visit);
+      else lock(place, {}, first);
     },
 
     /** Know more about this tab. */
@@ -65,6 +70,7 @@ export function memoryOf(name, { session, local, locks, id }) {
       store().set(mine);
       store().set(place);
       memory.remember = remember;
+      known = undefined;
       memory.learn();
       memory.keep(posts);
     },
@@ -87,7 +93,7 @@ export function memoryOf(name, { session, local, locks, id }) {
         };
         if (other === mine) continue;
         // A session has one tab; and without locks the keys see to it that saying it twice is once.
-        if (memory.remember && locks) lock(other, { ifAvailable: true }, (free) => free && move());
+        if (memory.remember) lock(other, { ifAvailable: true }, (free) => free && move());
         else move();
       }
     },
@@ -99,7 +105,7 @@ export function memoryOf(name, { session, local, locks, id }) {
     elsewhere({ key, newValue }) {
       if (key !== place || !memory.remember) return false;
       if (newValue === FORGOTTEN) return true;
-      if (newValue) memory.visit = JSON.parse(newValue);
+      if (newValue) meet(JSON.parse(newValue));
       else memory.outlive(false); // ticked off: what this tab has ends with this tab
       return false;
     },
@@ -110,6 +116,7 @@ export function memoryOf(name, { session, local, locks, id }) {
       for (const storage of [tabOnly, device]) storage.names(name).forEach((one) => storage.set(one));
       leave?.();
       leave = undefined;
+      known = undefined;
       Object.assign(memory, { agreed: false, remember: false, visit: {}, tab: { draft: '' } });
     },
   };
@@ -120,6 +127,23 @@ export function memoryOf(name, { session, local, locks, id }) {
   }
 
   function lock(what, options, then) {
-    locks?.request(`lock:${what}`, options, then).catch(() => {}); // a page that may have none does without
+    if (locks) locks.request(`lock:${what}`, options, then).catch(() => {}); // where that is forbidden, so is storage
+    else then(true);
+  }
+
+  /** Be the device's visitor, if it has none or still the one we knew; else become what another tab has put there. */
+  function first() {
+    if (!memory.remember) return; // forgotten or ticked off meanwhile
+    const own = memory.visit.visitor;
+    const there = device.get(place);
+    if ([undefined, known, own].includes(there?.visitor)) device.set(place, memory.visit), (known = own);
+    else meet(there);
+  }
+
+  function meet(visit) {
+    const own = memory.visit.visitor;
+    memory.visit = visit;
+    known = visit.visitor;
+    if (known !== own) memory.met?.(); // set by whoever has to know that it is another visitor's now
   }
 }

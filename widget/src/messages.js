@@ -5,7 +5,8 @@ import { h, icon, link, linked } from './dom.js';
 const TOGETHER = 300_000; // ms: bubbles of one author within five minutes belong together
 export const WARNING = 'M12 4 2.5 20h19zM12 10v4M12 17v.01';
 
-const HAPPENED = {
+/** What happened besides, by kind of event. */
+export const HAPPENED = {
   taken: '{name} has joined.',
   released: 'The assistant answers again.',
   closed: 'Closed. Write to open it again.',

@@ -4,7 +4,7 @@ import { nameOf, rows, WARNING } from './messages.js';
 
 export const CLOSE = 'M6 6l12 12M18 6 6 18';
 const SEND = 'M12 19V5M5 12l7-7 7 7';
-const TUNE = 'M4 7h9M19 7h1M4 17h1M11 17h9M16 4.5v5M8 14.5v5';
+const TUNE = 'M4 7h16M4 17h16M15 4v6M9 14v6';
 
 /**
  * The panel as it is to be now.

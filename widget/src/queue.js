@@ -52,17 +52,15 @@ export function queueOf({ send, keep, changed, world }) {
 
     /**
      * The server's answer to one of our keys: `event` or `done`, `later`, `refused`.
-     * @returns {object | undefined} the post that has arrived; nothing if it is none of ours, or not over
      */
     settle({ t, key, code, retry_ms }) {
       const post = find(key);
       if (t === 'later' && (post || !key)) hold(retry_ms);
-      if (t === 'later' || !post) return undefined;
+      if (t === 'later' || !post) return;
       if (queue.flying === key) land();
       if (t === 'refused') post.refused = code;
       else remove(post);
       next();
-      return t === 'refused' ? undefined : post;
     },
 
     /** The line was closed because of what we said last: it is not said again by itself. */

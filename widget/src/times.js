@@ -4,7 +4,7 @@ import { attempt } from './world.js';
 const DAY = 86_400_000; // ms
 const SUNDAY = 3 * DAY; // 4 January 1970, in UTC
 
-/** What is no language is the browser's own. */
+/** One way of writing times, everywhere the same: `en-GB` counts to 24, `en-US` twice to 12. What is no language is the browser's own. */
 export function times(wish) {
   const language = attempt(() => Intl.getCanonicalLocales(wish));
   const format = (options) => {
@@ -12,6 +12,8 @@ export function times(wish) {
     return (at) => made.format(new Date(at));
   };
   const weekday = format({ weekday: 'short', timeZone: 'UTC' });
+  const plain = format({ timeStyle: 'short', timeZone: 'UTC' });
+  const clock = (time) => plain(`1970-01-01T${time}Z`);
   const date = format({ weekday: 'long', day: 'numeric', month: 'long' });
   const near = new Intl.RelativeTimeFormat(language, { numeric: 'auto' });
   const midnight = (at) => new Date(at).setHours(0, 0, 0, 0);
@@ -26,6 +28,6 @@ export function times(wish) {
     /** Mon 8:00 AM, at the clinic */
     opening: (at, timeZone) => format({ weekday: 'short', hour: 'numeric', minute: '2-digit', timeZone })(at),
     /** Mon, Tue, Fri 08:00–18:00 */
-    hours: ({ days, opens, closes }) => `${days.map((iso) => weekday(SUNDAY + iso * DAY)).join(', ')} ${opens}–${closes}`,
+    hours: ({ days, opens, closes }) => `${days.map((iso) => weekday(SUNDAY + iso * DAY)).join(', ')} ${clock(opens)}–${clock(closes)}`,
   };
 }
