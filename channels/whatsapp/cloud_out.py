@@ -46,17 +46,13 @@ def bodies(outgoing: Outgoing, person: Person, tag: str = "") -> list[Body]:
         messages = [{"type": "template", "template": _template(outgoing)}]
     else:
         messages = [_message(piece) for piece in compose(outgoing, LIMITS)]
-    context = (
-        {"context": {"message_id": outgoing.reply_to}} if isinstance(outgoing, Reply) and outgoing.reply_to else {}
-    )
-    return [
-        {"messaging_product": "whatsapp", "recipient_type": "individual", **to, **message}
-        | (context if first else {})
-        | _opaque(each)
-        for first, message, each in zip(
-            (True, *[False] * len(messages)), messages, tags(tag, len(messages)), strict=False
-        )
+    found: list[Body] = [
+        {"messaging_product": "whatsapp", "recipient_type": "individual", **to, **message, **_opaque(each)}
+        for message, each in zip(messages, tags(tag, len(messages)), strict=True)
     ]
+    if isinstance(outgoing, Reply) and outgoing.reply_to:
+        found[0]["context"] = {"message_id": outgoing.reply_to}
+    return found
 
 
 def _to(person: Person) -> Body:

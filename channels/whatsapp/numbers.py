@@ -70,8 +70,9 @@ def typed(text: str, region: str) -> str:
     Args:
         region: ISO 3166 code of the country whose numbers may be typed without a country code.
     """
+    known = canonical(wa_id(text)) if text.lstrip().startswith("+") else ""  # Mexico's old 1 is no number any more
     try:
-        number = phonenumbers.parse(text[:64], region)
+        number = phonenumbers.parse(f"+{known}" if known else text[:64], region)
     except phonenumbers.NumberParseException:
         return ""
     if not phonenumbers.is_valid_number(number):

@@ -213,11 +213,10 @@ def _said(text: str, choices: tuple[Choice, ...], link: Link | None, menu: str, 
     fits = all(size(choice.label.strip()) <= limits.button for choice in choices)
     titles = {shorten(choice.label, limits.button).casefold() for choice in choices}
     as_buttons = len(choices) <= limits.buttons and fits and len(titles) == len(choices)
-    if as_buttons and (size(asked) <= limits.interactive or size(asked) > limits.menu or not limits.rows):
-        *before, last = split(asked, limits.text, limits.interactive)
+    *before, last = split(asked, min(limits.text, limits.menu))
+    if as_buttons and size(last) <= limits.interactive:
         labelled = tuple(Choice(choice.id, " ".join(choice.label.split())) for choice in choices)
         return [*map(TextPiece, before), Buttons(last, labelled)]
-    *before, last = split(asked, limits.text, limits.menu)
     return [*map(TextPiece, before), Menu(last, shorten(menu, limits.menu_label), _rows(choices, limits))]
 
 

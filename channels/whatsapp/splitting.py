@@ -11,10 +11,31 @@ from collections.abc import Iterator
 
 _JOINER = "\u200d"
 _LINK = re.compile(r"(?:https?://|www\.|mailto:|tel:)\S+", re.IGNORECASE)
+_ABBREVIATED = (
+    "Dr",
+    "Hr",
+    "Fr",
+    "Nr",
+    "St",
+    "Mr",
+    "Ms",
+    "Mrs",
+    "Tel",
+    "Prof",
+    "bzw",
+    "bspw",
+    "ca",
+    "evtl",
+    "kl",
+    "resp",
+)
+_FULL_STOP = (
+    "".join(rf"(?<!\b{each})" for each in (r"\d", r"\w", *_ABBREVIATED)) + r"(?<!\d)\."
+)  # not `3.10.`, not `z. B.`
 _PAUSES = (  # best first: after a paragraph, a line, a sentence, a part of one, a word
     re.compile(r"\n[ \t]*\n\s*"),
     re.compile(r"\n\s*"),
-    re.compile(r"[.!?…。！？]+[\"'»“”)\]]*\s+"),
+    re.compile(rf"(?:{_FULL_STOP}|[!?…。！？])[.!?…]*[\"'»“”)\]]*\s+"),
     re.compile(r"[,;:–—][\"'»“”)\]]*\s+"),
     re.compile(r"\s+"),
 )
@@ -24,7 +45,7 @@ _EARLY = 4  # a pause before this part of the room is too early: it would make m
 
 def size(text: str) -> int:
     """Return the length of a text in UTF-16 units."""
-    return len(text) + sum(character > "\uffff" for character in text)
+    return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 def clusters(text: str) -> Iterator[str]:
@@ -71,18 +92,14 @@ def _hangul(before: str, this: str) -> bool:
     return "\u11a8" <= before <= "\u11ff" and "\u11a8" <= this <= "\u11ff"
 
 
-def split(text: str, limit: int, last: int | None = None) -> list[str]:
+def split(text: str, limit: int) -> list[str]:
     """Return the text in parts of at most ``limit`` UTF-16 units; nothing but white space between them is lost.
 
     A single link, or a single cluster, that is longer than ``limit`` has to be cut all the same.
-
-    Args:
-        last: the room in the last part, where something is to go with it.
     """
     rest, parts = text.strip(), list[str]()
-    while size(rest) > (limit if last is None else min(last, limit)):
-        room = limit if size(rest) > limit else min(limit, size(rest) - 1)
-        cut = _cut(rest, room)
+    while size(rest) > limit:
+        cut = _cut(rest, limit)
         parts.append(rest[:cut].rstrip())
         rest = rest[cut:].lstrip()
     return [part for part in (*parts, rest) if part]
@@ -106,9 +123,9 @@ def _cut(text: str, room: int) -> int:
     for earliest in (end // _EARLY, 1):
         for pause in _PAUSES:
             found = [match.end() for match in pause.finditer(seen) if match.start() >= earliest]
-            fitting = [at for at in found if len(text[:at].rstrip()) <= end and not _inside(links, at)]
-            if fitting:
-                return fitting[-1]
+            for at in reversed(found):
+                if len(seen[:at].rstrip()) <= end and not _inside(links, at):
+                    return at
     before_link = next((start for start, stop in links if start < end < stop), 0)
     return before_link or end
 
@@ -119,6 +136,8 @@ def _inside(links: list[tuple[int, int]], at: int) -> bool:
 
 def _fitting(text: str, room: int) -> int:
     """Return how many characters of the text, in whole clusters, fit; at least the half of one that is too big."""
+    if text.isascii():
+        return min(len(text), room) if text[room - 1 : room + 1] != "\r\n" else room - 1
     taken = units = 0
     for cluster in clusters(text):
         units += size(cluster)

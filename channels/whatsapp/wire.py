@@ -523,7 +523,7 @@ def header(headers: Mapping[str, str], name: str) -> str:
 
 def tags(tag: str, count: int) -> Sequence[str]:
     """Return the tags of a message's parts: its own when there is one, else numbered from 0."""
-    return [tag] if count == 1 or not tag else [f"{tag}.{part}" for part in range(count)]
+    return [tag] * count if count == 1 or not tag else [f"{tag}.{part}" for part in range(count)]
 
 
 def part_of(tag: str) -> tuple[str, int]:
