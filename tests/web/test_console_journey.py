@@ -7,7 +7,7 @@ import pytest
 from playwright.async_api import Browser, Page, expect
 
 from server.core import commands
-from server.core.events import Noted, Posted, Snoozed
+from server.core.events import Noted, Posted, Snoozed, WasRead
 from server.core.identity import StaffRole
 from server.core.model import Role
 from tests.web.console_given import KATRIN, WHY, Clinic, colleague, connected, console, timeline
@@ -343,6 +343,14 @@ async def test_ticks_say_when_the_person_has_read(running: Running, clinic: Clin
         seq = (await clinic.log())[-1].seq
         await clinic.do(commands.Read(thread=KATRIN, key="r", by=commands.person(f"visitor-{KATRIN}"), upto=seq))
         await expect(page.locator(".say.staff .tick")).to_have_text("Read")
+
+
+async def test_a_conversation_opened_by_its_address_is_read_without_a_further_touch(
+    running: Running, clinic: Clinic, browser: Browser
+) -> None:
+    await clinic.says("Hello?")
+    async with console(browser, running, path=HERE):
+        await clinic.until(lambda log: any(isinstance(event, WasRead) for event in log))
 
 
 async def test_signing_out_everywhere_ends_an_open_console(running: Running, clinic: Clinic, browser: Browser) -> None:

@@ -45,6 +45,7 @@ const line = connectStaff({
       if (state === 'live') {
         marked = undefined;
         box.again();
+        read();
         refreshList();
       }
       if (code === 'signed_out' || code === 'not_allowed') location.assign(`/console/sign-in?next=${encodeURIComponent(location.pathname + location.search)}`);
