@@ -1,7 +1,7 @@
 """The database's clock, read without asking the database: by it work is due and leases end, in every process alike.
 
-A machine whose clock is an hour off would answer too early or never. So the database is asked now and then, and in
-between the seconds are counted by a clock that only counts: one that is put right, or wrong, while we run moves nothing.
+A machine whose clock is an hour off would answer too early or never. So the database is asked now and then, and
+in between seconds are counted by a clock that only counts: one that is put right, or wrong, meanwhile moves nothing.
 """
 
 import asyncio
