@@ -127,6 +127,7 @@ class Tab:
         self._door = 0
         self._gone = asyncio.Event()
         self._code = 1006
+        self._expired = False  # whether what was shown at the door last is of no use any more
         self._unheard = 0
         self._lost_at = 0.0
         self._whole: tuple[float, str | None] | None = None  # since when it recovers, and the key that must come back
@@ -154,12 +155,12 @@ class Tab:
         return life.exception() if life is not None and life.done() and not life.cancelled() else None
 
     async def _live(self) -> None:
-        wait, expired = FIRST_WAIT, False
+        wait = FIRST_WAIT
         self._door = self._dice.randrange(len(self.street.doors))
         while True:
             self._code, began = 1006, time.monotonic()
             try:
-                await self._connect(expired)
+                await self._connect()
                 await self._gone.wait()
             except (OSError, TimeoutError, httpx.HTTPError) as error:
                 self._note(f"no way in at {self._door + 1}: {type(error).__name__}")
@@ -167,17 +168,18 @@ class Tab:
                 self._hang_up()
             self._note(f"ended with {self._code}")
             self.street.closes[self._code] = self.street.closes.get(self._code, 0) + 1
-            expired = self._code == EXPIRED
+            self._expired = self._expired or self._code == EXPIRED
             if time.monotonic() - began > CALM:
                 wait = FIRST_WAIT
             await asyncio.sleep(self._dice.uniform(0, wait) + (FULL_WAIT if self._code == OVERLOADED else 0.0))
             wait = min(LONGEST_WAIT, wait * 2)
             self._door = (self._door + 1) % len(self.street.doors)  # as a balancer would have it
 
-    async def _connect(self, expired: bool) -> None:
+    async def _connect(self) -> None:
         street, port = self.street, self.street.doors[self._door]
         origin = street.origin(self._door)
-        self._shown = await self._entry.show(origin, expired)
+        self._shown = await self._entry.show(origin, self._expired)
+        self._expired = False
         self._gone.clear()
         wire = self._current = Wire(self._hear, lambda code: self._closed(wire, code))
         try:
