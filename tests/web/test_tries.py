@@ -87,9 +87,7 @@ def test_a_browser_of_several_colleagues_knows_the_newest_of_them() -> None:
     assert known == [False, False, *[True] * MAX_KNOWN]
 
 
-@pytest.mark.parametrize(
-    "kept", ["", "~", "a.b.c", "..", "\u00fc.\u00fc.\u00fc", "1.2.3~" * 1000, "99999.x.y"]
-)
+@pytest.mark.parametrize("kept", ["", "~", "a.b.c", "..", "\u00fc.\u00fc.\u00fc", "1.2.3~" * 1000, "99999.x.y"])
 def test_what_is_no_cookie_of_ours_makes_nobody_known(kept: str) -> None:
     assert known_browser(SECRET, "anna", kept, NOW) is None
     assert known_browser(SECRET, "anna", made_known(SECRET, "anna", kept, NOW), NOW) is not None
