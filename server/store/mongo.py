@@ -60,6 +60,7 @@ CONNECTIONS = 32  # at most, of one process
 INSERT_BYTES = 8 * 1024 * 1024  # in one insert; MongoDB takes 48 MB, and nobody should wait for that much
 WIRE_7_0 = 21  # the protocol version that MongoDB 7.0 speaks
 COUNTED = 10_000  # documents looked at to say how much waits: beyond that it is "very much"
+TOGETHER = 100  # conversations looked at together for a word
 LANE_KEPT = timedelta(days=1)  # a lane that nobody holds or waits for is forgotten after this
 
 DUPLICATE_KEY = 11000
@@ -528,39 +529,52 @@ class MongoStore:
             return []
         found: list[Document] = []
         async for threads, others in self._candidates(asked):
-            for word in others:
-                threads = await self._having(threads, word)
+            for count, word in others:
+                threads = await self._having(threads, word, common=count >= RARE)
             found += await self._all("rows", {"_id": {"$in": threads}}, None, [("updated", -1), ("_id", -1)], limit)
             if len(found) >= limit:
                 break
         return [Hit(documents.row_of(each), asked) for each in found[:limit]]
 
-    async def _candidates(self, words: Sequence[str]) -> AsyncIterator[tuple[list[ThreadId], list[str]]]:
-        """Give threads that may have all words, newest first between lists, and the words still to be looked for."""
+    async def _candidates(self, words: Sequence[str]) -> AsyncIterator[tuple[list[ThreadId], list[tuple[int, str]]]]:
+        """Give threads that may have all words, newest first between lists, and the words still to be looked for.
+
+        Each with how often it is there, counting to ``RARE``.
+        """
         counted = sorted([(await self._frequency(word), word) for word in words])
-        (rarest, first), others = counted[0], [word for _, word in counted[1:]]
+        rarest, first = counted[0]
         if rarest < RARE:
-            yield await self._having(None, first), others
+            yield await self._having(None, first), counted[1:]
             return
-        step = WALK // 10
-        for start in range(0, WALK, step):
+        start, step = 0, TOGETHER  # most find enough among the newest
+        while start < WALK:
             newest = [("updated", -1), ("_id", -1)]
             rows = await self._all("rows", {}, {"_id": 1}, newest, step, skip=start)
             if rows:
-                yield [each["_id"] for each in rows], [first, *others]
+                yield [each["_id"] for each in rows], counted
             if len(rows) < step:
                 return
+            start, step = start + step, min(2 * step, WALK // 10)
 
     async def _frequency(self, word: str) -> int:
         return await self._do(self._in("words").count_documents(_begins(word), limit=RARE))
 
-    async def _having(self, threads: Sequence[ThreadId] | None, word: str) -> list[ThreadId]:
+    async def _having(self, threads: Sequence[ThreadId] | None, word: str, common: bool = False) -> list[ThreadId]:
         """Return those of these threads, or of all, that have a word that begins with ``word``."""
-        if threads is not None and not threads:
-            return []
-        wanted = _begins(word) if threads is None else {"_id.t": {"$in": list(threads)}, **_begins(word)}
-        found = await self._pipeline("words", {"$match": wanted}, {"$group": {"_id": "$_id.t"}})
-        return [each["_id"] for each in found]
+        if threads is None or not common:
+            wanted = _begins(word) if threads is None else {"_id.t": {"$in": list(threads)}, **_begins(word)}
+            found = await self._pipeline("words", {"$match": wanted}, {"$group": {"_id": "$_id.t"}})
+            return [each["_id"] for each in found]
+        having: list[ThreadId] = []
+        first, behind = span(word)
+        for start in range(0, len(threads), TOGETHER):  # one step in the index for each, however common the word is
+            spans = [
+                {"_id": {"$gte": {"t": thread, "w": first}, "$lt": {"t": thread, "w": behind}}}
+                for thread in threads[start : start + TOGETHER]
+            ]
+            found = await self._pipeline("words", {"$match": {"$or": spans}}, {"$group": {"_id": "$_id.t"}})
+            having += [each["_id"] for each in found]
+        return having
 
     async def recent_threads(self, since: datetime, limit: int = 10_000) -> list[ThreadId]:
         """Return threads with events since then, by the log, newest first."""
