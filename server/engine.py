@@ -70,7 +70,13 @@ class Engine:
         self.hub = Hub(store, self.conversations, bus, sweep_seconds=settings.sweep_seconds)
         self.conversations.doorbell = self.hub
         every = timedelta(milliseconds=settings.row_flush_milliseconds)
-        self.inbox = Inbox(store, clock=self.clock, announce=self.hub.announce_inbox, every=every)
+        self.inbox = Inbox(
+            store,
+            clock=self.clock,
+            announce=self.hub.announce_inbox,
+            every=every,
+            remembered=settings.cached_threads,
+        )
         answering = Answering(store, self.conversations, knowledge, clinic, rules=self.rules, clock=self.clock)
         name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self.worker = Worker(store, self.conversations, answering, name=name, clock=self.clock)

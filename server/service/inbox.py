@@ -27,8 +27,7 @@ TALKING = timedelta(seconds=2)  # between two writes of a row that says nothing 
 PREVIEW = 140  # characters of the last message in a list
 OVERHEARD = 2_000  # threads whose words of other processes are kept until a row of theirs is written here
 OVERHEARD_WORDS = 400  # of each: what another process had not come to yet is a quarter of a second's talk
-KNOWN_WORDS = 100_000  # of all threads together, known to be stored: most words of a chat come again
-WRITTEN = 10_000  # rows of which it is remembered when they were written last
+KNOWN_WORDS = 10  # times as many as threads are remembered, known to be stored: most words of a chat come again
 RECENT = timedelta(hours=1)  # how far back a start checks rows against the log
 PAGE = 100  # events read at a time
 
@@ -179,10 +178,16 @@ class Inbox:
         clock: Callable[[], datetime],
         announce: Callable[[Sequence[RowView]], None] = lambda rows: None,
         every: timedelta = FLUSH,
+        remembered: int = 10_000,
     ) -> None:
-        """Write to ``store`` once in ``every``; tell ``announce`` which rows have changed, together."""
+        """Write to ``store`` once in ``every``; tell ``announce`` which rows have changed, together.
+
+        Args:
+            remembered: rows of which it is remembered when they were written last.
+        """
         self._store, self._clock, self._announce = store, clock, announce
         self._every = every.total_seconds()
+        self._remembered = remembered
         self._dirty: dict[ThreadId, Row] = {}
         self._words: list[tuple[ThreadId, str]] = []
         self._known: OrderedDict[ThreadId, set[str]] = OrderedDict()
@@ -289,7 +294,7 @@ class Inbox:
         for id, row in written.items():
             self._written[id] = (place_of(row.thread), now)
             self._written.move_to_end(id)
-        while len(self._written) > WRITTEN:
+        while len(self._written) > self._remembered:
             self._written.popitem(last=False)
 
     # questions
@@ -348,7 +353,7 @@ class Inbox:
             return
         self._knows += len(known) - before
         self._known.move_to_end(id)
-        while self._knows > KNOWN_WORDS:
+        while self._knows > KNOWN_WORDS * self._remembered:
             self._knows -= len(self._known.popitem(last=False)[1])
 
     def _forget_words(self) -> None:
