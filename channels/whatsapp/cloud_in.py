@@ -414,6 +414,7 @@ def _template(field: str, value: Node, entry: Node) -> TemplateChanged:
     }.get(field, (field, r.word(value, "event"), ""))
     return TemplateChanged(
         what=what,
+        account=r.identifier(entry, "id"),
         id=r.identifier(value, "message_template_id"),
         name=r.word(value, "message_template_name") or r.identifier(value, "message_template_name"),
         language=r.word(value, "message_template_language"),
@@ -434,6 +435,7 @@ def _account(field: str, value: Node, entry: Node) -> AccountChanged:
     limits = ("current_limit", "max_daily_conversations_per_business", "max_daily_conversation_per_phone")
     return AccountChanged(
         field=field,
+        account=r.identifier(entry, "id"),
         event=event,
         number=wa_id(r.text(value, "display_phone_number") or r.text(value, "phone_number")),
         limit=next((found for found in (r.word(value, name) for name in limits) if found), ""),

@@ -339,6 +339,7 @@ class TemplateChanged(Value, frozen=True, kw_only=True, tag="template"):
     """A template of ours was approved, refused, paused, put into another category, judged or edited."""
 
     what: str  # status, quality, category or text
+    account: str = ""  # the WhatsApp Business account it belongs to
     id: str = ""
     name: str = ""
     language: str = ""
@@ -352,6 +353,7 @@ class AccountChanged(Value, frozen=True, kw_only=True, tag="account"):
     """Something about our account or number: a review, a restriction, a limit, its quality."""
 
     field: str
+    account: str = ""
     event: str = ""
     number: str = ""
     limit: str = ""

@@ -468,7 +468,8 @@ def test_news_about_a_template_name_it(field: str, about: dict[str, str], change
     [found] = META.parse(body({**named, **about}, field))
 
     assert isinstance(found, TemplateChanged)
-    assert (found.id, found.name, found.language, found.at) == ("12", "reminder", "de", SENT_AT)
+    assert (found.account, found.id, found.name, found.language) == ("1", "12", "reminder", "de")
+    assert found.at == SENT_AT
     assert (found.what, found.now, found.before, found.reason) == changed
 
 
@@ -485,7 +486,7 @@ def test_news_about_a_template_name_it(field: str, about: dict[str, str], change
 def test_news_about_our_account_is_told(field: str, about: dict[str, Any], event: str, limit: str) -> None:
     [found] = META.parse(body({**about, "display_phone_number": "4930111222"}, field))
 
-    assert found == AccountChanged(field=field, event=event, number="4930111222", limit=limit, at=SENT_AT)
+    assert found == AccountChanged(field=field, account="1", event=event, number="4930111222", limit=limit, at=SENT_AT)
 
 
 def test_news_about_groups_and_of_unknown_kinds_are_counted() -> None:
