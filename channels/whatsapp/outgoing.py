@@ -181,9 +181,8 @@ def _plain(url: str) -> str:
 
 
 def _tappable(choices: Sequence[Choice], limits: Limits) -> bool:
-    return 0 < len(choices) <= max(limits.buttons, limits.rows) and len({choice.id for choice in choices}) == len(
-        choices
-    )
+    different = len({choice.id for choice in choices}) == len(choices)
+    return different and 0 < len(choices) <= max(limits.buttons, limits.rows)
 
 
 def _numbered(choices: Sequence[Choice]) -> list[str]:

@@ -1,7 +1,8 @@
 """Twilio's WhatsApp: forms in both directions, and a signature over the public address and every field.
 
 A form is one message or one status. Twilio has no buttons or lists without a template made beforehand, so choices go
-out as numbered lines, and no read marks. The tag of a message travels in the path of its status callback.
+out as numbered lines. Its read marks are part of a typing indicator in beta, which Twilio itself excludes from use in
+health care, so there are none. The tag of a message travels in the path of its status callback.
 
 Sources: twilio.com/docs/messaging/guides/webhook-request, /docs/messaging/api/message-resource,
 /docs/usage/webhooks/webhooks-security
@@ -112,7 +113,7 @@ class Twilio:
             return [Unreadable("body", odd.reason)]
 
     def render(self, outgoing: Outgoing, person: Person, number: OurNumber, tag: str = "") -> list[Request]:
-        """Return the requests that say this; none for a read mark, which Twilio does not have.
+        """Return the requests that say this; none for a read mark.
 
         Raises:
             BadValue: Twilio would refuse it.

@@ -1,7 +1,7 @@
 """A phone is one phone, however its number is written."""
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
 from channels.whatsapp import numbers
@@ -41,6 +41,7 @@ def test_every_other_number_is_only_itself(number: str) -> None:
     assert numbers.canonical(number) == number
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(some.text("0123456789", max_size=16))
 def test_the_canonical_form_is_one_of_the_variants_and_final(number: str) -> None:
     assert numbers.canonical(number) in numbers.variants(number)
@@ -94,6 +95,7 @@ def test_a_number_is_shown_to_staff_and_hinted_at_to_others() -> None:
     assert (numbers.shown(""), numbers.hinted("")) == ("", "")
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(some.text(max_size=30))
 def test_no_text_is_too_strange(text: str) -> None:
     assert numbers.wa_id(text) == "" or numbers.wa_id(text).isdigit()

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import jsonschema_rs
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 from pywa.client import WhatsApp
 from pywa.types.callback import Button, Section, SectionList, SectionRow, URLButton
@@ -267,7 +267,7 @@ REPLIES = some.builds(
 )
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(REPLIES)
 def test_no_reply_goes_over_a_limit_or_loses_a_choice(reply: Reply) -> None:
     try:

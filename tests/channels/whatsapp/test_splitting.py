@@ -3,7 +3,7 @@
 import unicodedata
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
 from channels.whatsapp.splitting import clusters, shorten, size, split
@@ -40,7 +40,7 @@ def test_it_is_cut_at_the_best_pause_there_is(text: str, parts: list[str]) -> No
     assert split(text, 28) == parts
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     some.lists(some.sampled_from([*WHOLE, " ", "\n", ". ", "Wort"]), max_size=120).map("".join), some.integers(30, 80)
 )
@@ -53,13 +53,13 @@ def test_nothing_is_cut_in_two_lost_or_too_long(text: str, limit: int) -> None:
     assert [cluster for part in parts for cluster in clusters(part) if not cluster.isspace()] == whole
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(some.text(max_size=200), some.integers(2, 50))
 def test_any_text_can_be_split(text: str, limit: int) -> None:
     assert all(0 < size(part) <= limit for part in split(text, limit))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(some.text("ab ,.\n", max_size=200), some.integers(0, 10))
 def test_a_link_is_never_cut(around: str, at: int) -> None:
     link = "https://clinic.example/weg?zu=uns,bitte.und-schnell"
@@ -80,6 +80,7 @@ def test_a_very_long_text_takes_no_time() -> None:
     assert len(split("Ein Satz ohne Ende. " * 3000, 1600)) == 38
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(some.text(max_size=60), some.integers(3, 30))
 def test_a_shortened_text_fits_on_one_line(text: str, limit: int) -> None:
     short = shorten(text, limit)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 from pywa.types.templates import BodyText
 
@@ -170,6 +170,7 @@ def test_a_moment_has_a_date_and_a_time() -> None:
     assert (write(Kind.DATE, moment, "de"), write(Kind.TIME, moment, "de")) == ("Freitag, 16. Oktober", "14:00")
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(some.text(min_size=1))
 def test_no_text_breaks_whatsapps_rules_for_a_parameter(text: str) -> None:
     try:

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
 from channels.whatsapp.window import (
@@ -80,6 +80,7 @@ def test_the_countdown_never_says_more_than_is_left() -> None:
 TIMES = some.integers(-3000, 3000).map(lambda minutes: NOON + minutes * MINUTE)
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(some.lists(some.tuples(some.booleans(), TIMES), max_size=6), TIMES)
 def test_the_order_in_which_news_come_does_not_matter(news: list[tuple[bool, datetime]], now: datetime) -> None:
     def after(order: list[tuple[bool, datetime]]) -> Window:

@@ -1,7 +1,7 @@
 """What people type where they could tap, and how they say that they have had enough."""
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
 from channels.whatsapp.words import OptOut, Question, Taken, Unclear, opt_out, reacted, understood
@@ -244,6 +244,7 @@ def test_nothing_that_ends_it_can_be_taken_for_an_answer() -> None:
         assert understood(text, [REMINDER, YES_NO, SLOTS, SURVEY, ONE_BUTTON]) is None
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(some.text(max_size=40))
 def test_no_text_is_too_strange(text: str) -> None:
     found = understood(text, [REMINDER, SLOTS, SURVEY])

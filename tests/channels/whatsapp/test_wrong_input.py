@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
 from channels.whatsapp.wire import Adapter, Message, Status, Unreadable
@@ -68,7 +68,7 @@ JSON = some.recursive(
 )
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(JSON)
 def test_no_json_makes_the_parser_raise(said: Any) -> None:
     raw = json.dumps(said).encode()
@@ -77,7 +77,7 @@ def test_no_json_makes_the_parser_raise(said: Any) -> None:
         adapter.parse(raw)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(some.dictionaries(NAMES, JSON, max_size=6), WORDS)
 def test_no_value_of_any_field_makes_the_parser_raise(of: dict[str, Any], field: str) -> None:
     found = META.parse(body(of, field))
@@ -85,7 +85,7 @@ def test_no_value_of_any_field_makes_the_parser_raise(of: dict[str, Any], field:
     assert not [each for each in found if isinstance(each, Unreadable) and each.reason == "mistake"]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(some.binary(max_size=200))
 def test_no_bytes_make_a_parser_raise(raw: bytes) -> None:
     for adapter in (META, DIALOG, TWILIO):
@@ -94,7 +94,7 @@ def test_no_bytes_make_a_parser_raise(raw: bytes) -> None:
         adapter.sent(raw)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     some.dictionaries(
         some.sampled_from(
