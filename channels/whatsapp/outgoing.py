@@ -50,6 +50,9 @@ class File(Value, frozen=True):
     caption: str = ""
 
 
+MENU = {"de": "Auswählen", "en": "Choose", "sv": "Välj"}  # what opens a list of choices
+
+
 class Reply(Value, frozen=True):
     """Something said in a thread.
 
@@ -62,7 +65,7 @@ class Reply(Value, frozen=True):
     choices: tuple[Choice, ...] = ()
     links: tuple[Link, ...] = ()
     files: tuple[File, ...] = ()
-    menu: str = "…"
+    menu: str = "…"  # `MENU` has it in our languages
     reply_to: str = ""
 
 

@@ -144,7 +144,7 @@ def understood(text: str, questions: Sequence[Question], reply_to: str = "") -> 
         questions: those that are open. With several, a message that fits just one of them takes its choice.
         reply_to: the provider's id of the message that was answered to; then only that one is meant.
     """
-    if len(text) > LONGEST or not questions:
+    if len(text) > LONGEST or not questions or "?" in text or "？" in text:  # `Freitag?` asks and chooses nothing
         return None
     asked = [each for each in questions if reply_to and each.id == reply_to] or list(questions)
     found = [(each.seq, choice.id) for each in asked if (choice := _fitting(text, each.choices)) is not None]

@@ -112,6 +112,7 @@ def test_a_choice_is_taken_by_its_words_or_its_place(question: Question, text: s
     [
         (SLOTS, "Montag"),  # two of them
         (SLOTS, "ja"),  # to which?
+        (SLOTS, "Freitag?"),
         (SLOTS, "4"),
         (SLOTS, "0"),
         (SLOTS, "99999999999999999999"),
