@@ -113,6 +113,7 @@ def place_of(thread: Thread) -> object:
         thread.moved_to,
         thread.name,
         thread.erased,
+        thread.mentioned,
     )
 
 
@@ -192,7 +193,6 @@ class Inbox:
         self._words: list[tuple[ThreadId, str]] = []
         self._known: OrderedDict[ThreadId, set[str]] = OrderedDict()
         self._knows = 0  # words, in all of them
-        self._news: dict[ThreadId, Row] = {}  # changed since the last announcement
         self._written: OrderedDict[ThreadId, tuple[object, datetime]] = OrderedDict()
         self._overheard: OrderedDict[ThreadId, deque[str]] = OrderedDict()
         self._pending = asyncio.Event()
@@ -202,7 +202,7 @@ class Inbox:
         id = thread.id
         before = self._dirty.get(id)
         preview = preview_of(event) or (before.preview if before is not None else None)
-        self._dirty[id] = self._news[id] = Row(thread, preview)
+        self._dirty[id] = Row(thread, preview)
         if self._overheard and (heard := self._overheard.pop(id, None)):
             self._learn(id, heard)
         if isinstance(event, Erased):
@@ -243,7 +243,7 @@ class Inbox:
                 self._forget_words()
 
     async def flush(self, everything: bool = True) -> None:
-        """Write the changed rows and new words, and announce what is new.
+        """Write the changed rows and new words, and announce the rows: who is told finds them in the lists.
 
         Args:
             everything: also the rows of threads that are merely being talked in, and were written a moment ago.
@@ -262,10 +262,9 @@ class Inbox:
         }
 
     async def _write(self, dirty: dict[ThreadId, Row]) -> None:
-        """Write new words and then these rows, so that whoever has the row can be found; announce what is new."""
+        """Write new words and then these rows, so that whoever has the row can be found; announce them."""
         self._dirty = {id: row for id, row in self._dirty.items() if id not in dirty}
         words, self._words = self._words, []
-        news, self._news = self._news, {}
         (self._pending.set if self._dirty else self._pending.clear)()
         try:
             if words:
@@ -273,21 +272,20 @@ class Inbox:
             if dirty:
                 await self._store.save_rows(list(dirty.values()))
         except Unavailable:
-            self._keep(dirty, words, news)
+            self._keep(dirty, words)
             self._pending.set()
             raise
         self._remember(dirty)
-        if news:
-            self._announce([view_of(row) for row in news.values()])
+        if dirty:
+            self._announce([view_of(row) for row in dirty.values()])
 
-    def _keep(self, dirty: dict[ThreadId, Row], words: list[tuple[ThreadId, str]], news: dict[ThreadId, Row]) -> None:
+    def _keep(self, dirty: dict[ThreadId, Row], words: list[tuple[ThreadId, str]]) -> None:
         """Put back what could not be written, below what has changed since."""
         for id, row in dirty.items():
             newer = self._dirty.setdefault(id, row)
             if newer.preview is None:
                 self._dirty[id] = Row(newer.thread, row.preview)
         self._words = words + self._words
-        self._news = news | self._news
 
     def _remember(self, written: dict[ThreadId, Row]) -> None:
         now = self._clock()
