@@ -7,6 +7,7 @@ spliced in. What a visitor may not see becomes a number that was used, and never
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import assert_never
 
 import msgspec
@@ -107,6 +108,7 @@ class _Joined(_Event, kw_only=True, tag="event"):
     upto: int | None = None
 
 
+@lru_cache(maxsize=256)  # many things happen in the same millisecond
 def stamp(at: datetime) -> str:
     """Return a moment as RFC 3339 with milliseconds; ``at`` is UTC."""
     return at.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"

@@ -19,11 +19,11 @@ class DatabaseClock:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._then, self._since = datetime.now(UTC), time.monotonic()
+        self._at_zero = time.time() - time.monotonic()  # what time it was when this machine's counting clock began
 
     def __call__(self) -> datetime:
         """Return the time by the database's clock, as last measured."""
-        return self._then + timedelta(seconds=time.monotonic() - self._since)
+        return datetime.fromtimestamp(self._at_zero + time.monotonic(), UTC)
 
     @property
     def ahead(self) -> timedelta:
@@ -38,7 +38,7 @@ class DatabaseClock:
         """
         asked = time.monotonic()
         then = await self._store.now()
-        self._then, self._since = then, (asked + time.monotonic()) / 2
+        self._at_zero = then.timestamp() - (asked + time.monotonic()) / 2
 
     async def run(self) -> None:
         """Measure again and again, until cancelled."""

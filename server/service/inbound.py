@@ -39,7 +39,7 @@ class Inbound:
     ) -> None:
         """Remember visitors for ``keep`` after their last word."""
         self._store, self._conversations, self._clock, self._keep = store, conversations, clock, keep
-        self._claimed: OrderedDict[str, datetime] = OrderedDict()
+        self._claimed: OrderedDict[tuple[str, str], datetime] = OrderedDict()  # by site and visitor
 
     async def post(self, visitor: Visitor, command: Post) -> Handled:
         """Let a visitor's post happen, in the thread that is theirs.
@@ -48,17 +48,16 @@ class Inbound:
             Moved: their conversation goes on in another thread.
             Refused, Unavailable: as ``Conversations.handle``.
         """
-        address = visitor_address(visitor.site, visitor.hash).id
-        claimed = self._claimed.get(address)
+        claimed = self._claimed.get((visitor.site, visitor.hash))
         if claimed is None or self._clock() - claimed > SLIDE:
-            await self._claim(address, visitor, command)
+            await self._claim(visitor, command)
         return await self._conversations.handle(command)
 
     def forget(self, visitor: Visitor) -> None:
         """Let the next post of this visitor look at the store again."""
-        self._claimed.pop(visitor_address(visitor.site, visitor.hash).id, None)
+        self._claimed.pop((visitor.site, visitor.hash), None)
 
-    async def _claim(self, address: str, visitor: Visitor, command: Post) -> None:
+    async def _claim(self, visitor: Visitor, command: Post) -> None:
         """Write the record, but only for a post that will be taken: before consent nothing is stored.
 
         A post that the pass's thread knows is acknowledged there, whatever the record says by now, also when the
@@ -69,13 +68,15 @@ class Inbound:
         if silent:
             await self._conversations.check(command)
         now = self._clock()
-        thread = await self._store.claim_address(address, visitor.thread, keep=now + self._keep)
+        address = visitor_address(visitor.site, visitor.hash)
+        thread = await self._store.claim_address(address.id, visitor.thread, keep=now + self._keep)
         if thread != visitor.thread:
             here = await self._conversations.refresh(visitor.thread)
             if here.moved_to is None and await self._store.find(here.id, command.by.sender, command.key) is None:
                 raise Moved(thread)
             return
-        self._claimed[address] = now
-        self._claimed.move_to_end(address)
+        who = (visitor.site, visitor.hash)
+        self._claimed[who] = now
+        self._claimed.move_to_end(who)
         if len(self._claimed) > REMEMBERED:
             self._claimed.popitem(last=False)

@@ -18,7 +18,7 @@ from server.core.ports import Outcome, Store, Unknown
 GROUP_EVENTS = 500  # events in one insert: past this a larger group saves nothing measurable
 GROUP_BYTES = 1_000_000  # estimated bytes in one insert: keeps one slow write from holding up everybody
 WAITING = 20_000  # events waiting before those who bring more are told to come back: some 20 MB, seconds of work
-FLIGHTS = 2  # groups under way at once: the next is encoded and sent while the database syncs the one before
+FLIGHTS = 3  # groups under way at once: the next is encoded and sent while the database syncs the one before
 FIRST_RETRY = 0.05  # seconds; doubled up to the longest
 LONGEST_RETRY = 1.0  # seconds
 

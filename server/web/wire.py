@@ -181,8 +181,10 @@ class Wire(WebSocketsSansIOProtocol):
         conn = self.conn
         if conn.state is not State.OPEN or conn.current_size is not None:
             return False
-        asks = cast("Any", conn.parser).gi_yieldfrom
-        return asks is not None and asks.__name__ == "at_eof"
+        asks = cast("Any", conn.parser)
+        while asks.gi_yieldfrom is not None:
+            asks = asks.gi_yieldfrom
+        return bool(asks.__name__ == "at_eof")
 
     def _parse(self) -> None:
         """Parse some of what is held, in turn with other connections; go on reading when that was all."""
