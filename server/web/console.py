@@ -403,10 +403,10 @@ def _field(form: dict[str, Any], name: str) -> str:
 
 def to_the_door(request: AnyRequest, _: Exception) -> Response[Any]:
     """Lead somebody who is not signed in to the door, and back afterwards."""
-    if "hx-request" in request.headers:  # a part of a page: the whole page has to go there
-        return Response(None, status_code=204, headers={"hx-redirect": SIGN_IN})
-    path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-    return Redirect(f"{SIGN_IN}?next={quote(inside(path), safe='')}", status_code=303)
+    part = "hx-request" in request.headers  # of a page: the whole page has to go there, and comes back as it was
+    here = urlsplit(request.headers.get("hx-current-url", "") if part else str(request.url))
+    door = f"{SIGN_IN}?next={quote(inside(here.path + (f'?{here.query}' if here.query else '')), safe='')}"
+    return Response(None, status_code=204, headers={"hx-redirect": door}) if part else Redirect(door, status_code=303)
 
 
 console = Router(

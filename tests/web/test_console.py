@@ -387,8 +387,10 @@ async def test_nobody_reads_without_signing_in(running: Running, clinic: Clinic)
         303,
         f"/console/sign-in?next=%2Fconsole%2Fall%2F{KATRIN}%3Fbefore%3D3",
     )
-    part = await running.client.get(f"/console/parts/{KATRIN}/news?after=0", headers={"HX-Request": "true"})
-    assert (part.status_code, part.headers["hx-redirect"], part.text) == (204, "/console/sign-in", "")
+    asked = {"HX-Request": "true", "HX-Current-URL": f"http://elsewhere.example{HERE}"}
+    part = await running.client.get(f"/console/parts/{KATRIN}/news?after=0", headers=asked)
+    door = f"/console/sign-in?next=%2Fconsole%2Fall%2F{KATRIN}"
+    assert (part.status_code, part.headers["hx-redirect"], part.text) == (204, door, "")
 
 
 async def test_what_is_not_there_is_not_found(running: Running, clinic: Clinic) -> None:
