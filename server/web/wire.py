@@ -141,9 +141,12 @@ class Wire(WebSocketsSansIOProtocol):
             cast("dict[str, Any]", self.scope["extensions"])[EXTENSION] = self
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """As uvicorn's."""
+        """As uvicorn's, and let go of what would keep a connection that has ended, with all it held, in memory."""
         self._held = b""
         super().connection_lost(exc)
+        self.conn.parser.close()  # which knows its connection, as that knows it
+        if self.handshake_initiated:
+            cast("dict[str, Any]", self.scope["extensions"]).pop(EXTENSION, None)
 
     def data_received(self, data: bytes) -> None:
         """Parse what came, in slices, until enough waits for the application."""

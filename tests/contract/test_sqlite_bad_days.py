@@ -205,9 +205,9 @@ async def test_what_has_ended_is_deleted(store: SqliteStore, path: Path) -> None
     await store.open()
 
     with contextlib.closing(sqlite3.connect(path)) as connection:
-        async with asyncio.timeout(30):  # the housekeeping of the start is in nobody's way
+        async with asyncio.timeout(30):  # the housekeeping of the start stands in nobody's way
             while connection.execute("SELECT id FROM addresses UNION SELECT id FROM raw").fetchall() != [("lasts",)]:
-                await asyncio.sleep(0.01)
+                await store.put("any", "write", b"")
 
 
 async def test_a_power_cut_loses_nothing_acknowledged_and_doubles_nothing(tmp_path: Path) -> None:

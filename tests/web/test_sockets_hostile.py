@@ -1,6 +1,7 @@
 """What people and robots will try on a socket: refused, typed, and nobody else notices."""
 
 import asyncio
+import gc
 import json
 import logging
 import struct
@@ -378,3 +379,21 @@ async def test_another_server_below_works_as_well(quiet: Running, monkeypatch: p
 
 def test_a_morsel_holds_few_enough_frames_to_parse_in_a_moment() -> None:
     assert wire.MORSEL // 6 < 40
+
+
+async def test_a_connection_that_has_ended_leaves_nothing_for_a_search_for_cycles(quiet: Running) -> None:
+    visitor = await guest(quiet)
+
+    def wires() -> set[int]:
+        return {id(each) for each in gc.get_objects() if type(each) is wire.Wire}
+
+    known, before = wires(), quiet.app.state.sockets.open
+    gc.disable()
+    try:
+        for _ in range(5):
+            async with visitor.tab() as tab:
+                tab.socket.transport.abort()
+        await until_true(lambda: quiet.app.state.sockets.open == before)
+        await until_true(lambda: wires() <= known)
+    finally:
+        gc.enable()
