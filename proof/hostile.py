@@ -16,7 +16,7 @@ import time
 import uuid
 import zlib
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -216,15 +216,20 @@ def flood(data: bytes, each: int, *, known: bool = True) -> Attack:
                         await connection.say(data)
                         attacker.seen.sent += each
 
-            saying = asyncio.create_task(say())
-            await attacker.closed(connection)
-            saying.cancel()
-            await asyncio.wait([saying])
-            connection.drop()
+            await until_closed(attacker, connection, say())
 
         return once
 
     return prepared
+
+
+async def until_closed(attacker: Attacker, connection: Connection, saying: Coroutine[None, None, None]) -> None:
+    """Go on saying this until the connection is closed."""
+    task = asyncio.create_task(saying)
+    await attacker.closed(connection)
+    task.cancel()
+    await asyncio.wait([task])
+    connection.drop()
 
 
 async def announced(attacker: Attacker, connections: int) -> Callable[[], Awaitable[None]]:
@@ -242,11 +247,7 @@ async def announced(attacker: Attacker, connections: int) -> Callable[[], Awaita
                     await connection.say(bytes(CHUNK))
                     attacker.seen.sent += CHUNK
 
-        saying = asyncio.create_task(say())
-        await attacker.closed(connection)
-        saying.cancel()
-        await asyncio.wait([saying])
-        connection.drop()
+        await until_closed(attacker, connection, say())
 
     return once
 

@@ -180,7 +180,22 @@ class SimStore:
 # The bus -------------------------------------------------------------------------------------------------------------
 
 
-class SimBus:
+class Unlimited:
+    """What a bus counts where nothing is ever too much."""
+
+    async def allow(self, name: str, limit: int, seconds: float, cost: int = 1) -> float:
+        return 0.0
+
+    async def allow_all(self, limits: Sequence[Limit], cost: int = 1) -> float:
+        return 0.0
+
+    async def hold(self, name: str, limit: int) -> bool:
+        return True
+
+    def let_go(self, name: str) -> None: ...
+
+
+class SimBus(Unlimited):
     """Between the servers; loses, doubles and delays."""
 
     connected = True
@@ -202,17 +217,6 @@ class SimBus:
             for _ in range(world.copies(lost=0.3, doubled=0.1)):
                 if other is not self._server:
                     world.loop.call_later(world.random.expovariate(1 / 0.02), other.hears, topic, payload)
-
-    async def allow(self, name: str, limit: int, seconds: float, cost: int = 1) -> float:
-        return 0.0
-
-    async def allow_all(self, limits: Sequence[Limit], cost: int = 1) -> float:
-        return 0.0
-
-    async def hold(self, name: str, limit: int) -> bool:
-        return True
-
-    def let_go(self, name: str) -> None: ...
 
 
 # The servers ---------------------------------------------------------------------------------------------------------

@@ -25,14 +25,11 @@ def fold(text: str) -> str:
 
 def words_of(text: str) -> list[str]:
     """Return the folded words of ``text``, each once, and the last four digits of every longer number in it."""
-    words = [word[:MAX_WORD] for word in _WORD.findall(fold(text)) if len(word) >= MIN_WORD]
-    if len(words) > MAX_WORDS:
-        words = list(dict.fromkeys(words))[:MAX_WORDS]
-    if has_digits(text):
-        words += [
-            "".join(character for character in number if character.isdecimal())[-4:] for number in _NUMBER.findall(text)
-        ]
-    return list(dict.fromkeys(words))
+    found = (word[:MAX_WORD] for word in _WORD.findall(fold(text)) if len(word) >= MIN_WORD)
+    words = list(dict.fromkeys(found))[:MAX_WORDS]
+    if not has_digits(text):
+        return words
+    return list(dict.fromkeys([*words, *map(_last_four, _NUMBER.findall(text))]))
 
 
 def has_digits(text: str) -> bool:
@@ -45,5 +42,8 @@ def asked_words(query: str) -> list[str]:
     numbers = _NUMBER.findall(query)
     rest = _NUMBER.sub(" ", query)
     asked = [word[:MAX_WORD] for word in _WORD.findall(fold(rest))]
-    asked += ["".join(character for character in number if character.isdecimal())[-4:] for number in numbers]
-    return list(dict.fromkeys(asked))[:8]
+    return list(dict.fromkeys([*asked, *map(_last_four, numbers)]))[:8]
+
+
+def _last_four(number: str) -> str:
+    return "".join(character for character in number if character.isdecimal())[-4:]

@@ -9,6 +9,7 @@ and resumes from the log.
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from functools import cached_property
 
 from starlette.types import Send
 
@@ -21,26 +22,22 @@ TOO_SLOW = 4008  # close code: come back at once, and resume
 class Room:
     """What lines share: how much may wait for a slow reader, and which of them have something to write."""
 
-    __slots__ = ("_scheduled", "_soon", "_speaking", "bytes", "events", "overflowed", "writing")
-
     def __init__(self, events: int, bytes: int, overflowed: Callable[[], None] = lambda: None) -> None:
         self.events, self.bytes, self.overflowed = events, bytes, overflowed
         self.writing: set[Line] = set()  # those whose writer is at work
         self._speaking: list[Line] = []
         self._scheduled = False
-        self._soon: Callable[[Callable[[], None]], object] | None = (
-            None  # the loop's: to ask for it costs a system call
-        )
+
+    @cached_property
+    def _loop(self) -> asyncio.AbstractEventLoop:
+        return asyncio.get_running_loop()  # which costs a system call each time, on Python 3.11
 
     def write_soon(self, line: "Line") -> None:
         """Let ``line`` write what it has collected when this turn of the loop is over."""
         self._speaking.append(line)
         if not self._scheduled:
             self._scheduled = True
-            soon = self._soon
-            if soon is None:
-                soon = self._soon = asyncio.get_running_loop().call_soon
-            soon(self._write)
+            self._loop.call_soon(self._write)
 
     def _write(self) -> None:
         self._scheduled = False

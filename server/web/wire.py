@@ -145,7 +145,7 @@ class Wire(WebSocketsSansIOProtocol):
         self._held = b""
         super().connection_lost(exc)
         self.conn.parser.close()  # which knows its connection, as that knows it
-        if self.handshake_initiated:
+        if hasattr(self, "scope"):  # not where the handshake itself was refused
             cast("dict[str, Any]", self.scope["extensions"]).pop(EXTENSION, None)
 
     def data_received(self, data: bytes) -> None:

@@ -2,15 +2,16 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
+from proof.schedules import Unlimited
 from server.core import commands
 from server.core.commands import Post
 from server.core.events import AnyEvent
 from server.core.model import ThreadId
-from server.core.ports import Bus, Limit, Store
+from server.core.ports import Bus, Store
 from server.live.hub import Hub, Watch
 from server.service.conversations import Conversations
 from tests.service.given import NOON
@@ -62,7 +63,7 @@ class Street:
         return bus
 
 
-class StreetBus:
+class StreetBus(Unlimited):
     connected = True
 
     def __init__(self, street: Street) -> None:
@@ -81,17 +82,6 @@ class StreetBus:
             for other in self._street.buses:
                 if other is not self:
                     other._heard(topic, payload)
-
-    async def allow(self, name: str, limit: int, seconds: float, cost: int = 1) -> float:
-        return 0.0
-
-    async def allow_all(self, limits: Sequence[Limit], cost: int = 1) -> float:
-        return 0.0
-
-    async def hold(self, name: str, limit: int) -> bool:
-        return True
-
-    def let_go(self, name: str) -> None: ...
 
 
 class Reading:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from proof import echo
-from tests.web.test_sockets_hostile import frame
+from proof.hostile import frame
 
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 PATIENCE = 30.0  # seconds: two cores may be very busy

@@ -14,6 +14,7 @@ from uuid import uuid4
 
 import pytest
 
+from proof.hostile import frame
 from server.web import sockets, wire
 from tests.web import given
 from tests.web.given import Running
@@ -27,19 +28,6 @@ async def quiet(tmp_path: Path) -> AsyncIterator[Running]:
     lifted = {"posts_burst": 1000, "posts_per_second": 1000.0, "posts_per_minute": 10_000}
     async with given.running(tmp_path, worker=False, **lifted) as it:
         yield it
-
-
-def frame(op: int, payload: bytes, *, fin: bool = True, rsv1: bool = False) -> bytes:
-    """Return a client's frame as bytes, however wrong it is."""
-    first = (0x80 if fin else 0) | (0x40 if rsv1 else 0) | op
-    size = len(payload)
-    if size < 126:
-        head = bytes((first, 0x80 | size))
-    elif size < 65536:
-        head = struct.pack("!BBH", first, 0xFE, size)
-    else:
-        head = struct.pack("!BBQ", first, 0xFF, size)
-    return head + b"\0\0\0\0" + payload
 
 
 class Raw:
@@ -238,6 +226,19 @@ async def test_what_is_no_websocket_ends_with_its_own_code(quiet: Running, caplo
             line.send(data)
             assert (await line.closed())[0] == code, data[:20]
 
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+async def test_a_handshake_that_is_none_is_refused_without_a_word_in_the_log(
+    quiet: Running, caplog: pytest.LogCaptureFixture
+) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(quiet.origin.rpartition(":")[2]))
+    writer.write(b"GET /ws/visitor HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+    async with asyncio.timeout(10):
+        answer = await reader.read()
+    writer.close()
+
+    assert answer.startswith(b"HTTP/1.1 400 ")
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 

@@ -11,9 +11,9 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from uvicorn.server import ServerState
 from websockets.exceptions import InvalidState
 
+from proof.hostile import frame
 from server.web.budget import Allowed
 from server.web.wire import MANY, MORSEL, PATIENCE, Wire, wire_of
-from tests.web.test_sockets_hostile import frame
 
 HANDSHAKE = (
     b"GET /echo HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
