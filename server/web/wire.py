@@ -145,6 +145,7 @@ class Wire(WebSocketsSansIOProtocol):
         self._held = b""
         super().connection_lost(exc)
         self.conn.parser.close()  # which knows its connection, as that knows it
+        self.conn.parser_exc = None  # likewise, by its traceback
         if hasattr(self, "scope"):  # not where the handshake itself was refused
             cast("dict[str, Any]", self.scope["extensions"]).pop(EXTENSION, None)
 

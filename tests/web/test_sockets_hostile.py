@@ -382,19 +382,26 @@ def test_a_morsel_holds_few_enough_frames_to_parse_in_a_moment() -> None:
     assert wire.MORSEL // 6 < 40
 
 
-async def test_a_connection_that_has_ended_leaves_nothing_for_a_search_for_cycles(quiet: Running) -> None:
+@pytest.mark.parametrize(
+    "last",
+    [b"", frame(1, b"x" * 65_537), frame(1, b"\x4b\x04\x00", rsv1=True), frame(1, b"\xff"), frame(9, b"x" * 126)],
+    ids=["nothing", "too long", "compressed", "no text", "a ping too long"],
+)
+async def test_a_connection_that_has_ended_leaves_nothing_for_a_search_for_cycles(quiet: Running, last: bytes) -> None:
+    def left() -> set[int]:
+        return {id(each) for each in gc.get_objects() if isinstance(each, wire.Wire | wire.Parser)}
+
     visitor = await guest(quiet)
-
-    def wires() -> set[int]:
-        return {id(each) for each in gc.get_objects() if type(each) is wire.Wire}
-
-    known, before = wires(), quiet.app.state.sockets.open
+    gc.collect()
+    known, before = left(), quiet.app.state.sockets.open
     gc.disable()
     try:
         for _ in range(5):
-            async with visitor.tab() as tab:
-                tab.socket.transport.abort()
+            async with raw(quiet, visitor) as line:
+                line.send(last)
+                if last:
+                    await line.closed()
         await until_true(lambda: quiet.app.state.sockets.open == before)
-        await until_true(lambda: wires() <= known)
+        await until_true(lambda: left() <= known)
     finally:
         gc.enable()
