@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from server.core.events import AnyEvent
+from server.core.media import Blobs
 from server.core.model import Role, StaffId, Thread, ThreadId, Value
 from server.core.owed import AnyOwed
 
@@ -167,6 +168,10 @@ class Store(Protocol):
     Every method raises ``Unavailable`` when the database cannot be reached in time, and lets any other database error
     out: those are our mistakes, and loud.
     """
+
+    @property
+    def blobs(self) -> Blobs:
+        """Where the bytes of files are kept."""
 
     async def open(self) -> None:
         """Connect, create what is missing (tables, indexes, the epoch). Safe to call from many processes at once."""

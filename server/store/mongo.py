@@ -29,6 +29,7 @@ from pymongo.read_concern import ReadConcern
 
 from server.core.errors import LeaseLost, LoginTaken, Unavailable
 from server.core.events import AnyEvent
+from server.core.media import Blobs
 from server.core.model import StaffId, ThreadId
 from server.core.ports import (
     Account,
@@ -48,7 +49,7 @@ from server.core.ports import (
     Unknown,
     View,
 )
-from server.store import documents
+from server.store import documents, mongo_blobs
 from server.store.documents import EPOCH, MAX_EVENT, MAX_SEQ, Document
 from server.store.errors import StoreFault, StoreTooOld
 from server.store.searching import RARE, WALK, asked_words, span
@@ -108,6 +109,7 @@ INDEXES = {
     "accounts": [IndexModel("login", unique=True)],
     "sessions": [IndexModel("expires_at", expireAfterSeconds=0)],
     "tokens": [_ENDS],
+    **mongo_blobs.INDEXES,
 }
 
 _STORED = Stored()
@@ -136,6 +138,7 @@ class MongoStore:
         self._database: AsyncDatabase[Document] | None = None
         self._durably = WriteConcern(1, j=True)
         self._under_way: set[asyncio.Future[Any]] = set()
+        self.blobs: Blobs = mongo_blobs.GridBlobs(lambda: self._db, self._do, self._insert)
 
     async def open(self) -> None:
         """Connect, create what is missing. Safe to call from many processes at once, and again after a failure.
@@ -710,6 +713,9 @@ class MongoStore:
 
     async def _replace(self, collection: str, document: Document) -> None:
         await self._do(self._in(collection).replace_one({"_id": document["_id"]}, document, upsert=True))
+
+    async def _insert(self, collection: str, made: list[Document]) -> None:
+        _check_reply(await self._command({"insert": collection, "documents": made}))
 
     async def _delete(self, collection: str, id: object) -> None:
         await self._do(self._in(collection).delete_one({"_id": id}))

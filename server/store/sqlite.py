@@ -20,6 +20,7 @@ import msgspec
 
 from server.core.errors import LeaseLost, LoginTaken, Unavailable
 from server.core.events import AnyEvent
+from server.core.media import Blobs
 from server.core.model import StaffId, ThreadId
 from server.core.ports import (
     Account,
@@ -41,6 +42,7 @@ from server.core.ports import (
 )
 from server.store import documents
 from server.store.documents import Columns, micros, moment
+from server.store.folder_blobs import FolderBlobs
 from server.store.searching import RARE, WALK, asked_words, span
 from server.store.sqlite_file import SqliteFile
 
@@ -163,6 +165,7 @@ class SqliteStore:
         self._file = SqliteFile(Path(path), _create, SCHEMA_VERSION, exclusive)
         self._housekeeping: asyncio.Task[None] | None = None
         self._keeps_house = exclusive
+        self.blobs: Blobs = FolderBlobs(Path(path).parent / "files")
 
     async def open(self) -> None:
         """Lock the file, connect, create what is missing.
