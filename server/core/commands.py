@@ -9,7 +9,23 @@ from datetime import datetime
 import msgspec
 
 from server.core.delivery import Receipt
-from server.core.model import Address, Assurance, Channel, Choice, Handover, Link, Role, StaffId, ThreadId, Value, Why
+from server.core.model import (
+    Address,
+    Agreement,
+    Assurance,
+    AsTemplate,
+    Channel,
+    Choice,
+    File,
+    Handover,
+    Link,
+    Purpose,
+    Role,
+    StaffId,
+    ThreadId,
+    Value,
+    Why,
+)
 
 
 class Actor(Value, frozen=True):
@@ -65,6 +81,67 @@ class Post(Command, frozen=True, kw_only=True):
     why: Why | None = None
     urgent: bool = False
     seen: int | None = None  # staff: the last message on their screen
+    on: Channel | None = None  # not the person: reply there; without it, where routing says
+    files: tuple[File, ...] = ()
+    template: AsTemplate | None = None  # not the person: leaves as this
+    purpose: Purpose = Purpose.SERVICE  # not the person: what it is for
+    our: str | None = None  # person: the number of ours that they wrote to
+    said_at: datetime | None = None  # when it was sent, by the provider's clock
+    past: bool = False  # keep it, with its channel, and let nothing follow from it
+    anyway: bool = False  # staff: in spite of a warning
+    unsaid: str | None = None  # person: what came cannot be shown; the id of the words that stand for it
+
+
+class React(Command, frozen=True, kw_only=True):
+    """Put an emoji on message ``of``, or with an empty one take it away."""
+
+    of: int
+    emoji: str
+
+
+class Edit(Command, frozen=True, kw_only=True):
+    """Message ``of`` reads so from now on; whoever asks has made sure that it is the sender's own."""
+
+    of: int
+    text: str
+
+
+class Revoke(Command, frozen=True, kw_only=True):
+    """Take message ``of`` back; whoever asks has made sure that it is the sender's own."""
+
+    of: int
+
+
+class ChangeFile(Command, frozen=True, kw_only=True):
+    """A file of message ``of`` has come, or will not."""
+
+    of: int
+    file: File
+
+
+class Transcribe(Command, frozen=True, kw_only=True):
+    """This is what a machine heard in voice note ``of``."""
+
+    of: int
+    text: str
+
+
+class Retry(Command, frozen=True, kw_only=True):
+    """Send message ``of`` again, which failed or of which nobody knows."""
+
+    of: int
+
+
+class Agree(Command, frozen=True, kw_only=True):
+    """The person agrees to being written to, or does not. Without ``at`` it is now."""
+
+    agreement: Agreement
+
+
+class Prefer(Command, frozen=True, kw_only=True):
+    """The person would rather be written to there; ``None``: wherever they last wrote."""
+
+    channel: Channel | None
 
 
 class Take(Command, frozen=True, kw_only=True):
@@ -163,6 +240,14 @@ class Erase(Command, frozen=True, kw_only=True):
 
 AnyCommand = (
     Post
+    | React
+    | Edit
+    | Revoke
+    | ChangeFile
+    | Transcribe
+    | Retry
+    | Agree
+    | Prefer
     | Take
     | Release
     | Lapse

@@ -30,19 +30,28 @@ from server.core.model import (
     ASSISTANT_FLOOR,
     MAX_ADDRESSES,
     MAX_FACTS,
+    MAX_FILES,
+    MAX_HEARD,
     MAX_ID,
     MAX_JOINED,
     MAX_MENTIONED,
+    MAX_TEXT,
     SAID_WINDOW,
     WAITING_FLOOR,
     Address,
+    Agreement,
     Assurance,
+    AsTemplate,
     Channel,
     Fact,
+    File,
+    FileState,
     Floor,
+    Heard,
     Joined,
     Linked,
     Mention,
+    Purpose,
     Role,
     Rules,
     StaffId,
@@ -52,6 +61,10 @@ from server.core.model import (
 RULES = Rules()
 MAX_NAME = 120  # characters: longer than any name in a passport, short enough for a list
 MAX_REASON = 500  # characters: why two conversations were put together
+MAX_FILE_NAME = 255  # characters, as in most file systems
+MAX_TYPE = 127  # characters: RFC 4288 asks for no more on either side of the slash
+MAX_VALUES = 64  # variables of a template
+MAX_EMOJI = 64  # characters: the longest sequences, families with skin tones, have 15
 MAX_LANGUAGE = 35  # characters: the longest tag RFC 5646 asks anybody to keep
 MAX_VALUE = 256  # characters: the local and domain part of a long host-site identity
 MAX_SNOOZE = timedelta(days=366)  # further ahead nobody remembers why
@@ -84,6 +97,20 @@ def decide(thread: Thread, command: AnyCommand, now: datetime, rules: Rules = RU
     match command:
         case commands.Post():
             return _post(thread, command, now, rules)
+        case (
+            commands.React()
+            | commands.Edit()
+            | commands.Revoke()
+            | commands.ChangeFile()
+            | commands.Transcribe()
+            | commands.Retry()
+        ):
+            return _about_message(thread, command, now, rules)
+        case commands.Agree():
+            return _agree(thread, command, now)
+        case commands.Prefer(channel=channel):
+            changed = thread.prefers is not channel
+            return events.Preferred(**_by(thread, command, now), channel=channel) if changed else None
         case commands.Read():
             return _read(thread, command, now)
         case commands.Take():
@@ -158,15 +185,18 @@ def _check_staff(command: Command) -> None:
 
 
 def _post(thread: Thread, command: commands.Post, now: datetime, rules: Rules) -> AnyEvent | None:
-    _check_text(command.text, rules)
+    if command.text or not (command.files or command.template or command.unsaid):
+        _check_text(command.text, rules)
     _check_short("language", command.language, MAX_LANGUAGE)
+    if command.past:
+        return _kept_post(thread, command, now)
     match command.by.role:
         case Role.PERSON:
             _check_consent(thread, command, rules)
             said = _said_by_person(command, rules)
         case Role.STAFF:
             _check_floor(thread, command)
-            said = {"choices": command.choices, "links": command.links}
+            said = {"choices": command.choices, "links": command.links, "anyway": command.anyway}
         case Role.ASSISTANT | Role.SYSTEM:
             if thread.floor.is_staff:
                 raise NotYourFloor
@@ -191,7 +221,87 @@ def _post(thread: Thread, command: commands.Post, now: datetime, rules: Rules) -
         reply_to=command.reply_to if command.reply_to and thread.is_message(command.reply_to) else None,
         owes=_owes(thread, command, now, rules),
         **said,
+        **_carried(command, now),
     )
+
+
+def _kept_post(thread: Thread, command: commands.Post, now: datetime) -> AnyEvent:
+    """Return what was said before our time, or in another program: nobody has to do anything about it."""
+    return events.Posted(
+        **_by(thread, command, now),
+        channel=command.channel,
+        text=command.text,
+        language=command.language,
+        reply_to=command.reply_to if command.reply_to and thread.is_message(command.reply_to) else None,
+        past=True,
+        owes=_fetch(command, now),
+        **_carried(command, now),
+    )
+
+
+def _carried(command: commands.Post, now: datetime) -> dict[str, Any]:
+    """Return what most posts do not have, and nothing for those."""
+    carried: dict[str, Any] = {}
+    if command.files:
+        carried["files"] = _checked_files(command.files)
+    if command.said_at is not None:
+        carried["said_at"] = _past_moment("said_at", command.said_at, now)
+    if command.by.role is Role.PERSON:
+        if command.unsaid is not None:
+            _check_short("unsaid", command.unsaid, MAX_ID)
+            carried["unsaid"] = command.unsaid
+        if command.our is not None:
+            _check_short("our", command.our, MAX_VALUE)
+            carried["our"] = command.our
+    else:
+        if command.template is not None:
+            carried["template"] = _checked_template(command.template)
+        if command.purpose is not Purpose.SERVICE:
+            carried["purpose"] = command.purpose
+    return carried
+
+
+def _past_moment(field: str, moment: datetime, now: datetime) -> datetime:
+    """Return a moment as it is kept; by another's clock it may seem to be ahead, and never is."""
+    if moment.tzinfo is None:
+        raise BadValue(field, "a moment with its time zone")
+    return kept(min(moment.astimezone(UTC), now))
+
+
+def _checked_files(files: tuple[File, ...]) -> tuple[File, ...]:
+    """Return files as they are kept; only one can be on its way, since a message owes each kind of work once."""
+    fetching = [file for file in files if file.state is FileState.FETCHING]
+    if len(files) > MAX_FILES or len(fetching) > 1 or len({file.id for file in files}) < len(files):
+        raise BadValue("files", f"at most {MAX_FILES} different ones, one of them on its way")
+    return tuple(_checked_file(file) for file in files)
+
+
+def _checked_file(file: File) -> File:
+    _check_short("file", file.id, MAX_ID)
+    if len(file.type) > MAX_TYPE or not _whole(file.type) or not 0 <= file.size < 2**53:
+        raise BadValue("file", "a type and a size")
+    name = cleaned(file.name)
+    stem, dot, ending = name.rpartition(".")
+    if len(name) > MAX_FILE_NAME:
+        name = f"{stem[: MAX_FILE_NAME - 1 - len(ending)]}{dot}{ending}" if len(ending) < 16 else name[:MAX_FILE_NAME]
+    return file if name == file.name else replace(file, name=name)
+
+
+def _checked_template(template: AsTemplate) -> AsTemplate:
+    _check_short("template", template.id, MAX_VALUE)
+    _check_short("language", template.language, MAX_LANGUAGE)
+    if len(template.values) > MAX_VALUES:
+        raise BadValue("template", f"at most {MAX_VALUES} values")
+    for name, value in template.values:
+        _check_short("template", name, MAX_VALUE)
+        if len(value) > MAX_TEXT or "\0" in value or not _whole(value):
+            raise BadValue("template", f"values of at most {MAX_TEXT} characters")
+    return template
+
+
+def _fetch(command: commands.Post, now: datetime) -> tuple[owed.AnyOwed, ...]:
+    """A file that is on its way is fetched at once: its link does not live long."""
+    return tuple(owed.Fetch(due=now, media=file.id) for file in command.files if file.state is FileState.FETCHING)
 
 
 def _said_by_person(command: commands.Post, rules: Rules) -> dict[str, Any]:
@@ -216,7 +326,11 @@ def _said_by_us(command: commands.Post, covers: int | None, rules: Rules) -> dic
 
 def _channel(thread: Thread, command: commands.Post) -> Channel:
     """A person's post names its door; a reply goes where the person can be met."""
-    return command.channel if command.by.role is Role.PERSON else routing.reply_channel(thread)
+    if command.by.role is Role.PERSON:
+        return command.channel
+    if command.on is not None and all(way.channel is not command.on for way in routing.proven_channels(thread)):
+        raise BadValue("on", "a channel on which the person can be met")
+    return routing.reply_channel(thread, command.on, answer=command.covers is not None)
 
 
 def _check_consent(thread: Thread, command: commands.Post, rules: Rules) -> None:
@@ -243,9 +357,10 @@ def _owes(thread: Thread, command: commands.Post, now: datetime, rules: Rules) -
     the person is met outside the web, where sockets follow the log by themselves.
     """
     if command.by.role is Role.PERSON:
-        return () if thread.floor.is_staff else (owed.Answer(due=now + rules.answer_lead),)
+        fetch = _fetch(command, now) if command.files else ()
+        return fetch if thread.floor.is_staff else (owed.Answer(due=now + rules.answer_lead), *fetch)
     owes: list[owed.AnyOwed] = []
-    to = routing.reply_address(thread)
+    to = routing.reply_address(thread, command.on, answer=command.covers is not None)
     if to is not None:
         owes.append(owed.Deliver(due=now, channel=to.channel, to=to))
     if command.by.role is Role.STAFF:
@@ -253,6 +368,73 @@ def _owes(thread: Thread, command: commands.Post, now: datetime, rules: Rules) -
     elif command.handover is not None and not thread.floor.is_waiting:
         owes.append(owed.Wake(due=now + rules.waiting, reason=owed.WakeReason.WAITING))
     return tuple(owes)
+
+
+def _about_message(
+    thread: Thread,
+    command: commands.React
+    | commands.Edit
+    | commands.Revoke
+    | commands.ChangeFile
+    | commands.Transcribe
+    | commands.Retry,
+    now: datetime,
+    rules: Rules,
+) -> AnyEvent | None:
+    """What is done to a message that is there; what it says by now is for readers of the log to know."""
+    if not thread.is_message(command.of):
+        raise BadValue("of", "the number of a message")
+    match command:
+        case commands.React(of=of, emoji=emoji):
+            if len(emoji) > MAX_EMOJI or not _whole(emoji) or any(unicodedata.category(c) in _UNSEEN for c in emoji):
+                raise BadValue("emoji", f"at most {MAX_EMOJI} characters")
+            return events.Reacted(**_by(thread, command, now), of=of, emoji=emoji)
+        case commands.Edit(of=of, text=text):
+            _check_text(text, rules)
+            return events.Edited(**_by(thread, command, now), of=of, text=text)
+        case commands.Revoke(of=of):
+            return events.Revoked(**_by(thread, command, now), of=of)
+        case commands.ChangeFile(of=of, file=file):
+            return events.FileChanged(**_by(thread, command, now), of=of, file=_checked_file(file))
+        case commands.Transcribe(of=of, text=text):
+            _check_text(text, rules)
+            return events.Transcribed(**_by(thread, command, now), of=of, text=text)
+        case commands.Retry(of=of):
+            return _retry(thread, command, of, now)
+    assert_never(command)
+
+
+def _retry(thread: Thread, command: commands.Retry, of: int, now: datetime) -> AnyEvent | None:
+    to = routing.outside_address(thread, Channel.WHATSAPP)
+    if to is None or not any(each.of == of and delivery.stuck(each) for each in thread.deliveries):
+        return None
+    deliver = owed.Deliver(due=now, channel=to.channel, to=to)
+    return events.Retried(**_by(thread, command, now), of=of, owes=(deliver,))
+
+
+def _agree(thread: Thread, command: commands.Agree, now: datetime) -> AnyEvent | None:
+    said = command.agreement
+    for field, value in (("version", said.version), ("source", said.source)):
+        if len(value) > MAX_ID or not _whole(value):
+            raise BadValue(field, f"at most {MAX_ID} characters")
+    before = routing.agreement(thread, said.channel, said.purpose)
+    if before is not None and (before.given, before.version) == (said.given, said.version):
+        return None
+    at = now if said.at is None else _past_moment("at", said.at, now)
+    return events.AgreementChanged(**_by(thread, command, now), agreement=replace(said, at=at))
+
+
+def _agreed(agreements: tuple[Agreement, ...], said: Agreement) -> tuple[Agreement, ...]:
+    """Return what was said last for each channel and purpose, with this."""
+    about = (said.channel, said.purpose)
+    return (*(each for each in agreements if (each.channel, each.purpose) != about), said)
+
+
+def _heard(heard: tuple[Heard, ...], our: str, at: datetime) -> tuple[Heard, ...]:
+    """Return when each of our numbers was last written to, with this; messages come late and in any order."""
+    at = max([at, *(each.at for each in heard if each.our == our)])
+    others = (each for each in heard if each.our != our)
+    return tuple(sorted((*others, Heard(our, at)), key=lambda each: each.at))[-MAX_HEARD:]
 
 
 def _take(thread: Thread, command: commands.Take, now: datetime, rules: Rules) -> AnyEvent | None:
@@ -368,7 +550,7 @@ def _linked(known: tuple[Linked, ...], address: Address, assurance: Assurance) -
 
 
 def _receive(thread: Thread, command: commands.Receive, now: datetime) -> AnyEvent | None:
-    standing = delivery.find(thread.deliveries, command.receipt.of, command.receipt.part)
+    standing = delivery.standing(thread.deliveries, command.receipt)
     if standing is None or delivery.climb(standing, command.receipt) == standing:
         return None
     return events.Received(**_by(thread, command, now), receipt=command.receipt)
@@ -439,6 +621,14 @@ def evolve(thread: Thread, event: AnyEvent) -> Thread:
     match event:
         case events.Posted():
             return _posted(thread, event)
+        case events.Reacted() | events.Edited() | events.Revoked() | events.FileChanged() | events.Transcribed():
+            return _next(thread, event)  # what they change are words, which no state has
+        case events.Retried(of=of):
+            return _next(thread, event, deliveries=delivery.again(thread.deliveries, of))
+        case events.AgreementChanged(agreement=agreement):
+            return _next(thread, event, agreements=_agreed(thread.agreements, agreement))
+        case events.Preferred(channel=channel):
+            return _next(thread, event, prefers=channel)
         case events.WasRead(upto=upto):
             return _was_read(thread, event, upto)
         case events.Taken():
@@ -492,7 +682,19 @@ def matches(event: AnyEvent, command: AnyCommand) -> bool:
     match command, event:
         case commands.Post(), events.Posted():
             same_choice = event.role is not Role.PERSON or command.choice == event.choice  # nobody else makes one
-            return command.text == event.text and same_choice
+            return command.text == event.text and same_choice and _same_files(command.files, event.files)
+        case commands.React(), events.Reacted():
+            return (command.of, command.emoji) == (event.of, event.emoji)
+        case commands.Edit() | commands.Transcribe(), events.Edited() | events.Transcribed():
+            return (command.of, command.text) == (event.of, event.text)
+        case commands.Revoke() | commands.Retry(), events.Revoked() | events.Retried():
+            return command.of == event.of
+        case commands.ChangeFile(), events.FileChanged():
+            return (command.of, command.file.id, command.file.state) == (event.of, event.file.id, event.file.state)
+        case commands.Agree(), events.AgreementChanged():
+            return replace(command.agreement, at=event.agreement.at) == event.agreement
+        case commands.Prefer(), events.Preferred():
+            return command.channel == event.channel
         case commands.Note(), events.Noted():
             return command.text == event.text
         case commands.Assign(), events.Assigned():
@@ -517,6 +719,10 @@ def matches(event: AnyEvent, command: AnyCommand) -> bool:
             return True
         case _:
             return type(event) is _KIND.get(type(command))
+
+
+def _same_files(asked: tuple[File, ...], kept: tuple[File, ...]) -> bool:
+    return not (asked or kept) or [file.id for file in asked] == [file.id for file in kept]
 
 
 _KIND: dict[type, type] = {
@@ -559,13 +765,16 @@ def _mentioned(thread: Thread, seq: int, mentions: tuple[StaffId, ...]) -> tuple
 
 def _posted(thread: Thread, event: events.Posted) -> Thread:
     changes: dict[str, Any]
-    if event.role is Role.PERSON:
+    if event.past:
+        changes = {}
+    elif event.role is Role.PERSON:
         changes = _person_posted(thread, event)
     elif event.role is Role.STAFF:
         changes = _staff_posted(thread, event)
     else:
         changes = _assistant_posted(thread, event)
-    if event.role is not Role.PERSON and event.channel is not Channel.WEB:  # by what is in the log, not by what is owed
+    by_us = event.role is not Role.PERSON and not event.past
+    if by_us and event.channel is not Channel.WEB:  # by what is in the log, not by what is owed
         changes["deliveries"] = delivery.queued(thread.deliveries, event.seq)
     return replace(
         thread,
@@ -579,7 +788,7 @@ def _posted(thread: Thread, event: events.Posted) -> Thread:
 
 
 def _person_posted(thread: Thread, event: events.Posted) -> dict[str, Any]:
-    return {
+    changes: dict[str, Any] = {
         "open": True,
         "channel": event.channel,
         "language": event.language or thread.language,
@@ -590,6 +799,11 @@ def _person_posted(thread: Thread, event: events.Posted) -> dict[str, Any]:
         "read_by_person": max(thread.read_by_person, thread.last_reply),
         "snoozed_until": None,
     }
+    if event.channel is not thread.channel and thread.last_person and thread.channel not in thread.wrote_on:
+        changes["wrote_on"] = (*thread.wrote_on, thread.channel)
+    if event.our is not None:
+        changes["heard"] = _heard(thread.heard, event.our, event.said_at or event.at)
+    return changes
 
 
 def _staff_posted(thread: Thread, event: events.Posted) -> dict[str, Any]:

@@ -2,12 +2,13 @@
 
 Providers report late, twice and in any order. A delivery therefore only climbs: whatever arrives, the state is the
 highest rung ever reported, and any permutation and repetition of receipts gives the same delivery. Of two failures the
-one with the alphabetically later code stands, for the same reason: which came first is chance.
+one with the alphabetically later code stands, for the same reason: which came first is chance. Only a new attempt that
+somebody asks for begins at the bottom again.
 """
 
 from collections.abc import Iterable
 
-from server.core.model import MAX_DELIVERIES, Delivery, DeliveryStatus, Value
+from server.core.model import MAX_DELIVERIES, MAX_PARTS, Delivery, DeliveryStatus, Value
 
 
 class Receipt(Value, frozen=True):
@@ -22,7 +23,7 @@ class Receipt(Value, frozen=True):
 def climb(now: Delivery, receipt: Receipt) -> Delivery:
     """Return where ``now`` stands after ``receipt``; the same value when it says nothing new."""
     error = receipt.error or None if receipt.status is DeliveryStatus.FAILED else None  # an empty code says nothing
-    if (receipt.status, error or "") <= (now.status, now.error or ""):
+    if (receipt.status.rung, error or "") <= (now.status.rung, now.error or ""):
         return now
     return Delivery(now.of, receipt.status, now.part, error)
 
@@ -38,11 +39,39 @@ def find(deliveries: Iterable[Delivery], of: int, part: int = 0) -> Delivery | N
 
 
 def received(deliveries: tuple[Delivery, ...], receipt: Receipt) -> tuple[Delivery, ...]:
-    """Return the deliveries after ``receipt``, without those that are finished."""
-    climbed = (
+    """Return the deliveries after ``receipt``, without the messages of which every part is finished."""
+    known = standing(deliveries, receipt)
+    if known is None:
+        return deliveries
+    if known not in deliveries:
+        deliveries = (*deliveries, known)[-MAX_DELIVERIES:]
+    climbed = tuple(
         climb(each, receipt) if (each.of, each.part) == (receipt.of, receipt.part) else each for each in deliveries
     )
-    return tuple(each for each in climbed if not finished(each))
+    waited_for = {each.of for each in climbed if not finished(each)}
+    return tuple(each for each in climbed if each.of in waited_for)
+
+
+def standing(deliveries: Iterable[Delivery], receipt: Receipt) -> Delivery | None:
+    """Return what a receipt is about: a part that is waited for, or one more of such a message that begins to leave."""
+    ours = [each for each in deliveries if each.of == receipt.of]
+    known = find(ours, receipt.of, receipt.part)
+    begins = receipt.status is DeliveryStatus.SENDING and 0 <= receipt.part < MAX_PARTS
+    if known is None and ours and begins:
+        return Delivery(receipt.of, DeliveryStatus.QUEUED, receipt.part)
+    return known
+
+
+def again(deliveries: tuple[Delivery, ...], of: int) -> tuple[Delivery, ...]:
+    """Return the deliveries with those parts of message ``of`` waiting to leave that are not known to have left."""
+    return tuple(
+        Delivery(of, DeliveryStatus.QUEUED, each.part) if each.of == of and stuck(each) else each for each in deliveries
+    )
+
+
+def stuck(delivery: Delivery) -> bool:
+    """Whether a new attempt can be asked for: it failed, or nobody knows."""
+    return delivery.status in (DeliveryStatus.FAILED, DeliveryStatus.UNKNOWN)
 
 
 def queued(deliveries: tuple[Delivery, ...], of: int) -> tuple[Delivery, ...]:

@@ -11,11 +11,15 @@ import msgspec
 from server.core.delivery import Receipt
 from server.core.model import (
     Address,
+    Agreement,
     Assurance,
+    AsTemplate,
     Channel,
     Choice,
+    File,
     Handover,
     Link,
+    Purpose,
     Role,
     StaffId,
     ThreadId,
@@ -54,6 +58,50 @@ class Posted(Event, frozen=True, kw_only=True, tag="posted"):
     while_closed: bool = False  # handed over outside opening hours
     why: Why | None = None
     urgent: bool = False
+    files: tuple[File, ...] = ()
+    template: AsTemplate | None = None
+    purpose: Purpose = Purpose.SERVICE
+    our: str | None = None  # the number of ours that it came to
+    said_at: datetime | None = None  # when it was sent, by the provider's clock
+    past: bool = False  # from a history, or by staff elsewhere: kept, and nothing follows from it
+    anyway: bool = False  # staff sent it in spite of a warning
+    unsaid: str | None = None  # what came cannot be shown: the id of the words that stand for it
+
+
+class Reacted(Event, frozen=True, kw_only=True, tag="reacted"):
+    of: int
+    emoji: str = ""  # empty: the reaction is taken away
+
+
+class Edited(Event, frozen=True, kw_only=True, tag="edited"):
+    of: int
+    text: str
+
+
+class Revoked(Event, frozen=True, kw_only=True, tag="revoked"):
+    of: int
+
+
+class FileChanged(Event, frozen=True, kw_only=True, tag="file"):
+    of: int
+    file: File
+
+
+class Transcribed(Event, frozen=True, kw_only=True, tag="transcribed"):
+    of: int
+    text: str
+
+
+class Retried(Event, frozen=True, kw_only=True, tag="retried"):
+    of: int
+
+
+class AgreementChanged(Event, frozen=True, kw_only=True, tag="agreement"):
+    agreement: Agreement
+
+
+class Preferred(Event, frozen=True, kw_only=True, tag="preferred"):
+    channel: Channel | None = None
 
 
 class Taken(Event, frozen=True, kw_only=True, tag="taken"):
@@ -127,6 +175,14 @@ class Erased(Event, frozen=True, kw_only=True, tag="erased"):
 
 AnyEvent = (
     Posted
+    | Reacted
+    | Edited
+    | Revoked
+    | FileChanged
+    | Transcribed
+    | Retried
+    | AgreementChanged
+    | Preferred
     | Taken
     | Released
     | Assigned
@@ -145,5 +201,18 @@ AnyEvent = (
     | Erased
 )
 
-STAFF_ONLY = (Assigned, Noted, Snoozed, Woken, Named, Received, MovedTo, Returned)
+STAFF_ONLY = (
+    Assigned,
+    Noted,
+    Snoozed,
+    Woken,
+    Named,
+    Received,
+    MovedTo,
+    Returned,
+    Transcribed,
+    Retried,
+    AgreementChanged,
+    Preferred,
+)
 """Kinds that a visitor is never shown, not even as a number that is missing: their seqs become ``skip`` frames."""

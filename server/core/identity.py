@@ -48,6 +48,10 @@ MAY: dict[StaffRole, frozenset[Action]] = {
 
 _NEEDS: dict[type, Action | None] = {
     commands.Post: Action.REPLY,
+    commands.React: Action.REPLY,
+    commands.Retry: Action.REPLY,
+    commands.Prefer: Action.REPLY,
+    commands.Agree: Action.REPLY,
     commands.Read: Action.READ,
     commands.Note: Action.NOTE,
     commands.Take: Action.FLOOR,
@@ -60,7 +64,11 @@ _NEEDS: dict[type, Action | None] = {
     commands.Move: Action.JOIN,
     commands.Return: Action.JOIN,
     commands.Erase: Action.ERASE,
-    commands.Lapse: None,  # these four are the system's own
+    commands.Edit: None,  # these are the person's, through a provider, or the system's own
+    commands.Revoke: None,
+    commands.ChangeFile: None,
+    commands.Transcribe: None,
+    commands.Lapse: None,
     commands.Receive: None,
     commands.Join: None,
     commands.Part: None,

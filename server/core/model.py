@@ -11,11 +11,14 @@ import msgspec
 
 MAX_TEXT = 4096  # characters: the longest text body WhatsApp takes, so a post fits every channel
 MAX_DELIVERIES = 200  # unfinished deliveries kept in a thread's state; older ones live in the log alone
+MAX_PARTS = 16  # requests that one message becomes: a text in pieces, its files
 MAX_FACTS = 3  # what the console shows of a person in one glance
 MAX_ADDRESSES = 32  # of one person, over all channels and years; beyond it the weakest, then the oldest, goes
 MAX_MENTIONED = 32  # colleagues named in notes: more than work in one place
 MAX_JOINED = 100  # older conversations of one person
 MAX_ID = 64  # characters of an id in a state: ours have 26, a host site's may be longer
+MAX_FILES = 10  # of one message; a phone sends them one by one
+MAX_HEARD = 8  # numbers of ours that one person wrote to
 SAID_WINDOW = 62  # bits: how many of the newest seqs we know to be messages or not; fits a signed 64-bit integer
 
 ThreadId = str
@@ -99,6 +102,59 @@ class Link(Value, frozen=True):
     label: str
 
 
+class FileState(StrEnum):
+    """Whether a file can be had yet."""
+
+    FETCHING = "fetching"  # announced by a provider, and still there
+    READY = "ready"
+    FAILED = "failed"  # it is not to be had: gone, too large, or not what it says
+
+
+class File(Value, frozen=True):
+    """A file that came or goes with a message, by its id in our keeping."""
+
+    id: str
+    name: str = ""  # as its sender called it, without any path
+    type: str = ""  # MIME, by content
+    size: int = 0  # bytes
+    state: FileState = FileState.READY
+    voice: bool = False  # spoken into the phone, there and then
+
+
+class AsTemplate(Value, frozen=True):
+    """The approved template as which a message leaves, with its values by name."""
+
+    id: str
+    language: str
+    values: tuple[tuple[str, str], ...] = ()
+
+
+class Purpose(StrEnum):
+    """What a message is for, which is what people agree to or not."""
+
+    SERVICE = "service"  # answers to what a person wrote, confirmations
+    REMINDERS = "reminders"
+    NEWS = "news"
+
+
+class Agreement(Value, frozen=True):
+    """What a person said to being written to on a channel for a purpose: yes or no, to which words, where and when."""
+
+    channel: Channel
+    purpose: Purpose
+    given: bool
+    version: str = ""  # of the wording
+    source: str = ""  # where it was said: a widget, a word in a chat, a colleague
+    at: datetime | None = None
+
+
+class Heard(Value, frozen=True):
+    """When a person last wrote to this number of ours, by the provider's clock: the 24-hour window."""
+
+    our: str
+    at: datetime
+
+
 class Why(Value, frozen=True):
     """Why the assistant said what it said, for staff: the entry, its score, the runner-up, the words that decided."""
 
@@ -161,14 +217,26 @@ WAITING_FLOOR = Floor(FloorKind.WAITING)
 
 
 class DeliveryStatus(IntEnum):
-    """How far a message has come on its way to a provider and the person's device; the ladder is only climbed."""
+    """How far a message has come on its way to a provider and the person's device; the ladder is only climbed.
+
+    The numbers are names that the log keeps; ``rung`` is the order, which is the order they stand in here.
+    """
 
     QUEUED = 1
     SENDING = 2
+    UNKNOWN = 7  # it was handed over or not: nobody knows
     SENT = 3
     FAILED = 4
     DELIVERED = 5
     READ = 6  # implies delivered
+
+    @property
+    def rung(self) -> int:
+        """How far up the ladder this is."""
+        return _RUNGS[self]
+
+
+_RUNGS = {status: rung for rung, status in enumerate(DeliveryStatus)}
 
 
 class Delivery(Value, frozen=True):
@@ -255,6 +323,10 @@ class Thread(msgspec.Struct, frozen=True, omit_defaults=True):
     open_when_moved: bool = False  # whether an episode goes on again once the move is undone
     joined: tuple[Joined, ...] = ()
     mentioned: tuple[Mention, ...] = ()  # colleagues who were named and have done nothing here since
+    heard: tuple[Heard, ...] = ()  # numbers of ours the person wrote to, the latest last
+    agreements: tuple[Agreement, ...] = ()  # what was said last, for each channel and purpose
+    prefers: Channel | None = None  # where the person would rather be written to
+    wrote_on: tuple[Channel, ...] = ()  # the doors they came through before they changed to another
 
     def is_message(self, seq: int) -> bool:
         """Whether event ``seq`` is a message, as far back as this state remembers; before that: yes."""

@@ -9,7 +9,7 @@ from server.core import commands
 from server.core.commands import AnyCommand
 from server.core.errors import BadValue, NotAllowed, NotFound, Refused, Unavailable
 from server.core.identity import Action, Staff, require, require_command
-from server.core.model import Role, Thread, ThreadId
+from server.core.model import AsTemplate, Role, Thread, ThreadId
 from server.live import protocol
 from server.live.desk import Desk, Marks, Sink, not_now, refusal
 from server.live.hub import Watch
@@ -137,7 +137,7 @@ class StaffLine:
             self.push(not_now(error, getattr(frame, "key", None)))
 
     async def _command(self, frame: AnyStaffCommand) -> None:
-        command = self._meant(frame)
+        command = await self._meant(frame)
         require_command(self.me.role, command)
         began = time.perf_counter()
         await self._existing(frame.thread)
@@ -167,13 +167,17 @@ class StaffLine:
                 return first
         return None
 
-    def _meant(self, frame: AnyStaffCommand) -> AnyCommand:
+    async def _meant(self, frame: AnyStaffCommand) -> AnyCommand:
         thread, key, by = frame.thread, frame.key, self._by
         match frame:
             case protocol.Reply():
-                return commands.Post(
-                    thread=thread, key=key, by=by, text=frame.text, reply_to=frame.reply_to, seen=frame.seen
-                )
+                return await self._reply(frame)
+            case protocol.React(of=of, emoji=emoji):
+                return commands.React(thread=thread, key=key, by=by, of=of, emoji=emoji)
+            case protocol.Retry(of=of):
+                return commands.Retry(thread=thread, key=key, by=by, of=of)
+            case protocol.Prefer(channel=channel):
+                return commands.Prefer(thread=thread, key=key, by=by, channel=channel)
             case protocol.Note(text=text, mentions=mentions):
                 return commands.Note(thread=thread, key=key, by=by, text=text, mentions=mentions)
             case protocol.Take(was=was):
@@ -189,6 +193,23 @@ class StaffLine:
             case protocol.Name(name=name):
                 return commands.Name(thread=thread, key=key, by=by, name=name)
         assert_never(frame)
+
+    async def _reply(self, frame: protocol.Reply) -> AnyCommand:
+        files = await self._desk.claim_files(self.sender, frame.thread, frame.files) if frame.files else ()
+        asked = frame.template
+        template = AsTemplate(asked.id, asked.language, tuple(asked.values.items())) if asked is not None else None
+        return commands.Post(
+            thread=frame.thread,
+            key=frame.key,
+            by=self._by,
+            text=frame.text,
+            reply_to=frame.reply_to,
+            seen=frame.seen,
+            on=frame.on,
+            files=files,
+            template=template,
+            anyway=frame.anyway,
+        )
 
     def _acknowledge(self, handled: Handled, frame: AnyStaffCommand) -> None:
         """The sender's own event acknowledges: told by the hub in its turn, or here if it was told before."""

@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Protocol
 
 from server.core import commands
-from server.core.errors import OnethreadError, RateLimited, Refused, Unavailable
-from server.core.model import StaffId, ThreadId
+from server.core.errors import BadValue, OnethreadError, RateLimited, Refused, Unavailable
+from server.core.model import File, StaffId, ThreadId
 from server.core.ports import Bus
 from server.live import protocol
 from server.live.hub import Hub
@@ -46,6 +46,15 @@ async def anybody(id: StaffId) -> bool:
     return bool(id)
 
 
+async def nothing_uploaded(sender: str, thread: ThreadId, ids: tuple[str, ...]) -> tuple[File, ...]:
+    """Know of no file: where there is nowhere to put one.
+
+    Raises:
+        BadValue: always.
+    """
+    raise BadValue("files", "ids of files that you uploaded")
+
+
 class Later(Protocol):
     """Something that a line has put off."""
 
@@ -67,6 +76,7 @@ class Desk:
     known: Callable[[Visitor], Awaitable[bool]]  # whether the visitor's secret still leads to this thread
     languages: tuple[str, ...]
     put_off: Callable[[Later], None]  # let something be done a moment later
+    claim_files: Callable[[str, ThreadId, tuple[str, ...]], Awaitable[tuple[File, ...]]] = nothing_uploaded
     works_here: Callable[[StaffId], Awaitable[bool]] = anybody  # whether a colleague has an account that is in use
     acknowledged: Callable[[float], None] = lambda seconds: None  # for the metrics, as are the next
     staff_acknowledged: Callable[[float], None] = lambda seconds: None

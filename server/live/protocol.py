@@ -16,7 +16,7 @@ import msgspec
 from server.core.conversation import cleaned
 from server.core.errors import BadKey, Refused
 from server.core.identity import Staff
-from server.core.model import Role, StaffId, ThreadId
+from server.core.model import MAX_FILES, Channel, Role, StaffId, ThreadId
 
 VERSION = 1
 SUBPROTOCOL = "onethread.v1"
@@ -52,8 +52,13 @@ class NoUuid(BadKey):
 Seq = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 Key = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_KEY)]
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+Named = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
+Short = Annotated[str, msgspec.Meta(max_length=4096)]
 Token = Annotated[str, msgspec.Meta(min_length=1, max_length=2048)]
 Language = Annotated[str, msgspec.Meta(max_length=35, pattern=r"^[A-Za-z0-9-]+\Z")]  # it is shown, and names a voice
+
+
+Files = Annotated[tuple[Id, ...], msgspec.Meta(max_length=MAX_FILES)]  # ids of what this sender uploaded
 
 
 class Frame(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="t", gc=False):
@@ -74,6 +79,7 @@ class Post(Frame, frozen=True, kw_only=True, tag="post"):
     reply_to: Seq | None = None
     consent: Id | None = None
     language: Language | None = None
+    files: Files = ()
 
 
 class Read(Frame, frozen=True, kw_only=True, tag="read"):
@@ -127,10 +133,35 @@ class StaffCommand(Frame, frozen=True, kw_only=True):
     key: Key
 
 
+class Template(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
+    """An approved template, and its values by name."""
+
+    id: Named
+    language: Language
+    values: Annotated[dict[Named, Short], msgspec.Meta(max_length=64)] = {}
+
+
 class Reply(StaffCommand, frozen=True, kw_only=True, tag="post"):
-    text: str
+    text: str = ""
     reply_to: Seq | None = None
     seen: Seq | None = None
+    on: Channel | None = None
+    files: Files = ()
+    template: Template | None = None
+    anyway: bool = False
+
+
+class React(StaffCommand, frozen=True, kw_only=True, tag="react"):
+    of: Seq
+    emoji: Annotated[str, msgspec.Meta(max_length=64)]
+
+
+class Retry(StaffCommand, frozen=True, kw_only=True, tag="retry"):
+    of: Seq
+
+
+class Prefer(StaffCommand, frozen=True, kw_only=True, tag="prefer"):
+    channel: Channel | None
 
 
 class Note(StaffCommand, frozen=True, kw_only=True, tag="note"):
@@ -162,7 +193,7 @@ class Name(StaffCommand, frozen=True, kw_only=True, tag="name"):
     name: str
 
 
-AnyStaffCommand = Reply | Note | Take | Release | Assign | Snooze | Close | Name
+AnyStaffCommand = Reply | React | Retry | Prefer | Note | Take | Release | Assign | Snooze | Close | Name
 StaffFrame = AnyStaffCommand | Watch | Unwatch | StaffRead | StaffTyping | Ping
 
 
@@ -277,6 +308,8 @@ def _decode(decoder: msgspec.json.Decoder[Any], data: str | bytes) -> Any:
         if value.__class__ is str and "\0" in value:
             raise BadFrame(_key_of(data))
         if value.__class__ is tuple and any("\0" in each for each in value):
+            raise BadFrame(_key_of(data))
+        if value.__class__ is Template and "\0" in "".join((value.id, *value.values, *value.values.values())):
             raise BadFrame(_key_of(data))
     return frame
 

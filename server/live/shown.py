@@ -11,10 +11,24 @@ from functools import lru_cache
 from typing import assert_never
 
 import msgspec
+from msgspec.structs import replace
 
 from server.core import events
 from server.core.events import AnyEvent
-from server.core.model import Assurance, Choice, DeliveryStatus, Link, Role, StaffId, ThreadId, Why, tail_of
+from server.core.model import (
+    Assurance,
+    AsTemplate,
+    Choice,
+    DeliveryStatus,
+    File,
+    Link,
+    Purpose,
+    Role,
+    StaffId,
+    ThreadId,
+    Why,
+    tail_of,
+)
 from server.live.protocol import Who, displayed, skip
 
 _encode = msgspec.json.Encoder().encode
@@ -47,6 +61,48 @@ class _Posted(_Event, kw_only=True, tag="event"):
     handover: str | None = None
     why: Why | None = None
     covers: int | None = None
+    files: tuple[File, ...] = ()
+    said_at: str | None = None
+    past: bool = False
+    unsaid: str | None = None
+    template: AsTemplate | None = None
+    purpose: str | None = None
+    anyway: bool = False
+
+
+class _About(_Event, kw_only=True, tag="event"):
+    """Something was done to message ``of``."""
+
+    of: int
+
+
+class _Reacted(_About, kw_only=True, tag="event"):
+    emoji: str = ""
+
+
+class _Reworded(_About, kw_only=True, tag="event"):
+    text: str
+
+
+class _FileChanged(_About, kw_only=True, tag="event"):
+    file: File
+
+
+class _AgreementShown(msgspec.Struct, omit_defaults=True, gc=False):
+    channel: str
+    purpose: str
+    given: bool
+    at: str = ""
+    version: str = ""
+    source: str = ""
+
+
+class _Agreed(_Event, kw_only=True, tag="event"):
+    agreement: _AgreementShown
+
+
+class _Preferred(_Event, kw_only=True, tag="event"):
+    channel: str | None = None
 
 
 class _Taken(_Event, kw_only=True, tag="event"):
@@ -91,6 +147,7 @@ class _Linked(_Event, kw_only=True, tag="event"):
 
 class _Received(_Event, kw_only=True, tag="event"):
     of: int
+    part: int = 0
     status: str
     error: str | None = None
 
@@ -135,24 +192,15 @@ def _frame(event: AnyEvent, staff: bool) -> _Event:
     thread, seq, at = event.thread, event.seq, stamp(event.at)
     match event:
         case events.Posted():
-            return _Posted(
-                thread=thread,
-                seq=seq,
-                at=at,
-                kind="posted",
-                who=who,
-                channel=event.channel,
-                text=event.text,
-                lang=event.language,
-                choices=event.choices,
-                links=event.links,
-                choice=event.choice,
-                reply_to=event.reply_to,
-                urgent=event.urgent,
-                handover=event.handover,
-                why=event.why if staff else None,
-                covers=event.covers if staff else None,
-            )
+            return _posted(event, who, at, staff)
+        case events.Reacted(of=of, emoji=emoji):
+            return _Reacted(thread=thread, seq=seq, at=at, kind="reacted", who=who, of=of, emoji=emoji)
+        case events.Edited(of=of, text=text):
+            return _Reworded(thread=thread, seq=seq, at=at, kind="edited", who=who, of=of, text=text)
+        case events.Revoked(of=of):
+            return _About(thread=thread, seq=seq, at=at, kind="revoked", who=who, of=of)
+        case events.FileChanged(of=of, file=file):
+            return _FileChanged(thread=thread, seq=seq, at=at, kind="file", who=who, of=of, file=_shown(file))
         case events.WasRead(upto=upto):
             return _WasRead(thread=thread, seq=seq, at=at, kind="read", who=who, upto=upto)
         case events.Taken(was=was):
@@ -175,6 +223,43 @@ def _frame(event: AnyEvent, staff: bool) -> _Event:
             return _staff_frame_of(event, who, at)
 
 
+def _posted(event: events.Posted, who: Who, at: str, staff: bool) -> _Posted:
+    frame = _Posted(
+        thread=event.thread,
+        seq=event.seq,
+        at=at,
+        kind="posted",
+        who=who,
+        channel=event.channel,
+        text=event.text,
+        lang=event.language,
+        choices=event.choices,
+        links=event.links,
+        choice=event.choice,
+        reply_to=event.reply_to,
+        urgent=event.urgent,
+        handover=event.handover,
+        why=event.why if staff else None,
+        covers=event.covers if staff else None,
+    )
+    if event.files:
+        frame.files = tuple(_shown(file) for file in event.files)
+    if event.said_at is not None:
+        frame.said_at, frame.past, frame.unsaid = stamp(event.said_at), event.past, event.unsaid
+    elif event.past or event.unsaid is not None:
+        frame.past, frame.unsaid = event.past, event.unsaid
+    if staff and event.role is not Role.PERSON:
+        frame.template, frame.anyway = event.template, event.anyway
+        frame.purpose = event.purpose if event.purpose is not Purpose.SERVICE else None
+    return frame
+
+
+def _shown(file: File) -> File:
+    """Return a file with a name that cannot turn the line around it."""
+    name = displayed(file.name) if file.name else ""
+    return file if name == file.name else replace(file, name=name)
+
+
 def _address(event: events.AddressLinked, staff: bool) -> _AddressShown:
     address = event.address
     if not staff:
@@ -190,7 +275,11 @@ def _staff_frame_of(
     | events.Named
     | events.Received
     | events.MovedTo
-    | events.Returned,
+    | events.Returned
+    | events.Transcribed
+    | events.Retried
+    | events.AgreementChanged
+    | events.Preferred,
     who: Who,
     at: str,
 ) -> _Event:
@@ -216,6 +305,7 @@ def _staff_frame_of(
                 kind="receipt",
                 who=who,
                 of=receipt.of,
+                part=receipt.part,
                 status=status,
                 error=receipt.error,
             )
@@ -223,7 +313,21 @@ def _staff_frame_of(
             return _Moved(thread=thread, seq=seq, at=at, kind="moved", who=who, to=to)
         case events.Returned(was=was):
             return _Returned(thread=thread, seq=seq, at=at, kind="returned", who=who, was=was)
+        case events.Transcribed(of=of, text=text):
+            return _Reworded(thread=thread, seq=seq, at=at, kind="transcribed", who=who, of=of, text=text)
+        case events.Retried(of=of):
+            return _About(thread=thread, seq=seq, at=at, kind="retried", who=who, of=of)
+        case events.AgreementChanged():
+            return _Agreed(thread=thread, seq=seq, at=at, kind="agreement", who=who, agreement=_agreement(event))
+        case events.Preferred(channel=channel):
+            return _Preferred(thread=thread, seq=seq, at=at, kind="preferred", who=who, channel=channel)
     assert_never(event)
+
+
+def _agreement(event: events.AgreementChanged) -> _AgreementShown:
+    said = event.agreement
+    at = stamp(said.at or event.at)
+    return _AgreementShown(said.channel, said.purpose, said.given, at, said.version, said.source)
 
 
 class Encoded:

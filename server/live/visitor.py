@@ -6,7 +6,7 @@ import time
 
 from server.core import commands
 from server.core.errors import Moved, Refused, Unavailable
-from server.core.model import Channel, Role, ThreadId
+from server.core.model import Channel, File, Role, ThreadId
 from server.core.ports import Limit
 from server.live import protocol
 from server.live.desk import Desk, Marks, Sink, not_now, refusal, too_fast
@@ -161,7 +161,8 @@ class VisitorLine:
             wait = await self._desk.bus.allow_all(self._limits or self._make_limits())
             if wait:
                 raise too_fast(wait)
-            handled = await self._desk.post(self.me, self._command(frame))
+            files = await self._desk.claim_files(self.sender, self.me.thread, frame.files) if frame.files else ()
+            handled = await self._desk.post(self.me, self._command(frame, files))
         except Refused as error:
             self._desk.refused(error.code)
             self.push(refusal(error, self.language, key))
@@ -174,7 +175,7 @@ class VisitorLine:
             self._acknowledge(handled, key)
             self._desk.acknowledged(time.perf_counter() - began)
 
-    def _command(self, frame: Post) -> commands.Post:
+    def _command(self, frame: Post, files: tuple[File, ...]) -> commands.Post:
         return commands.Post(
             thread=self.me.thread,
             key=frame.key,
@@ -185,6 +186,7 @@ class VisitorLine:
             choice=frame.choice,
             reply_to=frame.reply_to,
             consent=frame.consent,
+            files=files,
         )
 
     def _acknowledge(self, handled: Handled, key: str) -> None:

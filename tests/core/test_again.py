@@ -10,13 +10,14 @@ from server.core import commands
 from server.core.commands import SYSTEM, AnyCommand
 from server.core.conversation import matches
 from server.core.delivery import Receipt
-from server.core.model import Assurance, Channel, DeliveryStatus, Thread
+from server.core.model import Agreement, Assurance, Channel, DeliveryStatus, File, Purpose, Thread
 from tests.core.given import (
     ANNA,
     BEN,
     LANDLINE,
     MINUTE,
     NOON,
+    VISITOR,
     after,
     answer,
     ask,
@@ -40,6 +41,17 @@ JOIN = commands.Join(thread="t1", key="k", by=SYSTEM, other="t2", upto=3)
 PART = commands.Part(thread="t1", key="k", by=SYSTEM, other="t2")
 ERASE = commands.Erase(thread="t1", key="k", by=ANNA)
 SENT = commands.Receive(thread="t1", key="k", by=SYSTEM, receipt=Receipt(3, DeliveryStatus.SENT))
+REACT = commands.React(thread="t1", key="k", by=VISITOR, of=1, emoji="\U0001f44d")
+EDIT = commands.Edit(thread="t1", key="k", by=VISITOR, of=1, text="One")
+REVOKE = commands.Revoke(thread="t1", key="k", by=VISITOR, of=1)
+CHANGE_FILE = commands.ChangeFile(thread="t1", key="k", by=SYSTEM, of=1, file=File("f1"))
+TRANSCRIBE = commands.Transcribe(thread="t1", key="k", by=SYSTEM, of=1, text="One")
+SENT_FAILED = commands.Receive(thread="t1", key="k", by=SYSTEM, receipt=Receipt(3, DeliveryStatus.FAILED))
+RETRY = commands.Retry(thread="t1", key="k", by=ANNA, of=3)
+AGREE = commands.Agree(
+    thread="t1", key="k", by=VISITOR, agreement=Agreement(Channel.WHATSAPP, Purpose.NEWS, given=True)
+)
+PREFER = commands.Prefer(thread="t1", key="k", by=ANNA, channel=Channel.WHATSAPP)
 ASKED = after(ask())
 ON_ITS_WAY = after(link(), ask(channel=Channel.WHATSAPP), reply())
 
@@ -58,6 +70,14 @@ SCENES: list[tuple[Thread, AnyCommand, list[AnyCommand]]] = [  # before, what wa
     (ASKED, close(), [take(), ERASE]),
     (ASKED, NAME, [replace(NAME, name="Mio Moll")]),
     (ASKED, link(), [link(LANDLINE)]),
+    (ASKED, REACT, [replace(REACT, emoji="\u2764"), REVOKE]),
+    (ASKED, EDIT, [replace(EDIT, text="Two"), REVOKE]),
+    (ASKED, REVOKE, [replace(REVOKE, of=2), REACT]),
+    (ASKED, CHANGE_FILE, [replace(CHANGE_FILE, file=File("f2")), EDIT]),
+    (ASKED, TRANSCRIBE, [replace(TRANSCRIBE, text="Two")]),
+    (after(SENT_FAILED, thread=ON_ITS_WAY), RETRY, [replace(RETRY, of=2), REACT]),
+    (ASKED, AGREE, [replace(AGREE, agreement=Agreement(Channel.WHATSAPP, Purpose.NEWS, given=False))]),
+    (ASKED, PREFER, [replace(PREFER, channel=None)]),
     (ON_ITS_WAY, SENT, [replace(SENT, receipt=Receipt(3, DeliveryStatus.READ))]),
     (ASKED, MOVE, [replace(MOVE, to="t9"), RETURN]),
     (after(ask(), MOVE), RETURN, [MOVE]),

@@ -5,15 +5,19 @@ from itertools import permutations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
+from msgspec.structs import replace
 
-from server.core.commands import SYSTEM, Receive
+from server.core.commands import SYSTEM, Receive, Retry
 from server.core.conversation import decide
 from server.core.delivery import Receipt, climb, find, queued, received
+from server.core.errors import BadValue
 from server.core.events import Received
-from server.core.model import MAX_DELIVERIES, Channel, Delivery, DeliveryStatus, Role, Thread
-from tests.core.given import NOON, after, ask, decided, link, reply
+from server.core.model import MAX_DELIVERIES, MAX_PARTS, Channel, Delivery, DeliveryStatus, Role, Thread
+from server.core.owed import Deliver
+from tests.core.given import ANNA, MOBILE, NOON, after, ask, decided, link, reply
 
-QUEUED, SENDING, SENT, FAILED, DELIVERED, READ = DeliveryStatus
+QUEUED, SENDING, UNKNOWN, SENT, FAILED, DELIVERED, READ = DeliveryStatus
+RETRY = Retry(thread="t1", key="retry", by=ANNA, of=3)
 ON_ITS_WAY = after(link(), ask(channel=Channel.WHATSAPP), reply())
 
 
@@ -28,8 +32,21 @@ def hear(thread: Thread, *receipts: Receive) -> Thread:
     return thread
 
 
-def test_the_ladder_is_queued_sending_sent_failed_delivered_read() -> None:
-    assert QUEUED < SENDING < SENT < FAILED < DELIVERED < READ
+def test_the_ladder_is_queued_sending_unknown_sent_failed_delivered_read() -> None:
+    assert sorted(DeliveryStatus, key=lambda status: status.rung) == list(DeliveryStatus)
+    assert list(DeliveryStatus) == [QUEUED, SENDING, UNKNOWN, SENT, FAILED, DELIVERED, READ]
+
+
+def test_the_log_keeps_a_rung_under_the_number_it_always_had() -> None:
+    assert {status.name: status.value for status in DeliveryStatus} == {
+        "QUEUED": 1,
+        "SENDING": 2,
+        "SENT": 3,
+        "FAILED": 4,
+        "DELIVERED": 5,
+        "READ": 6,
+        "UNKNOWN": 7,
+    }
 
 
 def test_a_receipt_is_an_event() -> None:
@@ -57,6 +74,36 @@ def test_a_message_that_was_read_is_waited_for_no_longer() -> None:
 def test_a_receipt_for_what_nobody_sent_changes_nothing() -> None:
     for of, part in ((1, 0), (2, 0), (99, 0), (-1, 0), (3, 1)):
         assert decide(ON_ITS_WAY, receipt(READ, of, part), NOON) is None
+    for part in (-1, MAX_PARTS, 2**70):
+        assert decide(ON_ITS_WAY, receipt(SENDING, part=part), NOON) is None
+
+
+def test_a_message_of_several_parts_is_waited_for_until_the_last_is_read() -> None:
+    two = after(receipt(SENDING, part=1), thread=ON_ITS_WAY)
+    assert two.deliveries == (Delivery(3, QUEUED), Delivery(3, SENDING, 1))
+
+    one_read = after(receipt(READ), thread=two)
+    assert one_read.deliveries == (Delivery(3, READ), Delivery(3, SENDING, 1))
+    assert after(receipt(READ, part=1), thread=one_read).deliveries == ()
+
+
+def test_what_failed_or_is_not_known_to_have_left_is_sent_again_and_nothing_else() -> None:
+    two = after(receipt(SENDING, part=1), receipt(SENT), thread=ON_ITS_WAY)
+    assert decide(two, RETRY, NOON) is None
+
+    for stuck in (receipt(FAILED, part=1, error="no_whatsapp"), receipt(UNKNOWN, part=1)):
+        again = after(stuck, RETRY, thread=two)
+        assert again.deliveries == (Delivery(3, SENT), Delivery(3, QUEUED, 1))
+        assert decide(again, RETRY, NOON) is None
+
+
+def test_a_new_attempt_owes_a_delivery() -> None:
+    failed = after(receipt(FAILED), thread=ON_ITS_WAY)
+
+    assert decided(failed, RETRY).owes == (Deliver(due=NOON, channel=Channel.WHATSAPP, to=MOBILE),)
+    assert decide(after(ask(), reply()), replace(RETRY, of=2), NOON) is None
+    with pytest.raises(BadValue):
+        decide(failed, replace(RETRY, of=1_000), NOON)
 
 
 def test_a_failure_says_why_and_a_later_success_takes_it_back() -> None:
@@ -76,7 +123,7 @@ def test_of_two_failures_the_same_one_stands_whichever_came_first() -> None:
     assert hear(ON_ITS_WAY, one, other).deliveries == hear(ON_ITS_WAY, other, one).deliveries
 
 
-@pytest.mark.parametrize("order", list(permutations([SENDING, SENT, FAILED, DELIVERED])))
+@pytest.mark.parametrize("order", list(permutations([SENDING, UNKNOWN, SENT, FAILED, DELIVERED])))
 def test_receipts_in_any_order_lead_to_the_same_delivery(order: tuple[DeliveryStatus, ...]) -> None:
     assert hear(ON_ITS_WAY, *(receipt(status) for status in order)).deliveries == (Delivery(3, DELIVERED),)
 
@@ -124,7 +171,7 @@ def test_no_receipt_lowers_a_delivery(receipts: list[Receipt]) -> None:
         after_it = received(deliveries, each)
         for before in deliveries:
             now = find(after_it, before.of, before.part)
-            assert now is None or now.status >= before.status
+            assert now is None or now.status.rung >= before.status.rung
         deliveries = after_it
 
 

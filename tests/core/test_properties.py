@@ -17,12 +17,17 @@ from server.core.errors import Refused
 from server.core.events import AnyEvent
 from server.core.model import (
     Address,
+    Agreement,
     Assurance,
+    AsTemplate,
     Channel,
     Choice,
     DeliveryStatus,
+    File,
+    FileState,
     Handover,
     Link,
+    Purpose,
     Role,
     Rules,
     Thread,
@@ -56,6 +61,32 @@ THREADS = some.sampled_from(["t0", "t1", "t2", "t3", "", "x" * 100])
 RECEIPTS = some.builds(
     Receipt, of=SEQS, status=some.sampled_from(DeliveryStatus), part=some.integers(0, 1), error=some.just("e")
 )
+FILES = some.builds(
+    File,
+    id=some.sampled_from(["f1", "f2", "", "x" * 100]),
+    name=some.sampled_from(["", SECRET, "x" * 1000]),
+    size=SEQS,
+    state=some.sampled_from(FileState),
+)
+AGREEMENTS = some.builds(
+    Agreement,
+    channel=some.sampled_from(Channel),
+    purpose=some.sampled_from(Purpose),
+    given=some.booleans(),
+    version=some.sampled_from(["", "v1", "x" * 100]),
+    at=some.one_of(some.none(), MOMENTS),
+)
+CARRIED: dict[str, some.SearchStrategy[Any]] = {
+    "files": some.one_of(some.just(()), some.lists(FILES, max_size=3).map(tuple)),
+    "template": some.sampled_from([None, AsTemplate("t", "de", (("name", SECRET),)), AsTemplate("", "", ())]),
+    "purpose": some.sampled_from(Purpose),
+    "our": some.sampled_from([None, "4930111", "4930222", "", "x" * 300]),
+    "said_at": some.one_of(some.none(), MOMENTS),
+    "past": some.sampled_from([False, False, True]),
+    "anyway": some.booleans(),
+    "unsaid": some.sampled_from([None, None, "poll", ""]),
+    "on": some.one_of(some.none(), some.none(), some.sampled_from(Channel)),
+}
 WHYS = some.builds(Why, entry=some.sampled_from("abcd"), title=some.just("Title"))
 IDS = some.one_of(some.none(), some.sampled_from(["anna", "ben", "", "x" * 100]))
 
@@ -82,11 +113,21 @@ POSTS = command(
     why=some.one_of(some.none(), WHYS),
     urgent=some.booleans(),
     seen=some.one_of(some.none(), SEQS),
+    **CARRIED,
 )
 PLAIN_POSTS = command(commands.Post, ACTORS, text=some.just(SECRET), channel=some.sampled_from(Channel))
 COMMANDS: some.SearchStrategy[AnyCommand] = some.one_of(
     POSTS,
     PLAIN_POSTS,
+    command(commands.Post, ACTORS, text=some.sampled_from(["", SECRET]), channel=some.sampled_from(Channel), **CARRIED),
+    command(commands.React, ACTORS, of=SEQS, emoji=some.sampled_from(["", "\U0001f44d", "\0", "x" * 100])),
+    command(commands.Edit, ACTORS, of=SEQS, text=TEXTS),
+    command(commands.Revoke, ACTORS, of=SEQS),
+    command(commands.ChangeFile, some.just(SYSTEM), of=SEQS, file=FILES),
+    command(commands.Transcribe, some.just(SYSTEM), of=SEQS, text=TEXTS),
+    command(commands.Retry, ACTORS, of=SEQS),
+    command(commands.Agree, ACTORS, agreement=AGREEMENTS),
+    command(commands.Prefer, ACTORS, channel=some.one_of(some.none(), some.sampled_from(Channel))),
     command(commands.Take, ACTORS, was=IDS),
     command(commands.Release, ACTORS),
     command(commands.Lapse, some.just(SYSTEM), of=SEQS),
@@ -125,6 +166,9 @@ BECOMES_NOTHING = (  # asked again of what it led to, these change nothing
     commands.Return,
     commands.Join,
     commands.Part,
+    commands.Retry,
+    commands.Agree,
+    commands.Prefer,
 )
 
 Steps = list[tuple[AnyCommand, timedelta]]
@@ -256,10 +300,25 @@ def test_what_is_said_of_a_conversation_fits_together(steps: Steps, rules: Rules
     assert not (thread.needs_reply and not thread.open)
     assert not (thread.moved_to and thread.open)
     assert 0 <= thread.said < 2**62
+    assert len({heard.our for heard in thread.heard}) == len(thread.heard)
+    assert len({(each.channel, each.purpose) for each in thread.agreements}) == len(thread.agreements)
     erased = max((event.seq for event in log if isinstance(event, events.Erased)), default=0)
     for event in log[-62:]:
         if event.seq > erased:
             assert thread.is_message(event.seq) == isinstance(event, events.Posted)
+
+
+@given(steps=STEPS, rules=RULES)
+def test_nothing_follows_from_what_is_past(steps: Steps, rules: Rules) -> None:
+    thread, _ = play(steps, rules)
+    for by in (VISITOR, ANNA, SYSTEM):
+        post = commands.Post(thread="t1", key="p", by=by, text="Hi", channel=Channel.WHATSAPP, past=True)
+        if thread.moved_to is None:
+            event = decide(thread, post, NOON, rules)
+            assert event is not None
+            assert event.owes == ()
+            for field in ("floor", "open", "channel", "heard", "deliveries", "last_person", "answered", "needs_reply"):
+                assert getattr(evolve(thread, event), field) == getattr(thread, field)
 
 
 @given(steps=STEPS, rules=RULES, asked=COMMANDS)
@@ -385,16 +444,29 @@ def test_a_state_stays_small_however_long_a_life_is() -> None:
         number = Address(Channel.WHATSAPP, "4930111", "wa_id", f"{n:0>256}")
         other = f"{n:0>64}"
         why = Why(entry=f"{n:0>64}", title="T" * 500)
-        for asked in (
+        asks: tuple[AnyCommand, ...] = (
             commands.LinkAddress(thread="t1", key=f"l{n}", by=SYSTEM, address=number, assurance=Assurance.PROVEN),
-            commands.Post(thread="t1", key=f"p{n}", by=VISITOR, text="x" * 4096, channel=Channel.WHATSAPP),
+            commands.Post(
+                thread="t1", key=f"p{n}", by=VISITOR, text="x" * 4096, channel=Channel.WHATSAPP, our=f"{n % 50:0>256}"
+            ),
+            *(
+                commands.Agree(
+                    thread="t1",
+                    key=f"g{n}{channel}{purpose}",
+                    by=VISITOR,
+                    agreement=Agreement(channel, purpose, n % 2 == 0, f"{n:0>64}", "s" * 64),
+                )
+                for channel in Channel
+                for purpose in Purpose
+            ),
             commands.Post(thread="t1", key=f"a{n}", by=ASSISTANT, text="x" * 4096, covers=thread.seq + 2, why=why),
             commands.Join(thread="t1", key=f"j{n}", by=SYSTEM, other=other, upto=n),
             commands.Name(thread="t1", key=f"n{n}", by=ANNA, name=f"{n:0>120}"),
             commands.Receive(
                 thread="t1", key=f"r{n}", by=SYSTEM, receipt=Receipt(thread.seq - 2, DeliveryStatus.FAILED, 0, "e" * 20)
             ),
-        ):
+        )
+        for asked in asks:
             event = decide(thread, asked, now)
             thread = evolve(thread, event) if event is not None else thread
         now += timedelta(minutes=1)

@@ -10,7 +10,7 @@ from server.core.commands import SYSTEM, AnyCommand
 from server.core.delivery import Receipt
 from server.core.errors import NotAllowed, OnethreadError, Refused
 from server.core.identity import Action, StaffRole, may, require, require_command
-from server.core.model import Assurance, DeliveryStatus
+from server.core.model import Agreement, Assurance, Channel, DeliveryStatus, File, Purpose
 from tests.core.given import (
     ANNA,
     MINUTE,
@@ -31,6 +31,7 @@ from tests.core.given import (
 RECEPTION, CLINICIAN, ADMIN = StaffRole
 EVERYBODY, NOBODY = {RECEPTION, CLINICIAN, ADMIN}, set[StaffRole]()
 
+NO_NEWS = Agreement(Channel.WHATSAPP, Purpose.NEWS, given=False)
 WHO_MAY_GIVE: list[tuple[AnyCommand, set[StaffRole]]] = [
     (reply(), EVERYBODY),
     (take(), EVERYBODY),
@@ -44,6 +45,14 @@ WHO_MAY_GIVE: list[tuple[AnyCommand, set[StaffRole]]] = [
     (commands.Name(thread="t1", key="k", by=ANNA, name="Mia"), EVERYBODY),
     (link(MOBILE, Assurance.CLAIMED), EVERYBODY),
     (commands.Receive(thread="t1", key="k", by=ANNA, receipt=Receipt(1, DeliveryStatus.READ)), NOBODY),
+    (commands.React(thread="t1", key="k", by=ANNA, of=1, emoji=""), EVERYBODY),
+    (commands.Retry(thread="t1", key="k", by=ANNA, of=1), EVERYBODY),
+    (commands.Prefer(thread="t1", key="k", by=ANNA, channel=None), EVERYBODY),
+    (commands.Agree(thread="t1", key="k", by=ANNA, agreement=NO_NEWS), EVERYBODY),
+    (commands.Edit(thread="t1", key="k", by=ANNA, of=1, text="x"), NOBODY),
+    (commands.Revoke(thread="t1", key="k", by=ANNA, of=1), NOBODY),
+    (commands.ChangeFile(thread="t1", key="k", by=ANNA, of=1, file=File("f1")), NOBODY),
+    (commands.Transcribe(thread="t1", key="k", by=ANNA, of=1, text="x"), NOBODY),
     (commands.Move(thread="t1", key="k", by=ANNA, to="t0"), EVERYBODY),
     (commands.Return(thread="t1", key="k", by=ANNA), EVERYBODY),
     (commands.Join(thread="t1", key="k", by=SYSTEM, other="t0", upto=1), NOBODY),

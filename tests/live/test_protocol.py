@@ -11,7 +11,22 @@ from server.core.delivery import Receipt
 from server.core.errors import BadKey
 from server.core.events import AnyEvent
 from server.core.identity import Staff, StaffRole
-from server.core.model import Address, Assurance, Channel, Choice, DeliveryStatus, Handover, Link, Role, Why
+from server.core.model import (
+    Address,
+    Agreement,
+    Assurance,
+    AsTemplate,
+    Channel,
+    Choice,
+    DeliveryStatus,
+    File,
+    FileState,
+    Handover,
+    Link,
+    Purpose,
+    Role,
+    Why,
+)
 from server.live import protocol, shown
 from server.live.protocol import BadFrame, Post, TooOld
 from server.live.shown import Audience
@@ -234,8 +249,16 @@ PRIVATE: list[AnyEvent] = [
     events.Received(**BY_ANNA, receipt=Receipt(3, DeliveryStatus.READ)),
     events.MovedTo(**BY_ANNA, to="t2"),
     events.Returned(**BY_ANNA, was="t2"),
+    events.Transcribed(**BY_ANNA, of=3, text="spoken words"),
+    events.Retried(**BY_ANNA, of=3),
+    events.AgreementChanged(**BY_ANNA, agreement=Agreement(Channel.WHATSAPP, Purpose.NEWS, True, "v1", "widget", NOON)),
+    events.Preferred(**BY_ANNA, channel=Channel.WHATSAPP),
 ]
 PUBLIC: list[AnyEvent] = [
+    events.Reacted(**BY_ANNA, of=3, emoji="\U0001f44d"),
+    events.Edited(**BY_ANNA, of=3, text="other words"),
+    events.Revoked(**BY_ANNA, of=3),
+    events.FileChanged(**BY_ANNA, of=3, file=File("f1", "a\u202egnp.pdf", "application/pdf", 9)),
     events.Taken(**BY_ANNA, was="bea"),
     events.Released(**BY_ANNA, reason="idle"),
     events.Closed(**BY_ANNA),
@@ -301,7 +324,50 @@ def test_the_rest_of_what_staff_see() -> None:
         {"of": 3, "status": "read"},
         {"to": "t2"},
         {"from": "t2"},
+        {"of": 3, "text": "spoken words"},
+        {"of": 3},
+        {
+            "agreement": {
+                "channel": "whatsapp",
+                "purpose": "news",
+                "given": True,
+                "at": "2026-11-23T12:00:00.123Z",
+                "version": "v1",
+                "source": "widget",
+            }
+        },
+        {"channel": "whatsapp"},
     ]
+
+
+def test_a_message_says_what_came_and_how_it_left() -> None:
+    more: dict[str, Any] = {
+        "files": (File("f1", "a\u202eb.png", "image/png", 12, FileState.FETCHING),),
+        "said_at": NOON,
+        "past": True,
+    }
+    came = events.Posted(**BY_PERSON, channel=Channel.WHATSAPP, text="", unsaid="poll", our="4930111", **more)
+    left = events.Posted(
+        **BY_ANNA,
+        channel=Channel.WHATSAPP,
+        text="Hi",
+        template=AsTemplate("t", "de", (("name", "Private"),)),
+        purpose=Purpose.REMINDERS,
+        anyway=True,
+    )
+
+    assert shown.encode(came, Audience.STAFF) == shown.encode(came, Audience.VISITOR)
+    assert seen(came, Audience.VISITOR)["files"] == [
+        {"id": "f1", "name": "ab.png", "type": "image/png", "size": 12, "state": "fetching"}
+    ]
+    assert [seen(came, Audience.VISITOR)[name] for name in ("said_at", "past", "unsaid")] == [
+        "2026-11-23T12:00:00.123Z",
+        True,
+        "poll",
+    ]
+    assert b"4930111" not in shown.encode(came, Audience.STAFF)
+    assert {"template", "purpose", "anyway"} <= seen(left, Audience.STAFF).keys()
+    assert not {"template", "purpose", "anyway"} & seen(left, Audience.VISITOR).keys()
 
 
 def test_what_turns_the_line_around_is_taken_out_of_names() -> None:
