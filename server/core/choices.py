@@ -1,0 +1,39 @@
+"""Choices that mean something to us and not to the knowledge base: what somebody said, as the tap it stands for.
+
+A door recognises them and puts them on the person's post; whoever answers reads them there. So both agree on a word,
+and a message that was understood in one process is answered in another as it was understood.
+"""
+
+import re
+from collections.abc import Sequence
+
+STOP = "stop_messages"  # write to me no more
+ASK_STOP = "ask_stop"  # it says stop, and more: is that meant?
+KEEP = "keep_messages"  # no, that was not meant
+START = "start_messages"  # write to me again
+CONTINUE = "continue_here"  # with a code from another door: go on where we were
+
+_WHICH = re.compile(r"which:(\d{1,15}(?:,\d{1,15})+)")
+_OF = re.compile(r"of:(\d{1,15}):(.+)", re.DOTALL)
+
+
+def which(questions: Sequence[int]) -> str:
+    """Return the choice of whoever answered more than one question at once: ask which of these messages is meant."""
+    return f"which:{','.join(map(str, questions))}"
+
+
+def questions_of(choice: str | None) -> tuple[int, ...]:
+    """Return what ``which`` was given, nothing for any other choice."""
+    match = _WHICH.fullmatch(choice or "")
+    return tuple(int(each) for each in match[1].split(",")) if match else ()
+
+
+def of(question: int, choice: str) -> str:
+    """Return the choice that takes ``choice`` under message ``question``: two questions may have a `yes` each."""
+    return f"of:{question}:{choice}"
+
+
+def taken(choice: str) -> tuple[int | None, str]:
+    """Return under which message a choice is taken, if it says so, and the choice itself; the reverse of ``of``."""
+    match = _OF.fullmatch(choice)
+    return (int(match[1]), match[2]) if match else (None, choice)

@@ -1,0 +1,226 @@
+"""Works what webhooks brought: raw bodies, the only work that is not an event.
+
+A body that this process has just stored is worked at once, with the bytes at hand; its ``due`` lies a little ahead, so
+that other workers leave it alone. Everything else is found by a sweep, one account's bodies by one worker at a time and
+in their order. Reading a body twice is harmless: everything in it happens under its own key.
+"""
+
+import asyncio
+import logging
+from collections import Counter, OrderedDict
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from server.core.errors import Unavailable
+from server.core.model import Value
+from server.core.ports import Store
+
+AT_ONCE = 64  # bodies read at the same time; those of one person wait for each other further in
+LEASE = 30.0  # seconds an account's backlog belongs to one worker; taken anew before each batch
+BATCH = 100  # bodies found in one sweep
+MOST_WAITING = 16 * 1024 * 1024  # bytes of bodies waiting in memory; beyond it the sweep finds them
+TRIES = 8  # in vain, after which a body counts as unreadable
+PUT_OFF = timedelta(seconds=5)  # after the first try in vain; doubled each time
+KEPT_UNREADABLE = timedelta(days=30)
+PARKED = timedelta(minutes=15)  # how long something may wait for the message it is about
+PARKED_FOR = timedelta(seconds=10)  # between two looks
+REMEMBERED = 10_000  # bodies of which is known since when they wait
+
+log = logging.getLogger("onethread.intake")
+
+
+class Read(Value, frozen=True):
+    """What became of a body. Nothing of it is lost by what is counted here."""
+
+    done: int = 0
+    unreadable: int = 0  # parts that nobody can read
+    early: int = 0  # parts about a message that we do not know, perhaps not yet
+    failed: int = 0  # parts at which we made a mistake
+
+
+class Reader(Protocol):
+    """A channel's reading of what its provider sends."""
+
+    async def read(self, source: str, body: bytes, last: bool = False) -> Read:
+        """Let everything in a body happen, each by itself; again is the same as once.
+
+        Args:
+            last: nothing is to wait any longer for a message that it is about.
+
+        Raises:
+            Unavailable: not now, or not all of it; the same again, later.
+        """
+
+
+class _Body(Value, frozen=True):
+    id: str
+    source: str
+    body: bytes
+
+
+class Intake:
+    """One per process that does work."""
+
+    def __init__(
+        self,
+        store: Store,
+        readers: Mapping[str, Reader],
+        *,
+        name: str,
+        clock: Callable[[], datetime],
+    ) -> None:
+        """Let ``readers`` read, each what comes from sources that begin with its name and a colon.
+
+        Args:
+            name: of this worker, that no other process has.
+        """
+        self._store, self._readers, self._name, self._clock = store, readers, name, clock
+        self._room = asyncio.Semaphore(AT_ONCE)  # first come, first served: what came first is read first
+        self._at_hand: set[str] = set()
+        self._waiting = 0  # bytes
+        self._tried: OrderedDict[str, int] = OrderedDict()
+        self._parked: OrderedDict[str, datetime] = OrderedDict()
+        self._running: set[asyncio.Task[None]] = set()
+        self._stopping = False
+        self.done: Counter[str] = Counter()  # bodies by outcome, for the metrics
+
+    def touch(self, id: str, source: str, body: bytes) -> None:
+        """Work a body that this process has just stored; when there are too many, the sweep does."""
+        if self._stopping or id in self._at_hand or self._waiting + len(body) > MOST_WAITING:
+            return
+        self._at_hand.add(id)
+        self._waiting += len(body)
+        self._start(self._work_fresh(_Body(id, source, body)))
+
+    def rung(self, payload: bytes) -> None:
+        """Look at what is due: another process has stored a body and leaves the work to us."""
+        if not self._stopping:
+            self._start(self._sweep())
+
+    async def work(self) -> int:
+        """Work everything that is due now; return how many bodies were found.
+
+        Raises:
+            Unavailable: the store cannot be reached.
+        """
+        found = [_Body(*each) for each in await self._store.raw_due(self._clock(), BATCH)]
+        lanes: dict[str, list[_Body]] = {}
+        for each in found:
+            if each.id not in self._at_hand:
+                lanes.setdefault(_lane(each.source), []).append(each)
+        for lane, bodies in lanes.items():
+            await self._work_lane(lane, bodies)
+        return len(found)
+
+    async def stop(self) -> None:
+        """Finish what is under way; what is left is found by the next sweep of another worker."""
+        self._stopping = True
+        if self._running:
+            await asyncio.wait(self._running)
+
+    # working
+
+    def _start(self, work: Awaitable[None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._running.add(task)
+        task.add_done_callback(self._finished)
+
+    def _finished(self, task: "asyncio.Future[None]") -> None:
+        self._running.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("working a webhook failed", extra={"error": type(error).__name__}, exc_info=error)
+
+    async def _sweep(self) -> None:
+        try:
+            await self.work()
+        except Unavailable:  # the next sweep, then
+            return
+
+    async def _work_fresh(self, body: _Body) -> None:
+        try:
+            async with self._room:
+                if not self._stopping:
+                    await self._work_one(body)
+        except Unavailable:  # it is due soon, and a sweep finds it
+            return
+        finally:
+            self._at_hand.discard(body.id)
+            self._waiting -= len(body.body)
+
+    async def _work_lane(self, lane: str, bodies: list[_Body]) -> None:
+        """Work one account's bodies, while nobody else does."""
+        lease = await self._store.claim(lane, self._name, LEASE)
+        if lease is None:
+            return
+        try:
+            for start in range(0, len(bodies), AT_ONCE):
+                if self._stopping or (start and await self._store.claim(lane, self._name, LEASE) is None):
+                    return
+                some = (self._work_one(body) for body in bodies[start : start + AT_ONCE])
+                results = await asyncio.gather(*some, return_exceptions=True)
+                for error in results:
+                    if error is not None:
+                        raise error
+        finally:
+            await self._store.release(lease)
+
+    async def _work_one(self, body: _Body) -> None:
+        """Read a body and let go of it.
+
+        Raises:
+            Unavailable: the store cannot be reached; the body stays due.
+        """
+        try:
+            read = await self._reader(body.source).read(body.source, body.body, self._waits_too_long(body.id))
+        except Unavailable:
+            self.done["put_off"] += 1
+            await self._store.postpone_raw(body.id, self._clock() + PUT_OFF)
+            return
+        except Exception:  # our mistake, loud; the body waits, and does not hold up the others for ever
+            log.exception("a webhook could not be worked", extra={"source": _lane(body.source)})
+            read = Read(failed=1)
+        await self._let_go(body.id, read)
+
+    def _reader(self, source: str) -> Reader:
+        channel = source.partition(":")[0]
+        reader = self._readers.get(channel)
+        if reader is None:
+            raise LookupError(channel)  # stored by another version of us; it is tried again, and then kept
+        return reader
+
+    async def _let_go(self, id: str, read: Read) -> None:
+        now = self._clock()
+        tried = self._tried.get(id, 0) + 1
+        if read.failed and tried < TRIES:
+            _remember(self._tried, id, tried)
+            self.done["failed"] += 1
+            return await self._store.postpone_raw(id, now + PUT_OFF * 2 ** (tried - 1))
+        if read.early and not self._waits_too_long(id):
+            _remember(self._parked, id, self._parked.get(id, now))
+            self.done["parked"] += 1
+            return await self._store.postpone_raw(id, now + PARKED_FOR)
+        self._tried.pop(id, None)
+        self._parked.pop(id, None)
+        if read.unreadable or read.failed:
+            self.done["unreadable"] += 1
+            return await self._store.postpone_raw(id, now + KEPT_UNREADABLE, unreadable=True)
+        self.done["unmatched"] += read.early
+        self.done["worked"] += 1
+        return await self._store.drop_raw(id)
+
+    def _waits_too_long(self, id: str) -> bool:
+        since = self._parked.get(id)
+        return since is not None and self._clock() - since >= PARKED
+
+
+def _lane(source: str) -> str:
+    """Return whose turn it is: bodies of one account are worked by one worker at a time."""
+    return f"intake:{':'.join(source.split(':')[:2])}"
+
+
+def _remember(known: OrderedDict[str, Any], id: str, value: object) -> None:
+    known[id] = value
+    known.move_to_end(id)
+    if len(known) > REMEMBERED:
+        known.popitem(last=False)
