@@ -30,7 +30,7 @@ from server.knowing import Knowing
 from server.service.answering import Knowledge
 from server.service.clinic import Clinic, read_clinic
 from server.settings import CHECKOUT, Settings, WrongSettings, is_loopback
-from server.web import api, console, demo, docs, health, history, problems, signing_in, visits
+from server.web import api, console, demo, docs, health, history, problems, replying, signing_in, visits
 from server.web.files import Files, Widget, reading
 from server.web.guards import provide_house, provide_me
 from server.web.house import House, Readiness
@@ -125,6 +125,7 @@ def _litestar(house: House, pages: Pages) -> Litestar:
             signing_in.staff_session,
             console.console,
             api.staff_api,
+            replying.replying_api,
             docs.openapi_json,
             docs.docs_page,
             demo.first_page,

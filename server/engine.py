@@ -24,6 +24,7 @@ from server.service.answering import Answering, Knowledge
 from server.service.clinic import Clinic, CurrentRules
 from server.service.clock import DatabaseClock
 from server.service.conversations import Conversations
+from server.service.held import Holding
 from server.service.inbound import Inbound
 from server.service.inbox import Inbox
 from server.service.journal import Journal
@@ -80,6 +81,7 @@ class Engine:
         answering = Answering(store, self.conversations, knowledge, clinic, rules=self.rules, clock=self.clock)
         name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self.worker = Worker(store, self.conversations, answering, name=name, clock=self.clock)
+        self.holding = Holding(store, self.conversations)
         self.conversations.observers.append(self.inbox.touch)
         self.conversations.overheard.append(self.inbox.overhear)
         self.started: list[Callable[[], Awaitable[None]]] = []  # once, when the store has been opened
@@ -131,6 +133,7 @@ class Engine:
         self._start(self._repair())
         if work:
             self._working = self._start(self.worker.run())
+            self._start(self.holding.run())
         self.open = True
 
     async def _open_later(self, work: bool) -> None:

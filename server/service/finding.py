@@ -1,4 +1,4 @@
-"""Finding a person: by words, by when something was said, and by the channel it came through.
+"""Finding a person: by words, by when something was said, by the channel it came through, and what did not arrive.
 
 Words lead to conversations by the index beside the log. When and through which door something was said is asked of the
 log itself: events are numbered in order of time, so a few looks find the first one of a day in a conversation of years.
@@ -6,6 +6,7 @@ log itself: events are numbered in order of time, so a few looks find the first 
 
 from datetime import datetime
 
+from server.core import delivery
 from server.core.events import AnyEvent, Noted, Posted
 from server.core.model import Channel, Thread, ThreadId, Value
 from server.core.ports import Row, Store, View
@@ -26,11 +27,12 @@ class Wanted(Value, frozen=True):
     since: datetime | None = None
     until: datetime | None = None
     channel: Channel | None = None
+    failed: bool = False  # a message of ours did not arrive, or nobody knows
 
     @property
     def narrowed(self) -> bool:
         """Whether more is asked than words."""
-        return self.since is not None or self.until is not None or self.channel is not None
+        return self.failed or self.since is not None or self.until is not None or self.channel is not None
 
     def includes(self, at: datetime) -> bool:
         """Whether this moment is within the days that are asked for."""
@@ -86,6 +88,8 @@ class Finding:
         return Found(tuple(found), more=True)
 
     async def _fits(self, thread: Thread, wanted: Wanted) -> bool:
+        if wanted.failed and not any(map(delivery.stuck, thread.deliveries)):
+            return False
         if wanted.since is None and wanted.until is None:
             return wanted.channel is None or wanted.channel in channels_of(thread)
         if thread.created_at is None or thread.updated_at is None:

@@ -38,10 +38,11 @@ PARTS = {"app": "app.html", "side": "side.html", "work": "work.html", "list": "r
 SCRIPT_WORDS = re.compile(
     r"(tick|refused|looking|typing|alert)_\w+|snooze_(later|tomorrow|week|custom)|and|sending_\w+|undo|undone|send_now"
     r"|kept_as_draft|just_replied|colleague_replied|characters_left|too_long|cut|back_again|stopped|reload|try_now"
-    r"|not_done|take_from|rename_label|person|waiting|snooze_until"
+    r"|not_done|take_from|rename_label|person|waiting|snooze_until|way_left|holding|template_sent|uploading|upload_failed"
+    r"|upload_wait|attach_remove|(join|part)_ask|join_by_hand|join_which|reason|done"
 )
 """Texts that the script says by itself; they travel with the page."""
-FILTERS = ("since", "until", "channel")
+FILTERS = ("since", "until", "channel", "failed")
 """Fields beside a search; what they narrow is drawn anew without them, so that they keep the focus."""
 REPLY_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 
@@ -60,6 +61,7 @@ class Asked(msgspec.Struct, frozen=True):
     since: date | None = None
     until: date | None = None
     channel: Channel | None = None
+    failed: bool = False
     rows: Annotated[int, msgspec.Meta(ge=1, le=MOST_ROWS)] = ROWS
     before: Annotated[int, msgspec.Meta(ge=0, le=2**53)] | None = None
     earlier: Annotated[str, msgspec.Meta(max_length=64)] = ""  # a joined conversation, read up to before event `upto`
@@ -96,7 +98,7 @@ async def _page(request: AnyRequest, screen: Screen, pages: Pages, view: str, th
     """Return the whole page, or the part of it that htmx asks for."""
     asked = _asked(request)
     part = request.headers.get("hx-target", "") if "hx-request" in request.headers else ""
-    where = Where(view_named(view), thread, asked.q.strip(), asked.since, asked.until, asked.channel)
+    where = Where(view_named(view), thread, asked.q.strip(), asked.since, asked.until, asked.channel, asked.failed)
     if thread is None and part in ("list", "side"):  # the conversation beside it stays
         where = msgspec.structs.replace(where, thread=_open_thread(request))
     values = screen.shared()
@@ -157,6 +159,32 @@ async def earlier(
 ) -> Page:
     """Show what was said before event `before` of an older conversation that was joined with this one."""
     return pages.page("console/earlier_part.html", **screen.shared(), **await screen.earlier(thread, other, before))
+
+
+@get("/parts/{thread:str}/templates/{id:str}/{language:str}", **needs(Action.REPLY))
+async def template(
+    screen: NamedDependency[Screen],
+    pages: NamedDependency[Pages],
+    thread: FromPath[str],
+    id: FromPath[str],
+    language: FromPath[str],
+) -> Page:
+    """Show a template to be filled in, and what will arrive."""
+    return pages.page("console/template.html", **screen.shared(), **await screen.template(thread, id, language))
+
+
+@post("/parts/{thread:str}/templates/{id:str}/{language:str}", status_code=200, **needs(Action.REPLY))
+async def arrives(
+    screen: NamedDependency[Screen],
+    pages: NamedDependency[Pages],
+    thread: FromPath[str],
+    id: FromPath[str],
+    language: FromPath[str],
+    data: Form,
+) -> Page:
+    """Show what will arrive with what has been filled in by now; values travel in the body, which no log sees."""
+    values = {name: _field(data, name) for name in data}
+    return pages.page("console/arrives.html", **screen.shared(), **await screen.arrives(thread, id, language, values))
 
 
 @put("/parts/{thread:str}/note-draft", status_code=204, **needs(Action.NOTE))
@@ -418,6 +446,8 @@ console = Router(
         news,
         older,
         earlier,
+        template,
+        arrives,
         keep_note_draft,
         sign_in_page,
         sign_in_form,

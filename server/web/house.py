@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
+from server.core.model import Channel
 from server.core.ports import Bus, Store
 from server.service.clinic import Clinic
 from server.service.conversations import Conversations
@@ -12,6 +13,7 @@ from server.settings import Settings
 from server.web.accounts import Accounts
 from server.web.files import Widget
 from server.web.metrics import Metrics
+from server.web.outside import NOWHERE, Outside
 from server.web.passes import Passes
 from server.web.sessions import Sessions
 
@@ -83,6 +85,8 @@ class House:
         self.readiness, self.metrics, self.widget = readiness, metrics, widget
         self.secret, self.origin, self.own_origins = secret, origin, own_origins
         self.forgotten: list[Callable[[Visitor], None]] = []  # told when a visitor's secret no longer opens anything
+        self.outside: Outside = NOWHERE  # the doors outside the website, if there are any
+        self.warns: Callable[[Channel], bool] = lambda channel: False  # whether typed text is better not sent there
         self.keep = timedelta(days=settings.visitor_days)  # how long a visitor is known after their last word
 
     def absolute(self, url: str) -> str:

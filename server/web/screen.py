@@ -14,21 +14,25 @@ import msgspec
 from babel import Locale, UnknownLocaleError
 
 from server.core.conversation import cleaned
-from server.core.errors import NotFound
+from server.core.errors import BadValue, NotFound
 from server.core.events import AnyEvent
 from server.core.identity import Action, Staff, may
 from server.core.model import Channel, Fact, Role, StaffId, Thread, ThreadId
 from server.core.ports import Account, Row, View
-from server.core.routing import reply_channel
+from server.service import held
 from server.service.finding import Finding, Wanted
 from server.service.inbox import RowView, Task, view_of
+from server.service.suggesting import Suggesting
+from server.web.agreeing import agreements_shown
 from server.web.api import CannedShown, all_replies, known_thread
+from server.web.changes import Change, of
 from server.web.earlier import MOST_PAGES, PAGE, Earlier, back
 from server.web.house import House
 from server.web.replies import ready_texts
 from server.web.sessions import SignedIn
 from server.web.strings import LANGUAGES, NAMES, Words
-from server.web.timeline import Older, Place, Reader, items, person_name
+from server.web.timeline import TROUBLED, Bubble, Older, Place, Reader, items, person_name, redrawn
+from server.web.ways import offered, outside_of, ways
 
 SEARCH = "search"  # stands where a list's name stands in an address
 VIEWS = {
@@ -58,18 +62,25 @@ class Where(msgspec.Struct, frozen=True):
     since: date | None = None  # the first and the last day on which something was said, by the clinic's calendar
     until: date | None = None
     channel: Channel | None = None
+    failed: bool = False  # only where a message of ours did not arrive
 
     def url(self, thread: ThreadId | None = None) -> str:
         """Return the address of this list, with this conversation open."""
         path = f"/console/{self.view.replace('_', '-')}" + (f"/{quote(thread, safe='')}" if thread else "")
-        asked = {"q": self.query, "since": self.since, "until": self.until, "channel": self.channel}
+        asked = {
+            "q": self.query,
+            "since": self.since,
+            "until": self.until,
+            "channel": self.channel,
+            "failed": self.failed and 1,
+        }
         given = {name: str(value) for name, value in asked.items() if value}
         return f"{path}?{urlencode(given)}" if self.view == SEARCH and given else path
 
     @property
     def narrowed(self) -> bool:
         """Whether a search is for more than words."""
-        return not (self.since is None and self.until is None and self.channel is None)
+        return self.failed or not (self.since is None and self.until is None and self.channel is None)
 
 
 class RowShown(msgspec.Struct, frozen=True):
@@ -95,6 +106,7 @@ class RowShown(msgspec.Struct, frozen=True):
     task: Task | None
     mentioned: bool  # a note names the reader, who has not opened it since
     glance: bool  # also show the facts and the open task
+    failed: bool  # a message of ours may not have arrived
 
 
 class Screen:
@@ -106,7 +118,8 @@ class Screen:
         self.csrf = me.session.csrf
         self._named: dict[ThreadId, int] = {}
         self.colleagues = [Staff(each.id, each.name, each.role) for each in accounts if not each.disabled]  # type: ignore[arg-type]  # stored as text
-        self.reader = Reader(me.staff.id, self.words, {each.id: each.name for each in accounts}, self.now)
+        names = {each.id: each.name for each in accounts}
+        self.reader = Reader(me.staff.id, self.words, names, self.now, house.outside.explained)
 
     @classmethod
     async def of(cls, house: House, me: SignedIn, wish: str) -> "Screen":
@@ -119,6 +132,8 @@ class Screen:
             "w": self.words,
             "now": self.now,
             "me": self.me,
+            "may_reply": may(self.me.role, Action.REPLY),
+            "may_join": may(self.me.role, Action.JOIN),
             "clinic": self.house.clinic,
             "csrf": self.csrf,
             "languages": [(code, NAMES[code]) for code in LANGUAGES],
@@ -169,6 +184,7 @@ class Screen:
             self._midnight(days[0]) if where.since is not None else None,
             self._midnight(days[-1] + timedelta(days=1)) if where.until is not None else None,
             where.channel,
+            where.failed,
         )
         found = await Finding(self.house.store, self.house.inbox).find(wanted)
         await self._mentions_opened(found.rows)
@@ -218,6 +234,7 @@ class Screen:
             task=seen.task,
             mentioned=self._named.get(thread.id, 0) < self._mention(thread),
             glance=glance,
+            failed=any(each.status.name.lower() in TROUBLED for each in thread.deliveries),
         )
 
     def _mention(self, thread: Thread) -> int:
@@ -266,7 +283,8 @@ class Screen:
         log, older = await back(self.house.store, thread.id, before, ENOUGH)
         blocks = await self._earlier(where, turned).blocks(thread, log)
         mark = thread.read_by_staff if before is None else None
-        shown, place = items(log, thread, self.reader, mark_after=mark, blocks=blocks)
+        later = await self._since(thread, log) if before is not None else ()
+        shown, place = items(log, thread, self.reader, mark_after=mark, blocks=blocks, later=later)
         return {
             **await self._about(thread, where),
             **await self._composer(thread),
@@ -282,7 +300,8 @@ class Screen:
         thread = await known_thread(self.house, thread_id)
         log, older = await back(self.house.store, thread.id, before, ENOUGH)
         where = Where(View.ALL, thread.id)
-        shown, _ = items(log, thread, self.reader, blocks=await self._earlier(where).blocks(thread, log))
+        blocks = await self._earlier(where).blocks(thread, log)
+        shown, _ = items(log, thread, self.reader, blocks=blocks, later=await self._since(thread, log))
         return {"items": shown, "older": self._older(where, log, older)}
 
     async def news(self, thread_id: ThreadId, after: int, place: Place) -> dict[str, Any]:
@@ -295,8 +314,20 @@ class Screen:
         return {
             **await self._about(thread, where),
             "items": shown,
+            "changed": await self._changed(thread, log, after),
             "end": self._end(thread, log, last, after),
         }
+
+    async def _changed(self, thread: Thread, log: Sequence[AnyEvent], after: int) -> list[Bubble]:
+        """Return the messages that stand on the page already and have become different since event ``after``."""
+        which = {of(event) for event in log if isinstance(event, Change) and of(event) <= after}
+        if not which:
+            return []
+        return redrawn(await self._forward(thread.id, min(which) - 1), which, thread, self.reader)
+
+    async def _since(self, thread: Thread, log: Sequence[AnyEvent]) -> list[AnyEvent]:
+        """Return what happened after a stretch of the log, some of it perhaps to messages within."""
+        return await self._forward(thread.id, log[-1].seq) if log else []
 
     async def earlier(self, thread_id: ThreadId, other: ThreadId, before: int) -> dict[str, Any]:
         """Return what was said before event ``before`` of an older conversation that was joined with this one."""
@@ -348,16 +379,53 @@ class Screen:
             "assigned": self.reader.name_of(thread.assigned) if thread.assigned else "",
             "spoken": self.spoken(thread.language),
             "back_href": where.url(),
+            "ways": ways(thread, self.house.outside, self.house.warns, self.now),
+            "held": await held.kept(self.house.store, thread.id),
+            "agreements": agreements_shown(thread),
+            "alike": await Suggesting(self.house.inbox).alike(thread),
+            "name_of": lambda other: person_name(other, self.words),
         }
 
     async def _composer(self, thread: Thread) -> dict[str, Any]:
         return {
-            "may_reply": may(self.me.role, Action.REPLY),
-            "reply_channel": reply_channel(thread),
+            "templates": offered(thread, self.house.outside),
             "draft": await self._kept(DRAFTS, thread.id),
             "note_draft": await self._kept(NOTE_DRAFTS, thread.id),
             "canned": await self._canned(thread),
         }
+
+    async def template(self, thread_id: ThreadId, id: str, language: str) -> dict[str, Any]:
+        """Return a template to be filled in, with what is known of the person in it already.
+
+        Raises:
+            NotFound: none of this name can be sent to this person.
+        """
+        thread = await known_thread(self.house, thread_id)
+        known = offered(thread, self.house.outside)
+        template = next((each for each in known if (each.id, each.language) == (id, language)), None)
+        if template is None:
+            raise NotFound
+        values = {blank.name: thread.name or "" for blank in template.blanks if blank.kind == "name"}
+        return {
+            "thread": thread,
+            "template": template,
+            "values": values,
+            **self._arrives(thread, id, language, values),
+        }
+
+    async def arrives(self, thread_id: ThreadId, id: str, language: str, values: Mapping[str, str]) -> dict[str, Any]:
+        """Return what arrives with these values, or what is wrong with them."""
+        return self._arrives(await known_thread(self.house, thread_id), id, language, values)
+
+    def _arrives(self, thread: Thread, id: str, language: str, values: Mapping[str, str]) -> dict[str, Any]:
+        given = {name: value for name, value in values.items() if value.strip()}
+        try:
+            arrives = self.house.outside.arrives(outside_of(thread), id, language, given)
+        except BadValue as error:
+            named = error.field if given.get(error.field) else ""
+            wrong = self.words("template_bad", text=named.replace("_", " ").capitalize()) if named else ""
+            return {"arrives": None, "wrong": wrong, "language": language}
+        return {"arrives": arrives, "wrong": "", "language": language}
 
     async def _kept(self, collection: str, id: ThreadId) -> str:
         kept = await self.house.store.get(collection.format(self.me.id), id)

@@ -6,17 +6,31 @@ of ours and never markup of theirs.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from urllib.parse import urlsplit
 
 import msgspec
 
-from server.core import delivery, events
+from server.core import events
 from server.core.conversation import cleaned
 from server.core.events import AnyEvent
-from server.core.model import Channel, Choice, DeliveryStatus, Link, Role, StaffId, Thread, ThreadId, Why, tail_of
+from server.core.model import (
+    Channel,
+    Choice,
+    DeliveryStatus,
+    File,
+    FileState,
+    Link,
+    Role,
+    StaffId,
+    Thread,
+    ThreadId,
+    Why,
+    tail_of,
+)
+from server.web.changes import After, changes
 from server.web.strings import Words
 
 TOGETHER = timedelta(minutes=5)  # messages of one author within that time stand under one name
@@ -25,6 +39,10 @@ _ADDRESS = re.compile(  # an @ is looked for only where a name begins, and not f
     r"(?:https?://|www\.|mailto:|tel:)[^\s<>\"']+|(?<![\w.+-])[\w.+-]{1,64}@[\w-]+(?:\.[\w-]+)+", re.IGNORECASE
 )
 _TRAILING = ".,;:!?…'\""
+IMAGES = ("jpeg", "png", "gif", "webp")  # what every browser draws; anything else is a document
+_TROUBLE = (DeliveryStatus.FAILED, DeliveryStatus.UNKNOWN)
+TROUBLED = frozenset(status.name.lower() for status in _TROUBLE)
+"""Ticks of a message that may not have arrived: it can be tried again."""
 
 
 class Piece(msgspec.Struct, frozen=True):
@@ -32,6 +50,25 @@ class Piece(msgspec.Struct, frozen=True):
 
     text: str
     href: str | None = None
+
+
+class FileShown(msgspec.Struct, frozen=True):
+    """A file of a message: an image, something to listen to, or a document to keep."""
+
+    id: str
+    kind: str  # image, audio or document
+    name: str
+    href: str
+    size: str
+    state: FileState
+    voice: bool = False
+
+
+class Reaction(msgspec.Struct, frozen=True):
+    """A sign that somebody put on a message."""
+
+    emoji: str
+    name: str
 
 
 class Bubble(msgspec.Struct, frozen=True):
@@ -54,7 +91,20 @@ class Bubble(msgspec.Struct, frozen=True):
     missed: bool = False
     why: Why | None = None
     tick: str | None = None  # how far it has come
+    error: str = ""  # why it did not arrive, in plain words
+    again: bool = False  # a new attempt can be made
     mentions: str = ""
+    files: tuple[FileShown, ...] = ()
+    reactions: tuple[Reaction, ...] = ()
+    before: str | None = None  # what it said before it was edited
+    revoked: bool = False
+    transcript: str | None = None  # what a machine heard in it
+    unsaid: bool = False  # stands for something that cannot be shown
+    echo: bool = False  # our own words from the provider's app
+    past: bool = False  # from the time before
+    about: str | None = None  # somebody else it is about
+    template: str = ""  # it left as this template
+    anyway: bool = False  # sent in spite of a warning
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -112,6 +162,7 @@ class Reader(msgspec.Struct, frozen=True):
     words: Words
     names: Mapping[StaffId, str]
     now: datetime
+    explained: Callable[[str, str], str] = lambda error, language: ""  # why a message did not arrive
 
     def name_of(self, id: StaffId | None) -> str:
         """Return how a colleague is called on this reader's screen."""
@@ -162,6 +213,7 @@ def items(
     *,
     mark_after: int | None = None,
     blocks: Mapping[int, Block] = MappingProxyType({}),
+    later: Iterable[AnyEvent] = (),
 ) -> tuple[list[Item], Place]:
     """Return what to show of these events, and what then stood last.
 
@@ -171,12 +223,15 @@ def items(
         before: what stands before them.
         mark_after: where staff had read up to; a mark goes before the person's first message after it.
         blocks: joined conversations, by the number of the event they stand before.
+        later: what happened after these events, some of it perhaps to these messages.
     """
+    log = tuple(log)
+    after = changes((*log, *later))
     found: list[Item] = []
     place = before or Place()
     said: dict[int, str] = {}
     for event in log:
-        item = _item(event, thread, reader, place, said)
+        item = _item(event, thread, reader, place, said, after)
         if item is None:
             continue
         date = reader.words.date(event.at)
@@ -198,25 +253,48 @@ def _author(event: AnyEvent) -> str:
     return f"note:{event.by}" if isinstance(event, events.Noted) else ""
 
 
-def _item(event: AnyEvent, thread: Thread, reader: Reader, place: Place, said: dict[int, str]) -> Item | None:
+def redrawn(log: Iterable[AnyEvent], which: Iterable[int], thread: Thread, reader: Reader) -> list[Bubble]:
+    """Return these messages as they are by now; ``log`` goes from the first of them to the newest event."""
+    log, which = tuple(log), frozenset(which)
+    after = changes(log)
+    said = {event.seq: event.text for event in log if isinstance(event, events.Posted)}
+    return [
+        _bubble(event, thread, reader, False, said, after.get(event.seq, After()))
+        for event in log
+        if isinstance(event, events.Posted) and event.seq in which
+    ]
+
+
+def _item(
+    event: AnyEvent,
+    thread: Thread,
+    reader: Reader,
+    place: Place,
+    said: dict[int, str],
+    after: Mapping[int, After],
+) -> Item | None:
     if isinstance(event, events.Posted | events.Noted):
         same = place.author == _author(event) and place.date == reader.words.date(event.at)
         head = not (same and place.at is not None and event.at - place.at < TOGETHER)
         if isinstance(event, events.Noted):
             return _note(event, reader, head)
         said[event.seq] = event.text
-        return _bubble(event, thread, reader, head, said)
+        return _bubble(event, thread, reader, head, said, after.get(event.seq, After()))
     text = _text(event, reader)
     return Line(event.seq, event.at, text, _other(event)) if text is not None else None
 
 
-def _bubble(event: events.Posted, thread: Thread, reader: Reader, head: bool, said: Mapping[int, str]) -> Bubble:
+def _bubble(
+    event: events.Posted, thread: Thread, reader: Reader, head: bool, said: Mapping[int, str], after: After
+) -> Bubble:
+    tick = tick_of(event, thread)
+    files = () if after.revoked else tuple(after.files.get(file.id, file) for file in event.files)
     return Bubble(
         kind=event.role,
         seq=event.seq,
-        at=event.at,
+        at=event.said_at or event.at,
         name=_speaker(event, thread, reader),
-        pieces=pieces(event.text),
+        pieces=() if after.revoked else pieces(event.text if after.text is None else after.text),
         head=head,
         mine=event.role is Role.STAFF and event.by == reader.id,
         channel=event.channel,
@@ -228,8 +306,45 @@ def _bubble(event: events.Posted, thread: Thread, reader: Reader, head: bool, sa
         handover=event.handover,
         missed=event.missed,
         why=event.why,
-        tick=tick_of(event, thread),
+        tick=tick,
+        error=_error(event, thread, reader) if tick in TROUBLED else "",
+        again=tick in TROUBLED and thread.moved_to is None,
+        files=tuple(_file(file, event, reader) for file in files),
+        reactions=tuple(Reaction(each.emoji, _reacts(each.staff, thread, reader)) for each in after.reactions.values()),
+        before=event.text if after.text is not None and not after.revoked else None,
+        revoked=after.revoked,
+        transcript=None if after.revoked else after.transcript,
+        unsaid=event.unsaid is not None,
+        echo=event.past and event.role is Role.STAFF,
+        past=event.past and event.role is not Role.STAFF,
+        about=event.about,
+        template=event.template.id.replace("_", " ") if event.template is not None else "",
+        anyway=event.anyway,
     )
+
+
+def _file(file: File, event: events.Posted, reader: Reader) -> FileShown:
+    kind, _, detail = file.type.partition("/")
+    shown = "image" if kind == "image" and detail in IMAGES else "audio" if kind == "audio" else "document"
+    return FileShown(
+        id=file.id,
+        kind=shown,
+        name=cleaned(file.name) or reader.words("voice_note" if file.voice else f"file_{shown}"),
+        href=f"/api/threads/{event.thread}/files/{file.id}",
+        size=reader.words.size(file.size) if file.size else "",
+        state=file.state,
+        voice=file.voice,
+    )
+
+
+def _reacts(staff: StaffId | None, thread: Thread, reader: Reader) -> str:
+    return person_name(thread, reader.words) if staff is None else reader.name_of(staff)
+
+
+def _error(event: events.Posted, thread: Thread, reader: Reader) -> str:
+    errors = (each.error for each in thread.deliveries if each.of == event.seq)
+    known = next((error for error in errors if error), None)
+    return reader.explained(known, reader.words.language) if known else ""
 
 
 def _note(event: events.Noted, reader: Reader, head: bool) -> Bubble:
@@ -273,13 +388,15 @@ def person_name(thread: Thread, words: Words) -> str:
 
 
 def tick_of(event: events.Posted, thread: Thread) -> str | None:
-    """Return how far a message of ours has come, or ``None`` for the person's own."""
-    if event.role is Role.PERSON:
+    """Return how far a message of ours has come, or ``None`` for the person's own and for what was said elsewhere."""
+    if event.role is Role.PERSON or event.past:
         return None
     if event.channel is Channel.WEB:
         return "read" if event.seq <= thread.read_by_person else "sent"
-    standing = delivery.find(thread.deliveries, event.seq)
-    return (standing.status if standing is not None else DeliveryStatus.READ).name.lower()
+    parts = [each.status for each in thread.deliveries if each.of == event.seq]
+    worst = next((status for status in _TROUBLE if status in parts), None)
+    lowest = min(parts, key=lambda status: status.rung, default=DeliveryStatus.READ)
+    return (worst or lowest).name.lower()
 
 
 def _text(event: AnyEvent, reader: Reader) -> str | None:
@@ -308,6 +425,20 @@ def _text(event: AnyEvent, reader: Reader) -> str | None:
             which = words("number", tail=tail_of(address)) if tail_of(address) else words(f"channel_{address.channel}")
             sure = words(f"assurance_{assurance.name.lower()}")
             return words("line_linked", channel=words(f"channel_{address.channel}"), which=f"{which}, {sure}")
+        case events.AgreementChanged(agreement=agreement):
+            by_staff = event.role is Role.STAFF
+            return words(
+                f"line_{'agreed' if agreement.given else 'not_agreed'}{'_staff' if by_staff else ''}",
+                name=name if by_staff else words("person"),
+                channel=words(f"channel_{agreement.channel}"),
+                purpose=words(f"purpose_{agreement.purpose}"),
+            )
+        case events.Preferred(channel=channel):
+            if channel is None:
+                return words("line_prefers_last")
+            return words("line_prefers", channel=words(f"channel_{channel}"))
+        case events.Retried():
+            return words("line_retried", name=name)
         case events.Woken() | events.Returned() | events.Erased():
             return words(f"line_{event.__struct_config__.tag}")
         case events.MovedTo() | events.JoinedWith() | events.PartedFrom():

@@ -1,4 +1,5 @@
 /** The fields below a conversation: a reply with five seconds to think again, a note, and the drafts of both. */
+import * as files from './files.js';
 import { ask, limit, me, say, words } from './kept.js';
 
 const SECONDS = 5; // to undo
@@ -16,7 +17,7 @@ let typed = 0;
 let saving;
 let unsaved; // {thread, note, text}: a draft the server does not have yet
 
-/** @type {{add, toast, typing, newest}} what the page does for us */
+/** @type {{add, toast, typing, newest, hold}} what the page does for us */
 let page;
 export const compose = (does) => (page = does);
 
@@ -27,8 +28,39 @@ export function opened(frames) {
   for (const each of [by('reply'), by('note')]) {
     if (frames.some(({ t, thread: of, text }) => of === thread() && text === each?.value && t === (each.id === 'note' ? 'note' : 'post'))) each.value = '';
   }
+  files.opened();
   mode(false);
+  way();
   show();
+}
+
+const chosen = () => by('on')?.selectedOptions[0]?.dataset ?? {};
+const usual = () => by('way').dataset.usual;
+let on; // the channel that was chosen for this reply, when it is not the usual one
+let onThread;
+
+/** How a reply would leave: for how long still, or only as a template. */
+export function way() {
+  const select = by('on');
+  if (!select) return;
+  if (document.activeElement === select || onThread !== thread()) [on, onThread] = [select.value === usual() ? undefined : select.value, thread()];
+  else if (on && [...select.options].some(({ value }) => value === on)) select.value = on; // drawn anew, and still wanted
+  const { until, closed } = chosen();
+  const minutes = until ? Math.floor((Date.parse(until) - Date.now()) / 60_000) : 0;
+  const shut = closed !== undefined || (until && minutes < 1);
+  by('left').textContent = until && !shut ? say('way_left', { hours: Math.floor(minutes / 60), minutes: minutes % 60 }) : '';
+  by('left').classList.toggle('soon', minutes < 120);
+  by('closed').hidden = !shut;
+  by('warns').hidden = true;
+  label();
+}
+
+const shut = () => by('closed') && !by('closed').hidden;
+
+/** What the button does. */
+function label() {
+  const as = noting() ? 'note' : shut() ? 'hold' : 'reply';
+  for (const each of ['note', 'hold', 'reply']) document.querySelector(`#composer .tools [data-${each}]`).hidden = each !== as;
 }
 
 /** Reply, or note. */
@@ -37,7 +69,7 @@ export function mode(note, focus) {
   by('note').hidden = !note;
   by('reply').hidden = note;
   for (const each of document.querySelectorAll('.modes button')) each.setAttribute('aria-pressed', (each.dataset.do === 'note') === note);
-  for (const each of document.querySelectorAll('#composer [data-note], #composer [data-reply]')) each.hidden = 'note' in each.dataset !== note;
+  label();
   document.querySelector('#composer [data-do=mention]').hidden = !note;
   document.querySelector('#composer [data-do=canned]').hidden = note;
   if (focus) field().focus();
@@ -113,17 +145,43 @@ export function send() {
   if (pending) return fire();
   const target = field();
   const text = target.value.trim();
-  if (!text || [...text].length > limit) return target.focus();
+  if ((!text && (noting() || !files.any())) || [...text].length > limit) return target.focus();
   if (noting()) {
     page.add({ t: 'note', thread: thread(), text, mentions: mentioned(text) });
     return clear(target);
   }
   if (!by('guard').hidden) return by('guard').querySelector('button').focus();
-  pending = { thread: thread(), text, seen: seen ?? page.newest(), left: SECONDS };
+  if (shut()) return hold(target, text);
+  if (!files.ready()) return files.wait();
+  if (chosen().warns !== undefined && !warned) {
+    by('warns').hidden = false;
+    return by('warns').querySelector('button').focus();
+  }
+  pending = { thread: thread(), text, seen: seen ?? page.newest(), left: SECONDS, more: more() };
   pending.timer = setInterval(() => (--pending.left > 0 ? show() : fire()), 1_000);
   clear(target);
   show();
   by('said').textContent = by('pending').textContent; // said once: the seconds are only seen
+}
+
+/** It is sent in spite of the warning, which is recorded. */
+let warned;
+export function anyway() {
+  warned = true;
+  by('warns').hidden = true;
+  send();
+  warned = false;
+}
+
+/** What goes with the words. */
+const more = () => ({ ...(on && { on }), ...(warned && { anyway: true }), ...(files.any() && { files: files.take() }) });
+
+/** Outside of the time for free text: it leaves when they write again. */
+async function hold(target, text) {
+  if (!text || !(await page.hold(text))) return target.focus();
+  clear(target);
+  unsaved = { thread: thread(), note: false, text: '' };
+  saveNow();
 }
 
 /** Whom a note names: the longest names first, so that "@Ann" is not also found in "@Ann Lee". */
@@ -147,20 +205,21 @@ function clear(target) {
 /** Time is up, or they do not want to wait. */
 export function fire() {
   if (!pending) return;
-  const { thread: to, text, seen: upto, timer } = pending;
+  const { thread: to, text, seen: upto, timer, more } = pending;
   clearInterval(timer);
   pending = undefined;
-  page.add({ t: 'post', thread: to, text, seen: upto });
+  page.add({ t: 'post', thread: to, text, seen: upto, ...more });
   show();
 }
 
 /** Not sent. Says whether there was something to take back. */
 export function undo() {
   if (!pending) return false;
-  const { thread: to, text, timer } = pending;
+  const { thread: to, text, timer, more } = pending;
   clearInterval(timer);
   pending = undefined;
   const back = restore(to, text);
+  files.back(more.files);
   page.toast(words[back ? 'undone' : 'kept_as_draft']);
   show();
   return true;
@@ -180,8 +239,9 @@ function restore(to, text) {
 }
 
 /** The server has answered a reply or a note. */
-export function answered({ t, thread: of, text }, answer) {
+export function answered({ t, thread: of, text, files: ids }, answer) {
   show();
+  if (answer.t === 'refused' && ids) files.back(ids);
   if (answer.t === 'refused') {
     if (t === 'note') {
       if (of === thread()) mode(true, true);

@@ -7,7 +7,8 @@
 import * as composer from './composer.js';
 import { alert, badge, heard, named, permit } from './alerts.js';
 import { ask, csrf, keep, kept, me, say, words } from './kept.js';
-import { connectStaff, followPage, outbox } from './line.js';
+import * as files from './files.js';
+import { connectStaff, followPage, outbox, uuid } from './line.js';
 import { pick } from './picker.js';
 
 const CALM = 400; // ms: changes of the list within that time are drawn together
@@ -62,6 +63,16 @@ const box = outbox(line.send, (frame, answer) => {
 
 const tell = (frame) => box.add({ thread: open(), ...frame });
 
+/** Ask the server for something about this conversation that is not said on the line; under one key, however often. */
+async function change(method, path, body, well) {
+  const asked = () => ask(method, `/api/threads/${open()}/${path}`, body && { key: uuid(), ...body });
+  const answer = await asked().catch(() => {});
+  const { code, detail } = answer?.ok ? {} : ((await answer?.json().catch(() => {})) ?? {});
+  toast(answer?.ok ? words[well] ?? '' : answer ? say('not_done', { text: words[`refused_${code}`] ?? detail ?? words.refused_other }) : words.cut);
+  if (answer?.ok) news();
+  return answer?.ok;
+}
+
 function hear(frame) {
   const { t, thread } = frame;
   const here = thread === open();
@@ -81,7 +92,7 @@ function hear(frame) {
     if (frame.kind === 'posted' && frame.who.role === 'staff') composer.colleague(frame);
     if (frame.seq > shown()) news();
     if (frame.kind === 'read' && frame.who.role === 'person') tick((seq) => seq <= frame.upto, 'read');
-    if (frame.kind === 'receipt') tick((seq) => seq === frame.of, frame.status);
+    if (frame.kind === 'receipt' && !frame.part) tick((seq) => seq === frame.of, frame.status);
     if (frame.kind === 'erased') location.reload();
   } else if (t === 'typing') types(frame);
   else if (t === 'presence') present(frame.staff);
@@ -132,6 +143,7 @@ document.addEventListener('htmx:afterSettle', ({ detail: { target } }) => {
   if (part === 'work' || part === 'app') opened();
   if (part === 'log') {
     read();
+    composer.way();
     presence(); // the heading was drawn anew, and only we know who is there
   }
   if (part.startsWith('older')) days(by(part).parentElement);
@@ -293,6 +305,36 @@ const deeds = {
   reply: () => composer.mode(false, true),
   note: () => composer.mode(true, true),
   send: () => composer.send(),
+  anyway: () => composer.anyway(),
+  attach: () => by('attach').click(),
+  detach: ({ id }) => files.remove(id),
+  async prefer({ none }) {
+    tell({ t: 'prefer', channel: none === undefined ? by('on').value : null });
+  },
+  async retry({ of, ask: sure }) {
+    if (!sure || (await confirm(sure))) tell({ t: 'retry', of: Number(of) });
+  },
+  fetch: ({ of, file }) => change('POST', `messages/${of}/files/${file}/fetch`, {}, 'done'),
+  unhold: () => change('DELETE', 'held', undefined, 'done'),
+  agree: ({ channel, purpose, given }) => change('POST', 'agreements', { channel, purpose, given: given !== undefined }, 'done'),
+  async join({ other }) {
+    const reason = await confirm(words.join_ask, words.reason);
+    if (reason && (await change('POST', 'join', { other, reason }, 'done'))) location.reload();
+  },
+  async part({ other }) {
+    const reason = await confirm(words.part_ask, words.reason);
+    if (reason && (await change('POST', 'part', { other, reason }, 'done'))) location.reload();
+  },
+  async 'join-by-hand'() {
+    const which = await confirm(words.join_by_hand, words.join_which);
+    if (which) deeds.join({ other: which.split(/[/?#]/).filter((part) => /^[a-z0-9]+$/.test(part)).at(-1) ?? which });
+  },
+  templates: () => pickFrom('template'),
+  async template({ href }) {
+    await htmx.ajax('GET', href, { source: '#filling', target: '#fill', swap: 'outerHTML' });
+    by('filling').showModal();
+  },
+  'cancel-fill': () => by('filling').close(),
   'send-now': () => composer.fire(),
   undo: () => composer.undo(),
   seen: () => composer.goOn(),
@@ -404,6 +446,14 @@ document.addEventListener('keydown', (event) => {
   act(name);
 });
 
+document.addEventListener('submit', async (event) => {
+  const { target } = event;
+  if (target.id !== 'fill') return;
+  event.preventDefault();
+  const { template, language } = target.dataset;
+  if (await change('POST', `templates/${template}`, { language, values: Object.fromEntries(new FormData(target)) }, 'template_sent')) by('filling').close();
+});
+
 document.addEventListener('input', (event) => {
   composer.input(event.target);
   const { target, data } = event;
@@ -412,6 +462,11 @@ document.addEventListener('input', (event) => {
 });
 
 document.addEventListener('change', async ({ target }) => {
+  if (target.id === 'attach') {
+    files.add(target.files);
+    target.value = '';
+  }
+  if (target.id === 'on') composer.way();
   const { keep: name } = target.dataset;
   if (!name) return;
   if (name === 'desktop' && target.checked) target.checked = await permit();
@@ -420,11 +475,13 @@ document.addEventListener('change', async ({ target }) => {
 
 // begin ----------------------------------------------------------------------------------------------------------------
 
+files.begin(toast);
 composer.compose({
   add: (frame) => box.add(frame),
   toast,
   typing: (on) => open() && line.send({ t: 'typing', thread: open(), on }),
   newest: () => Number(end().dataset.last),
+  hold: (text) => change('PUT', 'held', { text }, 'holding'),
   waiting: () => box.frames.some(({ t, thread }) => t === 'post' && thread === open()) && (line.state === 'live' ? 'sending_now' : 'sending_waits'),
 });
 
@@ -442,7 +499,19 @@ addEventListener('pagehide', () => {
   composer.saveNow(true);
 });
 for (const box of all('[data-keep]')) box.checked = box.dataset.keep === 'keys' ? localStorage.getItem('onethread.keys') !== 'off' : kept(box.dataset.keep);
-setInterval(ago, WAITING);
+setInterval(() => {
+  ago();
+  composer.way();
+}, WAITING);
+for (const event of ['paste', 'drop']) {
+  document.addEventListener(event, (happens) => {
+    const given = (happens.clipboardData ?? happens.dataTransfer)?.files;
+    if (!given?.length || !happens.target.closest?.('#thread') || !by('attach')) return;
+    happens.preventDefault();
+    files.add(given);
+  });
+}
+document.addEventListener('dragover', (event) => event.target.closest?.('#thread') && event.preventDefault());
 epoch = by('work').dataset.epoch;
 opened();
 badge();

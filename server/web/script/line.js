@@ -1,7 +1,7 @@
 /** What has to be said to the server, kept until it is answered. The line itself is the widget's own. */
 import { connectStaff, followPage, uuid } from '/widget/v1/connection.js';
 
-export { connectStaff, followPage };
+export { connectStaff, followPage, uuid };
 
 const KEPT = 'onethread.outbox';
 

@@ -11,6 +11,7 @@ from importlib import resources
 from zoneinfo import ZoneInfo
 
 from babel.dates import format_date, format_skeleton, format_time, get_timezone
+from babel.numbers import format_decimal
 
 LANGUAGES = ("de", "en", "sv")
 NAMES = {"de": "Deutsch", "en": "English", "sv": "Svenska"}  # each as its own readers call it
@@ -68,6 +69,12 @@ class Words:
         if then.year != today.year:
             day = format_date(then, "short", locale=_locale(self.language))
         return f"{day} {self.time(at)}" if at > now else day
+
+    def size(self, octets: int) -> str:
+        """Return the size of a file as `12 kB` or `1.4 MB`: in thousands, as phones and computers show it."""
+        unit, number = ("MB", octets / 1_000_000) if octets >= 1_000_000 else ("kB", max(1.0, octets / 1000))
+        written = format_decimal(number, "0.#" if unit == "MB" else "0", locale=_locale(self.language))
+        return f"{written}\N{NO-BREAK SPACE}{unit}"
 
 
 def _locale(language: str) -> str:

@@ -1,0 +1,90 @@
+"""WhatsApp as the console asks it: what an error means, how long free text goes, what an approved template says.
+
+The console knows no provider and WhatsApp's folder nothing of us; what they mean is put side by side here. A preview is
+made of the very parameters that are sent.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from channels.whatsapp import templates as approved
+from channels.whatsapp.errors import sentence
+from channels.whatsapp.templates import Given, Template, Variable
+from channels.whatsapp.window import CLOSING, Window, left
+from server.core.errors import BadValue, NotFound
+from server.core.model import Address, Thread
+from server.web.outside import Arrives, Blank, Offered, Open
+
+
+class Reaching:
+    """Knows the clinic's templates and numbers."""
+
+    def __init__(self, templates: Sequence[Template], providers: Mapping[str, str]) -> None:
+        """Offer these templates; ``providers``: of each number of ours, by the provider's id of it."""
+        self._templates, self._providers = {template.id: template for template in templates}, providers
+
+    def explained(self, error: str, language: str) -> str:
+        """Return in plain words why a message did not arrive."""
+        return sentence(error, language) if error else ""
+
+    def window(self, thread: Thread, to: Address, now: datetime) -> Open | None:
+        """Return how long free text may be sent: it began when the person last wrote to this number of ours."""
+        heard_at = next((heard.at for heard in thread.heard if heard.our == to.our), None)
+        remaining = left(Window(heard_at), now)
+        return Open(now + remaining, remaining <= CLOSING) if remaining else None
+
+    def offered(self, to: Address, language: str) -> tuple[Offered, ...]:
+        """Return the templates that can be sent there, those in this language first."""
+        spoken = language.split("-")[0]
+        provider = self._providers.get(to.our, "")
+        found = [
+            (code != spoken, offer)
+            for template in self._templates.values()
+            for code in template.text
+            if (offer := _offer(template, code, provider)) is not None
+        ]
+        return tuple(offer for _, offer in sorted(found, key=lambda pair: pair[0]))
+
+    def arrives(self, to: Address, id: str, language: str, values: Mapping[str, str]) -> Arrives:
+        """Return what arrives when a template is sent with these values.
+
+        Raises:
+            NotFound, BadValue: as ``Outside`` says.
+        """
+        template = self._templates.get(id)
+        if template is None:
+            raise NotFound
+        given = read(template, values)
+        filled = approved.fill(template, language, given, self._providers.get(to.our, ""))
+        return _arrives(approved.preview(template, language, filled))
+
+
+def read(template: Template, values: Mapping[str, str]) -> dict[str, Given]:
+    """Return what was typed as values of the template's types: a date as `2026-11-24`, a time as `14:30`.
+
+    Raises:
+        BadValue: one is of another kind, or not asked for.
+    """
+    given: dict[str, Given] = {}
+    for name, value in values.items():
+        variable = template.variables.get(name)
+        if variable is None:
+            raise BadValue("values", "every variable of the template and no other")
+        try:
+            given[name] = approved.parsed(Variable(variable.type, value))
+        except ValueError:
+            raise BadValue(name, f"a {variable.type}") from None
+    return given
+
+
+def _offer(template: Template, language: str, provider: str) -> Offered | None:
+    try:
+        shown = approved.example(template, language, provider)
+    except (NotFound, BadValue, ValueError):  # this provider does not know it, or its examples are wrong
+        return None
+    blanks = tuple(Blank(name, each.type.value, each.example) for name, each in template.variables.items())
+    return Offered(template.id, language, template.about, _arrives(shown).text, blanks)
+
+
+def _arrives(shown: approved.Preview) -> Arrives:
+    return Arrives(shown.body, shown.header, shown.footer, tuple(button.label for button in shown.buttons))

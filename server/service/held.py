@@ -1,0 +1,91 @@
+"""A reply that waits until the person writes again: outside the time in which free text may be sent, nothing else goes.
+
+One waits per conversation. It is a draft that leaves by itself: kept in the store until it has left, under a key of its
+own, so that whatever stops between sending and forgetting, it is said once.
+"""
+
+import asyncio
+import logging
+
+import msgspec
+
+from server.core import commands
+from server.core.errors import Refused, Unavailable
+from server.core.model import StaffId, ThreadId, Value
+from server.core.ports import Store
+from server.service.conversations import Conversations
+
+log = logging.getLogger(__name__)
+
+COLLECTION = "held"
+DRAFTS = "drafts:{}"  # the drafts of a colleague: where it goes when it may not leave
+EVERY = 3.0  # seconds between two looks: the person has just written, and reads
+
+
+class Held(Value, frozen=True):
+    """What waits.
+
+    Args:
+        key: under which it will be said.
+        after: the person's last message when it was written; it leaves after the next one.
+    """
+
+    key: str
+    staff: StaffId
+    name: str
+    text: str
+    after: int
+
+
+async def kept(store: Store, thread: ThreadId) -> Held | None:
+    """Return what waits in this conversation, if anything."""
+    value = await store.get(COLLECTION, thread)
+    return msgspec.json.decode(value, type=Held) if value is not None else None
+
+
+async def keep(store: Store, thread: ThreadId, held: Held) -> None:
+    """Let this wait, in place of whatever waited before."""
+    await store.put(COLLECTION, thread, msgspec.json.encode(held))
+
+
+async def drop(store: Store, thread: ThreadId) -> None:
+    """Let nothing wait here any more."""
+    await store.drop(COLLECTION, thread)
+
+
+class Holding:
+    """Lets what waits leave when its person has written."""
+
+    def __init__(self, store: Store, conversations: Conversations) -> None:
+        """Look into ``store``, and post through ``conversations``."""
+        self._store, self._conversations = store, conversations
+
+    async def run(self) -> None:
+        """Look again and again, until cancelled; a store that is away is asked later."""
+        while True:
+            await asyncio.sleep(EVERY)
+            try:
+                await self.look()
+            except Unavailable:
+                continue
+            except Exception:  # our mistake, loud; the next look must still come
+                log.exception("replies that wait could not be looked at")
+
+    async def look(self) -> None:
+        """Let everything leave whose person has written since.
+
+        Raises:
+            Unavailable: the store is away; what waits goes on waiting.
+        """
+        for thread, value in (await self._store.listing(COLLECTION)).items():
+            waiting = msgspec.json.decode(value, type=Held)
+            if (await self._conversations.refresh(thread)).last_person > waiting.after:
+                await self._leave(thread, waiting)
+
+    async def _leave(self, thread: ThreadId, held: Held) -> None:
+        by = commands.staff(held.staff, held.name)
+        try:
+            await self._conversations.handle(commands.Post(thread=thread, key=held.key, by=by, text=held.text))
+        except Refused:  # a colleague has the conversation by now, or it goes on elsewhere: a draft again, never lost
+            await self._store.put(DRAFTS.format(held.staff), thread, held.text.encode())
+        await drop(self._store, thread)

@@ -1,0 +1,74 @@
+"""What became of a message after it was said: edited, taken back, reacted to, its files fetched, its sound noted.
+
+The log keeps each of these as an entry of its own, often long after the message; a reader sees one message, as it is
+by now.
+"""
+
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+
+import msgspec
+
+from server.core import events
+from server.core.events import AnyEvent
+from server.core.model import File, Role, StaffId
+
+Change = (
+    events.Reacted
+    | events.Edited
+    | events.Revoked
+    | events.FileChanged
+    | events.Transcribed
+    | events.Retried
+    | events.Received
+)
+"""What happens to a message that was said before."""
+
+
+class Reacted(msgspec.Struct, frozen=True):
+    """Whose sign it is: a colleague's, or the person's."""
+
+    emoji: str
+    staff: StaffId | None = None
+
+
+class After(msgspec.Struct, frozen=True):
+    """What is different by now. A sender has one sign at most."""
+
+    text: str | None = None
+    revoked: bool = False
+    transcript: str | None = None
+    reactions: Mapping[str, Reacted] = MappingProxyType({})
+    files: Mapping[str, File] = MappingProxyType({})
+
+
+def of(event: Change) -> int:
+    """Return the number of the message to which this happened."""
+    return event.receipt.of if isinstance(event, events.Received) else event.of
+
+
+def changes(log: Iterable[AnyEvent]) -> dict[int, After]:
+    """Return what became of messages, by their numbers; ``log`` is in order."""
+    found: dict[int, After] = {}
+    for event in log:
+        if isinstance(event, Change):
+            found[of(event)] = _changed(found.get(of(event), After()), event)
+    return found
+
+
+def _changed(after: After, event: Change) -> After:
+    match event:
+        case events.Edited(text=text):
+            return msgspec.structs.replace(after, text=text)
+        case events.Revoked():
+            return msgspec.structs.replace(after, revoked=True)
+        case events.Transcribed(text=text):
+            return msgspec.structs.replace(after, transcript=text)
+        case events.FileChanged(file=file):
+            return msgspec.structs.replace(after, files={**after.files, file.id: file})
+        case events.Reacted(emoji=emoji):
+            others = {sender: each for sender, each in after.reactions.items() if sender != event.sender}
+            mine = Reacted(emoji, event.by if event.role is Role.STAFF else None)
+            return msgspec.structs.replace(after, reactions={**others, event.sender: mine} if emoji else others)
+        case _:
+            return after
