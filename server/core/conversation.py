@@ -234,7 +234,7 @@ def _kept_post(thread: Thread, command: commands.Post, now: datetime) -> AnyEven
         language=command.language,
         reply_to=command.reply_to if command.reply_to and thread.is_message(command.reply_to) else None,
         past=True,
-        owes=_fetch(command, now),
+        owes=_fetch(command.files, now),
         **_carried(command, now),
     )
 
@@ -299,9 +299,9 @@ def _checked_template(template: AsTemplate) -> AsTemplate:
     return template
 
 
-def _fetch(command: commands.Post, now: datetime) -> tuple[owed.AnyOwed, ...]:
+def _fetch(files: tuple[File, ...], now: datetime) -> tuple[owed.AnyOwed, ...]:
     """A file that is on its way is fetched at once: its link does not live long."""
-    return tuple(owed.Fetch(due=now, media=file.id) for file in command.files if file.state is FileState.FETCHING)
+    return tuple(owed.Fetch(due=now, media=file.id) for file in files if file.state is FileState.FETCHING)
 
 
 def _said_by_person(command: commands.Post, rules: Rules) -> dict[str, Any]:
@@ -357,7 +357,7 @@ def _owes(thread: Thread, command: commands.Post, now: datetime, rules: Rules) -
     the person is met outside the web, where sockets follow the log by themselves.
     """
     if command.by.role is Role.PERSON:
-        fetch = _fetch(command, now) if command.files else ()
+        fetch = _fetch(command.files, now) if command.files else ()
         return fetch if thread.floor.is_staff else (owed.Answer(due=now + rules.answer_lead), *fetch)
     owes: list[owed.AnyOwed] = []
     to = routing.reply_address(thread, command.on, answer=command.covers is not None)
@@ -395,7 +395,9 @@ def _about_message(
         case commands.Revoke(of=of):
             return events.Revoked(**_by(thread, command, now), of=of)
         case commands.ChangeFile(of=of, file=file):
-            return events.FileChanged(**_by(thread, command, now), of=of, file=_checked_file(file))
+            return events.FileChanged(
+                **_by(thread, command, now), of=of, file=_checked_file(file), owes=_fetch((file,), now)
+            )
         case commands.Transcribe(of=of, text=text):
             _check_text(text, rules)
             return events.Transcribed(**_by(thread, command, now), of=of, text=text)
