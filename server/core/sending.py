@@ -1,7 +1,7 @@
 """What the outbox and the couriers of outside channels say to each other.
 
-A courier knows its provider; the outbox knows order, patience and what was tried. A message becomes parcels, one for each
-request, and what became of a parcel is one of four things, of which "nobody knows" is the one that needs care.
+A courier knows its provider; the outbox knows order, patience and what was tried. A message becomes parcels, one for
+each request, and what became of a parcel is one of four things, of which "nobody knows" is the one that needs care.
 """
 
 from datetime import datetime, timedelta

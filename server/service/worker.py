@@ -2,7 +2,8 @@
 
 Work that this process has just stored is done at once; its ``due`` lies a little ahead, so that other workers leave it
 alone. Everything else (a process died, a time has come) is found by a sweep. Doing something twice is harmless: it
-happens under the same key. Only lanes that write to the outside world need their lease to be exclusive.
+happens under the same key. Only lanes that write to the outside world need their lease to be exclusive: what leaves or
+is fetched is handed to those who do that, with lanes of their own, and never waited for here.
 """
 
 import asyncio
@@ -27,6 +28,7 @@ SWEEP = 3.0  # seconds between looks at what is due
 LEASE = 3.0  # seconds a swept lane belongs to one worker: a repeat is harmless, so it is short
 KINDS = ("answer", "wake", "point")
 BATCH = 100  # items found in one sweep
+BATCH_OTHERS = 1000  # likewise, of what is only begun here
 AT_ONCE = 64  # threads answered at the same time
 SETTLE_MANY = 200  # answered threads that are marked together even while others are being answered
 PUT_OFF = timedelta(seconds=10)  # after a failure of ours
@@ -54,6 +56,7 @@ class Worker:
         self._name, self._clock, self._swept = name, clock, swept
         self._fresh: dict[ThreadId, Posted | None] = {}
         self._answered_now: set[ThreadId] = set()
+        self._others: dict[str, Callable[[ThreadId], None]] = {}
         self._rung: dict[ThreadId, None] = {}  # threads of other processes that owe something now
         self._swept_now: set[ThreadId] = set()
         self._settled: dict[tuple[ThreadId, str], int] = {}
@@ -71,6 +74,10 @@ class Worker:
         """How many threads are being worked on."""
         return len(self._running)
 
+    def give(self, kind: str, start: Callable[[ThreadId], None]) -> None:
+        """Leave work of this kind to somebody else: ``start`` begins all that a thread owes of it, and never waits."""
+        self._others[kind] = start
+
     # hearing of work
 
     def touch(self, thread: Thread, event: AnyEvent) -> None:
@@ -83,6 +90,9 @@ class Worker:
             self._bell.set()
         if any(isinstance(item, Point) or (isinstance(item, Wake) and item.due <= event.at) for item in event.owes):
             self._start(self._sweep_thread(event.thread))
+        if self._others:
+            for kind in {kind_of(item) for item in event.owes} & self._others.keys():
+                self._others[kind](event.thread)
 
     def rung(self, payload: bytes) -> None:
         """Take note of what another process says: this thread owes something now, and nobody there does it."""
@@ -196,13 +206,19 @@ class Worker:
                 return
 
     async def sweep(self) -> int:
-        """Do everything that is due now; return how many items were found."""
+        """Do everything that is due now; return how many items were found, not counting what others do."""
         now = self._clock()
+        await self._start_others(now)
         found = await self._store.due(now, KINDS, BATCH)
         self.oldest_due = max(((now - due.item.due).total_seconds() for due in found), default=0.0)
         for id in dict.fromkeys(due.thread for due in found):
             await self._lane(id, [due for due in found if due.thread == id])
         return len(found)
+
+    async def _start_others(self, now: datetime) -> None:
+        for kind, start in self._others.items():
+            for id in dict.fromkeys(due.thread for due in await self._store.due(now, (kind,), BATCH_OTHERS)):
+                start(id)
 
     async def _sweep_rung(self, id: ThreadId) -> None:
         try:
@@ -212,6 +228,8 @@ class Worker:
 
     async def _sweep_thread(self, id: ThreadId) -> None:
         now = self._clock()
+        for start in self._others.values():
+            start(id)
         found = [due for kind in KINDS for due in await self._store.owed(id, kind) if due.item.due <= now]
         await self._lane(id, found)
 
