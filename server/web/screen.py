@@ -408,7 +408,7 @@ class Screen:
         values = {blank.name: thread.name or "" for blank in template.blanks if blank.kind == "name"}
         return {
             "thread": thread,
-            "template": template,
+            "offer": template,
             "values": values,
             **self._arrives(thread, id, language, values),
         }

@@ -257,7 +257,11 @@ def redrawn(log: Iterable[AnyEvent], which: Iterable[int], thread: Thread, reade
     """Return these messages as they are by now; ``log`` goes from the first of them to the newest event."""
     log, which = tuple(log), frozenset(which)
     after = changes(log)
-    said = {event.seq: event.text for event in log if isinstance(event, events.Posted)}
+    said = {
+        event.seq: _said(event, after.get(event.seq, After()), reader)
+        for event in log
+        if isinstance(event, events.Posted)
+    }
     return [
         _bubble(event, thread, reader, False, said, after.get(event.seq, After()))
         for event in log
@@ -278,10 +282,18 @@ def _item(
         head = not (same and place.at is not None and event.at - place.at < TOGETHER)
         if isinstance(event, events.Noted):
             return _note(event, reader, head)
-        said[event.seq] = event.text
-        return _bubble(event, thread, reader, head, said, after.get(event.seq, After()))
+        became = after.get(event.seq, After())
+        said[event.seq] = _said(event, became, reader)
+        return _bubble(event, thread, reader, head, said, became)
     text = _text(event, reader)
     return Line(event.seq, event.at, text, _other(event)) if text is not None else None
+
+
+def _said(event: events.Posted, after: After, reader: Reader) -> str:
+    """Return what a message says by now, as whoever answers it is shown it."""
+    if after.revoked:
+        return reader.words("revoked")
+    return event.text if after.text is None else after.text
 
 
 def _bubble(
@@ -294,7 +306,7 @@ def _bubble(
         seq=event.seq,
         at=event.said_at or event.at,
         name=_speaker(event, thread, reader),
-        pieces=() if after.revoked else pieces(event.text if after.text is None else after.text),
+        pieces=() if after.revoked else pieces(_said(event, after, reader)),
         head=head,
         mine=event.role is Role.STAFF and event.by == reader.id,
         channel=event.channel,

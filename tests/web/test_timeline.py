@@ -1,0 +1,186 @@
+"""A message as a colleague sees it by now: how far it came, what became of it, and what stands in for words."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from server.core import events
+from server.core.conversation import replay
+from server.core.delivery import Receipt
+from server.core.events import AnyEvent
+from server.core.model import (
+    Agreement,
+    AsTemplate,
+    Channel,
+    Delivery,
+    DeliveryStatus,
+    File,
+    FileState,
+    Purpose,
+    Role,
+    Thread,
+)
+from server.web.strings import LANGUAGES, Words
+from server.web.timeline import Bubble, Line, Reader, items, redrawn
+
+NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
+
+
+def explained(error: str, language: str) -> str:
+    return f"{error} in {language}"
+
+
+READER = Reader("anna", Words("en", "Europe/Berlin"), {"anna": "Anna", "jonas": "Jonas"}, NOON, explained)
+
+
+def happened(kind: type[Any], seq: int, role: Role = Role.PERSON, **more: Any) -> AnyEvent:
+    by = {"by": "anna"} if role is Role.STAFF else {}
+    event: AnyEvent = kind(thread="t", seq=seq, sender=role.value, key=str(seq), at=NOON, role=role, **by, **more)
+    return event
+
+
+def said(seq: int, text: str = "Hello", role: Role = Role.PERSON, **more: Any) -> AnyEvent:
+    return happened(events.Posted, seq, role, text=text, channel=Channel.WHATSAPP, **more)
+
+
+def bubbles(*log: AnyEvent, thread: Thread | None = None, reader: Reader = READER) -> list[Bubble]:
+    shown, _ = items(log, thread or replay("t", list(log)), reader)
+    return [item for item in shown if isinstance(item, Bubble)]
+
+
+def words(bubble: Bubble) -> str:
+    return "".join(piece.text for piece in bubble.pieces)
+
+
+@pytest.mark.parametrize("status", DeliveryStatus)
+def test_every_step_on_a_messages_way_has_a_tick_with_a_name(status: DeliveryStatus) -> None:
+    thread = Thread("t", seq=1, deliveries=(Delivery(1, status),))
+
+    (shown,) = bubbles(said(1, role=Role.STAFF), thread=thread)
+
+    assert shown.tick == status.name.lower()
+    assert all(Words(language, "Europe/Berlin")(f"tick_{shown.tick}") for language in LANGUAGES)
+
+
+def test_a_message_in_parts_has_come_as_far_as_its_slowest_and_fails_with_any() -> None:
+    parts = (Delivery(1, DeliveryStatus.DELIVERED), Delivery(1, DeliveryStatus.SENT, 1))
+    failed = Delivery(1, DeliveryStatus.FAILED, 2, "unreachable")
+
+    (slow,) = bubbles(said(1, role=Role.STAFF), thread=Thread("t", seq=1, deliveries=parts))
+    (broken,) = bubbles(said(1, role=Role.STAFF), thread=Thread("t", seq=1, deliveries=(*parts, failed)))
+
+    assert (slow.tick, slow.error, slow.again) == ("sent", "", False)
+    assert (broken.tick, broken.error, broken.again) == ("failed", "unreachable in en", True)
+
+
+def test_a_new_attempt_is_on_its_way_again_and_says_who_asked() -> None:
+    failed = happened(events.Received, 2, Role.SYSTEM, receipt=Receipt(1, DeliveryStatus.FAILED, 0, "busy"))
+    again = happened(events.Retried, 3, Role.STAFF, of=1)
+    log = [said(1, role=Role.STAFF), failed, again]
+
+    shown, _ = items(log, replay("t", log), READER)
+
+    assert [item.tick for item in shown if isinstance(item, Bubble)] == ["queued"]
+    assert [item.text for item in shown if isinstance(item, Line)] == ["Anna had a message sent again"]
+
+
+def test_an_edited_message_shows_both_and_who_answers_it_quotes_the_newer() -> None:
+    shown, answer = bubbles(
+        said(1, "Thrusday"), happened(events.Edited, 2, of=1, text="Thursday"), said(3, "Fine", reply_to=1)
+    )
+
+    assert (words(shown), shown.before, answer.quote) == ("Thursday", "Thrusday", "Thursday")
+
+
+def test_a_message_that_was_taken_back_leaves_no_words_anywhere() -> None:
+    log = [
+        said(1, "wrong person", files=(File("f"),)),
+        happened(events.Edited, 2, of=1, text="wrong again"),
+        happened(events.Transcribed, 3, Role.SYSTEM, of=1, text="wrong too"),
+        happened(events.Revoked, 4, of=1),
+        said(5, "Pardon?", reply_to=1),
+    ]
+    shown, answer = bubbles(*log)
+
+    assert (shown.revoked, words(shown), shown.before, shown.transcript, shown.files) == (True, "", None, None, ())
+    assert answer.quote == "This message was deleted by its sender."
+
+
+def test_everybody_has_one_reaction_and_can_take_it_back() -> None:
+    first, *_ = bubbles(
+        said(1),
+        happened(events.Reacted, 2, of=1, emoji="👍"),
+        happened(events.Reacted, 3, of=1, emoji="❤️"),
+        happened(events.Reacted, 4, Role.STAFF, of=1, emoji="🙏"),
+    )
+    assert [(each.emoji, each.name) for each in first.reactions] == [("❤️", "Visitor T"), ("🙏", "You")]
+
+    (gone,) = bubbles(
+        said(1), happened(events.Reacted, 2, of=1, emoji="👍"), happened(events.Reacted, 3, of=1, emoji="")
+    )
+    assert gone.reactions == ()
+
+
+def test_a_file_is_shown_as_what_it_is_once_it_has_come() -> None:
+    waited = File("f", "rash.jpg", "image/jpeg", 0, FileState.FETCHING)
+    ready = File("f", "rash.jpg", "image/jpeg", 1_400_000)
+    svg, note = File("g", "x.svg", "image/svg+xml"), File("h", "", "audio/ogg", voice=True)
+
+    (shown,) = bubbles(said(1, "", files=(waited, svg, note)), happened(events.FileChanged, 2, of=1, file=ready))
+
+    assert [(each.kind, each.name, each.state, each.size) for each in shown.files] == [
+        ("image", "rash.jpg", FileState.READY, "1.4\N{NO-BREAK SPACE}MB"),
+        ("document", "x.svg", FileState.READY, ""),
+        ("audio", "Voice message", FileState.READY, ""),
+    ]
+
+
+def test_what_a_machine_wrote_down_and_what_cannot_be_shown_are_marked() -> None:
+    heard, place = bubbles(
+        said(1, ""), happened(events.Transcribed, 2, Role.SYSTEM, of=1, text="Hello"), said(3, unsaid="location")
+    )
+
+    assert (heard.transcript, words(heard), place.unsaid) == ("Hello", "", True)
+
+
+def test_words_from_the_providers_app_are_marked_and_have_no_tick() -> None:
+    echo, history = bubbles(said(1, role=Role.STAFF, past=True), said(2, past=True, said_at=NOON))
+
+    assert [(each.echo, each.past, each.tick) for each in (echo, history)] == [(True, False, None), (False, True, None)]
+
+
+def test_a_template_and_a_warning_that_was_passed_over_stay_visible() -> None:
+    template = AsTemplate("appointment_reminder", "en")
+
+    (shown,) = bubbles(said(1, role=Role.STAFF, template=template, anyway=True))
+
+    assert (shown.template, shown.anyway) == ("appointment reminder", True)
+
+
+def test_an_agreement_is_told_as_the_persons_own_or_as_a_colleagues_entry() -> None:
+    agreement = Agreement(Channel.WHATSAPP, Purpose.REMINDERS, True)
+    log = [
+        happened(events.AgreementChanged, 1, agreement=agreement),
+        happened(events.AgreementChanged, 2, Role.STAFF, agreement=agreement),
+    ]
+    shown, _ = items(log, Thread("t", seq=2), READER)
+
+    assert [item.text for item in shown if isinstance(item, Line)] == [
+        "Person agreed to being written to: WhatsApp, reminders",
+        "Anna noted a yes: WhatsApp, reminders",
+    ]
+
+
+def test_a_message_on_the_page_is_drawn_anew_with_what_came_later() -> None:
+    log = [said(1), said(2, "two"), happened(events.Reacted, 3, of=1, emoji="👍")]
+
+    (shown,) = redrawn(log, {1}, replay("t", log), READER)
+
+    assert (shown.seq, [each.emoji for each in shown.reactions]) == (1, ["👍"])
+
+
+def test_what_came_after_an_older_page_still_changes_its_messages() -> None:
+    shown, _ = items([said(1)], Thread("t", seq=9), READER, later=[happened(events.Revoked, 9, of=1)])
+
+    assert [item.revoked for item in shown if isinstance(item, Bubble)] == [True]
