@@ -58,9 +58,11 @@ def _close(standing: dict[int, Posted], answer: Posted) -> None:
 def meaning(content: Plain, reply_to: int | None, questions: Sequence[Question]) -> Meant:
     """Return what a message means, given what is open and which message it is an answer to."""
     match content:
-        case Tap(id=id):
+        case Tap(id=id, title=title):
             question, choice = choices.taken(id)
             offering = [each.seq for each in questions if any(one.id == choice for one in each.choices)]
+            if not offering and opt_out(title) is OptOut.STOP:  # a button of a template, or one WhatsApp put there
+                return Meant(choices.STOP, reply_to)
             known = question or reply_to
             return Meant(choice, known if known is not None else next(reversed(offering), None))
         case Text(body):

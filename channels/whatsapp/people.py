@@ -7,6 +7,7 @@ address as WhatsApp gave it, because replies go to exactly that.
 
 import base64
 import secrets
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from msgspec.structs import replace
@@ -15,12 +16,15 @@ from channels.whatsapp import numbers
 from channels.whatsapp.wire import ChangeKind, IdentityChanged, Person
 from server.core.model import Address, ThreadId
 
+REPEATED = timedelta(days=8)  # webhooks come again for seven
+FORMERLY = "formerly:"  # before the id of an address that was given up
+
 
 class Records(Protocol):
     """A store's address records: a part of every store."""
 
-    async def claim_address(self, address: str, thread: ThreadId) -> ThreadId:
-        """Return the thread of this record, made with ``thread`` where there was none."""
+    async def claim_address(self, address: str, thread: ThreadId, keep: datetime | None = None) -> ThreadId:
+        """Return the thread of this record, made with ``thread`` where there was none; it ends at ``keep``."""
 
     async def find_address(self, address: str) -> ThreadId | None:
         """Return the thread of this record."""
@@ -57,13 +61,20 @@ class People:
                 thread = found
         return thread
 
-    async def changed(self, change: IdentityChanged) -> tuple[ThreadId, Person] | None:
+    async def formerly(self, our: str, person: Person) -> ThreadId | None:
+        """Return the thread of whoever had this number until some days ago: what comes again may be theirs."""
+        for address in person.addresses(our):
+            if (thread := await self._records.find_address(f"{FORMERLY}{address.id}")) is not None:
+                return thread
+        return None
+
+    async def changed(self, change: IdentityChanged, now: datetime) -> tuple[ThreadId, Person] | None:
         """Return whose address changed, and their new addresses; ``None`` for a stranger, or where nothing changed.
 
         An old number is given up: whoever gets it next is somebody else.
         """
         thread = await self.find(change.our, change.was)
-        if thread is None or change.change is ChangeKind.DEVICE:
+        if thread is None or change.change is ChangeKind.DEVICE or await self._is_done(change):
             return None
         old, new = change.was.addresses(change.our), change.now.addresses(change.our)
         mine = [each.kind for each in new if await self._records.claim_address(each.id, thread) == thread]
@@ -71,13 +82,19 @@ class People:
             replaced = any(each.kind == address.kind for each in new) or change.change is ChangeKind.NUMBER
             kept = address in new or await self._records.find_address(address.id) != thread
             if replaced and not kept:
+                await self._records.claim_address(f"{FORMERLY}{address.id}", thread, keep=now + REPEATED)
                 await self._records.drop_address(address.id)
-        now = change.now
+        to = change.now
         return thread, Person(
-            now.wa_id if "wa_id" in mine else "",
-            now.user_id if "user_id" in mine else "",
-            now.parent_id if "parent_id" in mine else "",
+            to.wa_id if "wa_id" in mine else "",
+            to.user_id if "user_id" in mine else "",
+            to.parent_id if "parent_id" in mine else "",
         )
+
+    async def _is_done(self, change: IdentityChanged) -> bool:
+        """Whether this only comes again: by now the old number may be somebody else's."""
+        given_up = await self.formerly(change.our, change.was)
+        return given_up is not None and await self.find(change.our, change.now) == given_up
 
 
 def given(our: str, person: Person) -> list[Address]:
