@@ -18,7 +18,8 @@ from server.core.events import Posted
 from server.core.model import MAX_TEXT, Channel, Choice, Handover, Link, Role, Rules, Thread, ThreadId, Value, Why
 from server.core.ports import Store
 from server.service.conversations import PAGE, Conversations
-from server.service.sentences import say
+from server.service.linking import Linking, Proof
+from server.service.sentences import FALLBACK, say
 
 PERSON_CHOICE = "person"  # the choice that stands for "a person, please", on every channel
 CALLBACK_CHOICE = "callback"
@@ -87,10 +88,15 @@ class Answering:
         *,
         rules: Callable[[], Rules],
         clock: Callable[[], datetime],
+        linking: Linking | None = None,
     ) -> None:
-        """Answer from ``knowledge``, in the name of the assistant."""
+        """Answer from ``knowledge``, in the name of the assistant.
+
+        Args:
+            linking: what knows whether a code that somebody wrote has put two conversations together.
+        """
         self._store, self._conversations, self._knowledge, self._opening = store, conversations, knowledge, opening
-        self._rules, self._clock = rules, clock
+        self._rules, self._clock, self._linking = rules, clock, linking
         self._in_vain: OrderedDict[ThreadId, int] = OrderedDict()  # up to which seq a waiting person's posts were asked
 
     async def answer(self, id: ThreadId, latest: Posted | None = None) -> int:
@@ -163,6 +169,8 @@ class Answering:
     async def _compose(self, thread: Thread, posts: Sequence[Posted]) -> Post | None:
         """Return the assistant's post, or ``None`` when it is better silent: the person waits for staff."""
         reply = await self._reply(thread, posts)
+        if reply.kind is not ReplyKind.URGENT:
+            reply = await self._about_code(thread, posts[-1]) or reply
         if thread.floor.is_waiting and reply.kind not in (ReplyKind.URGENT, ReplyKind.ANSWER):
             return None
         handover = _handover(reply)
@@ -181,6 +189,18 @@ class Answering:
             why=reply.why,
             urgent=reply.kind is ReplyKind.URGENT,
         )
+
+    async def _about_code(self, thread: Thread, post: Posted) -> Reply | None:
+        """Return what is said to a one-time code: where it leads on, in which language and at which point."""
+        shown = await self._linking.shown(post.text, thread.id) if self._linking and not post.past else None
+        if shown is None:
+            return None
+        if shown.proof is Proof.WORTHLESS:
+            language = post.language or thread.language or FALLBACK
+            return Reply(ReplyKind.ANSWER, say("link_worthless", language), language)
+        language = shown.left.language or thread.language or FALLBACK
+        kind = ReplyKind.PERSON if shown.left.waits else ReplyKind.ANSWER
+        return Reply(kind, say("link_good", language), language, shown.left.choices)
 
     async def _reply(self, thread: Thread, posts: Sequence[Posted]) -> Reply:
         """Ask about each unanswered post, the newest first: urgent wins, then what can be answered."""

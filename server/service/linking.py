@@ -1,0 +1,248 @@
+"""One-time codes: how somebody shows, through a second door, that they are who speaks at the first.
+
+A code is made for whoever holds a conversation, stands in a sentence that can be sent as it is, and is good once, for
+half an hour. Whoever sends it from elsewhere has been given it by the holder: that is the proof, and only then are the
+two conversations put together, the younger into the older. The store knows a code by a keyed hash alone.
+"""
+
+import re
+import secrets
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from server.core.commands import SYSTEM, Move
+from server.core.errors import CannotMove, Moved, RateLimited, Refused
+from server.core.events import AnyEvent, MovedTo, Posted
+from server.core.identity import keyed_hash
+from server.core.model import Choice, Role, Thread, ThreadId, Value
+from server.core.ports import Bus, Store
+from server.service.conversations import Conversations
+from server.service.sentences import say
+
+LASTING = timedelta(minutes=30)
+LETTERS, DIGITS = "BCDFGHJKMNPQRSTVWXYZ", "23456789"  # none that looks like another, and no vowels: no code is a word
+HALF = 4  # characters on each side of the dash: 28^8 codes, of which a thousand are good at a time
+TRIES = 10  # codes brought by one sender in an hour, good or not
+HOUR = 3600.0  # seconds
+MADE = 10  # codes for one conversation in an hour
+LOOKED_BACK = 20  # events in which the point is found at which the person left
+OF = "of:"  # before the thread in a code's record, which is no way in: it does not move along with the addresses
+HOPS = 10  # conversations that moved on one after the other
+
+_CODE = re.compile(r"(?<!\w)(\w{4})[-\u2010-\u2015](\w{4})(?!\w)")
+REASON = "code"  # why a conversation was moved, as the log keeps it
+
+
+class NothingSaid(Refused):
+    code = "nothing_said"
+
+    def __init__(self) -> None:
+        super().__init__("Nothing was said yet, so there is nothing to go on with.")
+
+
+class Code(Value, frozen=True):
+    """A code, the sentence that carries it, and until when it is good."""
+
+    text: str
+    sentence: str
+    expires_at: datetime
+
+
+class Proof(StrEnum):
+    """What a text says about who sent it."""
+
+    GOOD = "good"
+    WORTHLESS = "worthless"  # used, over, made up, or the sender's own
+
+
+class Left(Value, frozen=True):
+    """Where a conversation was when its person went on elsewhere: what stood open, and whether they wait for staff."""
+
+    language: str | None = None
+    choices: tuple[Choice, ...] = ()
+    waits: bool = False
+
+
+class Shown(Value, frozen=True):
+    """What a text with a code has shown, for whoever answers it."""
+
+    proof: Proof
+    left: Left = Left()
+
+
+class Linking:
+    """Makes codes, and puts conversations together when one comes back."""
+
+    def __init__(
+        self,
+        store: Store,
+        conversations: Conversations,
+        bus: Bus,
+        *,
+        secret: bytes,
+        clock: Callable[[], datetime],
+        lasting: timedelta = LASTING,
+    ) -> None:
+        """Remember codes in ``store`` for ``lasting``.
+
+        Args:
+            secret: under which codes are hashed.
+        """
+        self._store, self._conversations, self._bus = store, conversations, bus
+        self._secret, self._clock, self._lasting = secret, clock, lasting
+
+    async def code_for(self, thread: ThreadId, language: str | None = None) -> Code:
+        """Return a new code for a conversation, to be given to its own person and to nobody else.
+
+        Raises:
+            NothingSaid: there is no conversation yet.
+            RateLimited: enough were made for it.
+            Unavailable: the store cannot be reached.
+        """
+        here = await self._current(thread)
+        if not here.seq:
+            raise NothingSaid
+        wait = await self._bus.allow(self._name("made", here.id), MADE, HOUR)
+        if wait:
+            raise RateLimited("Too many codes; please wait.", retry_ms=int(wait * 1000) + 1)
+        text, until = new_code(), self._clock() + self._lasting
+        await self._store.claim_address(self._record(text), f"{OF}{here.id}", keep=until)
+        return Code(text, say("link_sentence", language or here.language, code=text), until)
+
+    async def redeem(self, text: str, thread: ThreadId, sender: str = "") -> ThreadId | None:
+        """Return the thread in which the sender of ``text`` goes on, if it brings a good code of somebody's.
+
+        Args:
+            thread: whose text it is; nothing needs to have been said there.
+            sender: who sent it, where that is known before the thread is; again from the same is the same as once.
+
+        Raises:
+            Unavailable: the store cannot be reached; nothing is certain, and the same again is safe.
+        """
+        code = find_code(text)
+        if code is None:
+            return None
+        here, there = await self._current(thread), await self._holder(code)
+        mark = self._hash("mark", sender or here.id)
+        guesses = await self._bus.allow(self._name("tries", mark), TRIES, HOUR) > 0
+        if guesses or there is None or there.id == here.id or not await self._use(code, mark):
+            return None
+        if not here.seq:  # a stranger on this channel: there is nothing to be moved but what leads here
+            await self._store.point_addresses(here.id, there.id)
+            return there.id
+        return await self._join(code, here, there)
+
+    async def shown(self, text: str, thread: ThreadId) -> Shown | None:
+        """Return what this text in ``thread`` has shown; ``None`` when there is no code in it."""
+        code = find_code(text)
+        if code is None:
+            return None
+        first = await self._made_for(code)
+        used = await self._store.find_address(self._used(code))
+        if first is None or used is None or (await self._current(first)).id != thread:
+            return Shown(Proof.WORTHLESS)
+        origin = await self._conversations.refresh(first)
+        log = await self._store.newest(first, LOOKED_BACK)
+        return Shown(Proof.GOOD, left_at(origin, log, code))
+
+    # the two conversations
+
+    async def _join(self, code: str, here: Thread, there: Thread) -> ThreadId | None:
+        """Let the younger of the two go on in the older; return the one in which both go on."""
+        for _ in range(HOPS):
+            older, younger = sorted((here, there), key=_age)
+            key = f"link:{self._hash('move', code)}"
+            try:
+                await self._conversations.handle(
+                    Move(thread=younger.id, key=key, by=SYSTEM, to=older.id, reason=REASON)
+                )
+            except Moved:  # somebody else put one of them elsewhere just now
+                here, there = await self._current(here.id), await self._current(there.id)
+                if here.id == there.id:
+                    return here.id
+            except CannotMove:
+                return None
+            else:
+                return older.id
+        return None
+
+    async def _current(self, id: ThreadId) -> Thread:
+        """Return the thread in which this one goes on by now."""
+        thread = await self._conversations.refresh(id)
+        for _ in range(HOPS):
+            if thread.moved_to is None:
+                break
+            thread = await self._conversations.refresh(thread.moved_to)
+        return thread
+
+    # codes
+
+    async def _holder(self, code: str) -> Thread | None:
+        """Return the conversation a code was made for, while it is good."""
+        first = await self._made_for(code)
+        thread = await self._current(first) if first is not None else None
+        return thread if thread is not None and thread.seq else None
+
+    async def _made_for(self, code: str) -> ThreadId | None:
+        """Return the conversation a code was made for, wherever that goes on by now."""
+        found = await self._store.find_address(self._record(code))
+        return found.removeprefix(OF) if found is not None else None
+
+    async def _use(self, code: str, mark: str) -> bool:
+        """Whether the code is this sender's to use: nobody's before, or theirs, before a crash."""
+        until = self._clock() + self._lasting
+        return await self._store.claim_address(self._used(code), mark, keep=until) == mark
+
+    def _record(self, code: str) -> str:
+        return f"code:{self._hash('code', code)}"
+
+    def _used(self, code: str) -> str:
+        return f"code-used:{self._hash('code', code)}"
+
+    def _name(self, what: str, of: str) -> str:
+        return f"link:{self._hash(what, of)}"
+
+    def _hash(self, what: str, value: str) -> str:
+        return keyed_hash(self._secret, f"link {what}", value)
+
+
+def new_code() -> str:
+    """Return a code that nobody can guess: two halves of four, each with a letter and a digit in it."""
+    return f"{_half()}-{_half()}"
+
+
+def find_code(text: str) -> str | None:
+    """Return the first code in a text, as it was made, however somebody has typed it; telephone numbers are none."""
+    for found in _CODE.finditer(text.upper()):
+        if _is_half(found[1]) and _is_half(found[2]):
+            return f"{found[1]}-{found[2]}"
+    return None
+
+
+def left_at(thread: Thread, log: Sequence[AnyEvent], code: str) -> Left:
+    """Return where a conversation was before ``code`` came in, from its newest events."""
+    said = [event for event in log if isinstance(event, Posted) and find_code(event.text) != code]
+    moved = any(isinstance(event, MovedTo) for event in log)
+    last = said[-1] if said else None
+    choices = last.choices if last is not None and last.role is Role.ASSISTANT else ()
+    return Left(thread.language, choices, moved and not thread.floor.is_assistant)
+
+
+def _half() -> str:
+    while True:
+        half = "".join(secrets.choice(LETTERS + DIGITS) for _ in range(HALF))
+        if _is_half(half):
+            return half
+
+
+def _is_half(half: str) -> bool:
+    known = all(character in LETTERS + DIGITS for character in half)
+    return known and any(character in LETTERS for character in half) and any(character in DIGITS for character in half)
+
+
+def _age(thread: Thread) -> tuple[datetime, ThreadId]:
+    created = thread.created_at
+    if created is None:  # something was said in both of them
+        raise ValueError("a conversation without a beginning")
+    return created, thread.id
