@@ -1,0 +1,405 @@
+"""Messages leave: once, in order, and honestly when nobody knows. On both stores, over real sockets."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+
+from channels.whatsapp.accounts import Account
+from channels.whatsapp.client import WhatsApp
+from channels.whatsapp.template_file import read_templates
+from server.core import commands
+from server.core.commands import ASSISTANT, SYSTEM, AnyCommand
+from server.core.model import (
+    Address,
+    Agreement,
+    Assurance,
+    AsTemplate,
+    Channel,
+    Choice,
+    Delivery,
+    DeliveryStatus,
+    File,
+    Purpose,
+)
+from server.core.ports import Store
+from server.core.sending import Courier, Lost, Parcel, Remedy, Report, SendOutcome
+from server.service.conversations import Conversations
+from server.service.outbox import Outbox, Patience
+from tests.contract.provider import Provider, a_provider
+from tests.service.given import ANNA, NOON, VISITOR, Clock, house, post
+
+OUR = "106540352242922"
+MOBILE = Address(Channel.WHATSAPP, OUR, "wa_id", "4915112345678")
+SECRET = b"s" * 32
+SECOND = timedelta(seconds=1)
+QUEUED, SENDING, UNKNOWN, SENT, FAILED, DELIVERED, READ = DeliveryStatus
+TEMPLATES = read_templates(
+    """
+- id: reminder
+  category: utility
+  variables:
+    day: {type: date, example: "2026-11-27"}
+  text:
+    de: {body: "Ihr Termin ist am {{day}} bei uns."}
+  providers:
+    meta: {name: reminder_1}
+"""
+)
+
+
+class Office:
+    """One process that works on ``store``, its provider and its clock."""
+
+    def __init__(self, store: Store, provider: Provider, clock: Clock, conversations: Conversations, name: str) -> None:
+        self.store, self.provider, self.clock, self.conversations = store, provider, clock, conversations
+        account = Account("demo", "meta", OUR, base_url=f"http://127.0.0.1:{provider.port}", token="t")
+        self.courier = WhatsApp(
+            [account],
+            templates=lambda: TEMPLATES,
+            read_file=self.read,
+            file_url=lambda file: "",
+            callback=lambda account: "",
+            language="de",
+            http=httpx.AsyncClient(timeout=10, trust_env=False),
+        )
+        self.name = name
+        self.outbox = self.outbox_with(self.courier)
+
+    def outbox_with(self, courier: Courier) -> Outbox:
+        return Outbox(
+            self.store,
+            self.conversations,
+            {Channel.WHATSAPP: courier},
+            name=self.name,
+            secret=SECRET,
+            clock=self.clock,
+            patience=Patience(burst=3),
+        )
+
+    async def read(self, id: str) -> bytes:
+        return b"%PDF"
+
+    async def say(self, *said: AnyCommand) -> None:
+        for command in said:
+            await self.conversations.handle(command)
+
+    async def work(self, after: timedelta = timedelta(0)) -> None:
+        self.clock.go_on(after)
+        await self.outbox.work("t1")
+
+    async def deliveries(self) -> tuple[Delivery, ...]:
+        return (await self.conversations.refresh("t1")).deliveries
+
+    async def status(self, status: DeliveryStatus, tag: str = "", id: str = "", **more: Any) -> bool:
+        return await self.outbox.heard(Report(id or "wamid.1", status, tag, **more))
+
+    async def owed(self) -> list[int]:
+        return [due.seq for due in await self.store.owed("t1", "deliver")]
+
+
+class Dying:
+    """A courier whose process ends when it has handed a parcel over, and before it can say so."""
+
+    channel = Channel.WHATSAPP
+
+    def __init__(self, courier: WhatsApp) -> None:
+        self._courier = courier
+        self.prepare, self.seen = courier.prepare, courier.seen
+        self.handed_over = asyncio.Event()
+
+    async def send(self, parcel: Parcel) -> SendOutcome:
+        await self._courier.send(parcel)
+        self.handed_over.set()
+        await asyncio.Event().wait()
+        return Lost()
+
+
+def reply(key: str = "r1", text: str = "Please come at nine.", **more: Any) -> commands.Post:
+    return post(key, text, by=ANNA, **more)
+
+
+LINK = commands.LinkAddress(thread="t1", key="l", by=SYSTEM, address=MOBILE, assurance=Assurance.PROVEN)
+ASK = post("q1", channel=Channel.WHATSAPP, our=OUR)
+
+
+@pytest.fixture
+async def provider() -> AsyncIterator[Provider]:
+    async with a_provider() as provider:
+        yield provider
+
+
+@pytest.fixture
+async def office(store: Store, provider: Provider) -> AsyncIterator[Office]:
+    """An office in which somebody has just written: event 1 is their address, event 2 their question."""
+    clock = Clock()
+    async with house(store, clock) as conversations:
+        office = Office(store, provider, clock, conversations, "one")
+        await office.say(LINK, ASK)
+        yield office
+        await office.outbox.stop()
+        await office.courier.close()
+
+
+async def test_a_reply_leaves_once_and_its_statuses_find_it(office: Office) -> None:
+    await office.say(reply())
+    await office.work()
+    await office.work()
+
+    assert office.provider.texts == ["Please come at nine."]
+    assert await office.deliveries() == (Delivery(3, SENT),)
+    assert await office.owed() == []
+
+    assert await office.status(DELIVERED)
+    assert await office.status(FAILED, because="busy")
+    assert await office.deliveries() == (Delivery(3, DELIVERED),)
+    assert await office.status(READ)
+    assert await office.deliveries() == ()
+    assert not await office.status(READ, id="wamid.somebody-elses")
+    assert not await office.status(READ, id="wamid.somebody-elses", tag="nonsense-1.0")
+
+
+async def test_several_replies_keep_their_order_and_the_persons_pace(office: Office) -> None:
+    for n in range(5):
+        await office.say(reply(f"r{n}", f"{n}"))
+    await asyncio.gather(office.work(), office.work(), office.work())
+    assert office.provider.texts == ["0", "1", "2"]
+
+    await office.work(18 * SECOND)
+    assert office.provider.texts == ["0", "1", "2", "3", "4"]
+    assert await office.owed() == []
+
+
+async def test_a_status_that_comes_before_the_send_has_returned_finds_its_message(office: Office) -> None:
+    office.provider.next = ["accept_and_hang_up"]
+    await office.say(reply())
+    await office.work()
+    assert await office.deliveries() == (Delivery(3, UNKNOWN),)
+
+    assert await office.status(DELIVERED, tag=office.provider.tags[0])
+    assert await office.deliveries() == (Delivery(3, DELIVERED),)
+    await office.work(120 * SECOND)
+
+    assert (office.provider.asked, await office.owed()) == (1, [])
+    assert await office.status(READ)  # by the id that the first status brought
+
+
+async def test_who_dies_between_sending_and_recording_leaves_one_unknown_that_a_status_resolves(office: Office) -> None:
+    await office.say(reply(), reply("r2", "And bring your card."))
+    dying = Dying(office.courier)
+    killed = asyncio.create_task(office.outbox_with(dying).work("t1"))
+    await dying.handed_over.wait()
+    killed.cancel()
+    await asyncio.wait([killed])  # gives the lane back, as the end of a lease would
+
+    heir = Office(office.store, office.provider, office.clock, office.conversations, "two")
+    await heir.work()
+    assert heir.provider.texts == ["Please come at nine.", "And bring your card."]  # the first steps aside
+    assert await heir.deliveries() == (Delivery(3, UNKNOWN), Delivery(4, SENT))
+
+    assert await heir.status(SENT, tag=heir.provider.tags[0])
+    await heir.work(200 * SECOND)
+    assert (heir.provider.asked, await heir.owed()) == (2, [])
+    assert [each.status for each in await heir.deliveries()] == [SENT, SENT]
+    await heir.courier.close()
+
+
+async def test_of_what_nobody_knows_a_reminder_goes_once_more_and_words_of_staff_wait_for_a_person(
+    office: Office,
+) -> None:
+    yes = Agreement(Channel.WHATSAPP, Purpose.REMINDERS, given=True)
+    office.provider.next = ["hang_up", "hang_up"]
+    await office.say(
+        commands.Agree(thread="t1", key="a", by=VISITOR, agreement=yes),
+        post("m1", "Tomorrow at nine.", by=ASSISTANT, purpose=Purpose.REMINDERS),
+        reply(),
+    )
+    await office.work()
+    await office.work()
+    assert [each.status for each in await office.deliveries()] == [UNKNOWN, UNKNOWN]
+    assert office.provider.accepted == []
+
+    await office.work(121 * SECOND)
+    assert office.provider.texts == ["Tomorrow at nine."]
+    assert [each.status for each in await office.deliveries()] == [SENT, UNKNOWN]
+    assert await office.owed() == []
+
+    await office.say(commands.Retry(thread="t1", key="again", by=ANNA, of=5))
+    await office.work()
+    assert office.provider.texts == ["Tomorrow at nine.", "Please come at nine."]
+    assert [each.status for each in await office.deliveries()] == [SENT, SENT]
+    assert office.provider.tags[0].endswith("-1")
+    assert office.provider.tags[1].endswith("-2")
+
+
+async def test_what_passes_is_tried_again_less_and_less_often_and_then_is_dead(office: Office) -> None:
+    office.provider.next = ["busy"] * 8
+    await office.say(reply())
+    await office.work()
+    assert (office.provider.asked, await office.deliveries()) == (1, (Delivery(3, QUEUED),))
+    await office.work(SECOND)
+    assert office.provider.asked == 1
+    for _ in range(7):
+        await office.work(timedelta(hours=3))
+
+    assert await office.deliveries() == (Delivery(3, FAILED, error="busy"),)
+    assert (office.provider.asked, await office.owed()) == (8, [])
+
+
+async def test_what_goes_through_at_the_second_try_has_left_once(office: Office) -> None:
+    office.provider.next = ["busy", "slowly"]
+    await office.say(reply())
+    for _ in range(3):
+        await office.work(timedelta(seconds=20))
+
+    assert office.provider.texts == ["Please come at nine."]
+    assert await office.deliveries() == (Delivery(3, SENT),)
+
+
+async def test_a_message_that_will_never_arrive_is_dead_at_once_and_a_new_attempt_is_a_real_one(
+    office: Office,
+) -> None:
+    office.provider.next = ["unreachable"]
+    await office.say(reply(), reply("r2", "Second."))
+    await office.work()
+    assert await office.deliveries() == (Delivery(3, FAILED, error="unreachable"), Delivery(4, SENT))
+
+    await office.say(commands.Retry(thread="t1", key="again", by=ANNA, of=3))
+    await office.work()
+    assert office.provider.texts == ["Second.", "Please come at nine."]
+    assert [each.status for each in await office.deliveries()] == [SENT, SENT]
+    assert await office.status(FAILED, tag=office.provider.tags[1][:-1] + "1", id="wamid.2", because="unreachable")
+    assert [each.status for each in await office.deliveries()] == [SENT, SENT]  # that was the attempt before
+
+
+async def test_a_failure_that_a_status_brings_can_be_tried_again(office: Office) -> None:
+    await office.say(reply())
+    await office.work()
+    await office.status(FAILED, because="unreachable", remedy=Remedy.PERMANENT)
+    assert await office.deliveries() == (Delivery(3, FAILED, error="unreachable"),)
+
+    await office.say(commands.Retry(thread="t1", key="again", by=ANNA, of=3))
+    await office.work()
+    assert len(office.provider.accepted) == 2
+    assert await office.deliveries() == (Delivery(3, SENT),)
+
+
+async def test_a_number_out_of_order_rests_for_everybody_and_nothing_is_lost(office: Office) -> None:
+    office.provider.next = ["access"] * 3
+    await office.say(reply())
+    await office.work()
+    pause = await office.outbox.pause(OUR)
+    assert pause is not None
+    assert (pause.because, pause.until) == ("access", NOON + timedelta(minutes=1))
+    await office.say(reply("r2", "Second."))
+    await office.work(timedelta(seconds=30))
+    assert office.provider.asked == 1
+
+    for _ in range(12):
+        await office.work(timedelta(minutes=4))
+    assert office.provider.texts == ["Please come at nine.", "Second."]
+    assert await office.outbox.pause(OUR) is None
+
+
+async def test_nobody_at_the_other_end_counts_no_attempt(office: Office, provider: Provider) -> None:
+    there = office.courier._accounts[OUR]
+    office.courier._accounts[OUR] = Account("demo", "meta", OUR, base_url="http://127.0.0.1:1", token="t")
+    await office.say(reply())
+    for _ in range(12):
+        await office.work(timedelta(minutes=2))
+    assert await office.deliveries() == (Delivery(3, QUEUED),)
+
+    office.courier._accounts[OUR] = there
+    await office.work(timedelta(minutes=15))
+    assert provider.texts == ["Please come at nine."]
+
+
+async def test_outside_the_window_only_a_template_leaves(office: Office) -> None:
+    await office.say(reply(), reply("r2", "", template=AsTemplate("reminder", "de", (("day", "2026-11-27"),))))
+    await office.work(timedelta(hours=24))
+
+    assert [each["type"] for each in office.provider.accepted] == ["template"]
+    assert await office.deliveries() == (Delivery(3, FAILED, error="window_closed"), Delivery(4, SENT))
+    await office.say(post("q2", channel=Channel.WHATSAPP, our=OUR))
+    await office.say(commands.Retry(thread="t1", key="again", by=ANNA, of=3))
+    await office.work()
+    assert office.provider.texts[1:] == ["Please come at nine."]
+
+
+async def test_a_window_that_whatsapp_says_is_closed_is_closed_until_they_write(office: Office) -> None:
+    office.provider.next = ["window"]
+    await office.say(reply(), reply("r2", "Second."))
+    await office.work()
+    await office.work()
+    assert (office.provider.asked, {each.error for each in await office.deliveries()}) == (1, {"window_closed"})
+
+    office.clock.go_on(SECOND)
+    await office.say(post("q2", channel=Channel.WHATSAPP, our=OUR), reply("r3", "Third."))
+    await office.work()
+    assert office.provider.texts == ["Third."]
+
+
+async def test_a_no_counts_where_messages_leave(office: Office) -> None:
+    await office.say(post("m1", "Where are you?", by=ASSISTANT))
+    for purpose in Purpose:
+        no = Agreement(Channel.WHATSAPP, purpose, given=False)
+        await office.say(commands.Agree(thread="t1", key=f"stop:{purpose}", by=VISITOR, agreement=no))
+    await office.say(post("q2", "STOP", channel=Channel.WHATSAPP, our=OUR))
+    asked = await office.conversations.thread("t1")
+    await office.say(post("answer:7", "You will hear no more of us.", by=ASSISTANT, covers=asked.last_person), reply())
+    await office.work()
+
+    assert office.provider.texts == ["You will hear no more of us."]
+    assert [each.error for each in await office.deliveries()] == ["opted_out", None, "opted_out"]
+
+
+async def test_whoever_told_whatsapp_that_they_want_no_news_has_told_us(office: Office) -> None:
+    yes = Agreement(Channel.WHATSAPP, Purpose.NEWS, given=True)
+    office.provider.next = ["opted_out"]
+    await office.say(
+        commands.Agree(thread="t1", key="a", by=VISITOR, agreement=yes),
+        post("n1", "We have moved.", by=ASSISTANT, purpose=Purpose.NEWS),
+        reply("r1", "Are you there?"),
+    )
+    await office.work()
+
+    thread = await office.conversations.refresh("t1")
+    assert [(each.purpose, each.given) for each in thread.agreements] == [(Purpose.NEWS, False)]
+    assert {each.error for each in thread.deliveries} == {"opted_out"}
+
+
+async def test_every_part_of_a_long_message_has_a_state_of_its_own(office: Office) -> None:
+    office.provider.next = ["accept", "accept", "unreachable"]
+    files = (File("f1", "a.pdf", "application/pdf", 4), File("f2", "b.png", "image/png", 4))
+    await office.say(reply("r1", "Both, please.", files=files, choices=(Choice("a", "Yes"),)))
+    await office.work()
+
+    assert office.provider.uploads == 2
+    assert [each.status for each in await office.deliveries()] == [SENT, SENT, FAILED]
+    assert [tag.rpartition(".")[2] for tag in office.provider.tags] == ["0", "1"]
+    assert await office.status(READ, tag=office.provider.tags[1], id="wamid.2")
+    assert [each.status for each in await office.deliveries()] == [SENT, READ, FAILED]
+
+    await office.say(commands.Retry(thread="t1", key="again", by=ANNA, of=3))
+    await office.work(timedelta(minutes=1))
+    assert [each["type"] for each in office.provider.accepted] == ["document", "image", "interactive"]
+
+
+async def test_two_workers_never_send_the_same(office: Office) -> None:
+    other = Office(office.store, office.provider, office.clock, office.conversations, "two")
+    await office.say(*(reply(f"r{n}", f"{n}") for n in range(3)))
+    await asyncio.gather(*(each.work() for each in (office, other, office, other)))
+    await office.work()
+
+    assert office.provider.texts == ["0", "1", "2"]
+    await other.courier.close()
+
+
+async def test_a_person_sees_that_we_read_and_answer(office: Office) -> None:
+    office.outbox.seen(OUR, "wamid.theirs")
+    await office.outbox.stop()
+
+    assert office.provider.marks == ["wamid.theirs"]
