@@ -75,6 +75,7 @@ class Clinic(Struct, frozen=True, forbid_unknown_fields=True):
         closed: dates on which nobody is there; whoever tells whether the clinic is open reads them.
         facts: everything else that stands in braces, the same in every language or one text for each.
         website: what the chat on the website says and where it may stand; whoever serves it reads this part.
+        allowed: what may go on which channel; likewise.
     """
 
     name: str
@@ -86,6 +87,7 @@ class Clinic(Struct, frozen=True, forbid_unknown_fields=True):
     closed: tuple[date, ...] = ()
     facts: dict[str, str | dict[str, str]] = field(default_factory=dict)
     website: dict[str, Any] = field(default_factory=dict)
+    allowed: dict[str, Any] = field(default_factory=dict)
 
     def values(self, language: str) -> dict[str, str]:
         """Return what each placeholder stands for in ``language``."""

@@ -4,17 +4,41 @@ The service knows nothing of the knowledge base and the knowledge base nothing o
 what they mean by an answer is put side by side here.
 """
 
+from collections.abc import Collection
+
+from msgspec.structs import replace
+
 import knowledge_base as kb
-from server.core.model import Choice, Link, Why
+from server.core.allowed import Allowed, Content, Rule
+from server.core.model import Channel, Choice, Link, Why
 from server.service.answering import PERSON_CHOICE, Question, Reply, ReplyKind
+from server.service.sentences import say
+
+
+UNSAID = Allowed()  # a clinic that has not said what may go where
 
 
 class Knowing:
     """Answers questions from a knowledge base, for a clinic in one country."""
 
-    def __init__(self, base: kb.KnowledgeBase, country: str) -> None:
-        """Ask ``base``; ``country`` (ISO 3166) says whose emergency numbers are given."""
+    def __init__(
+        self,
+        base: kb.KnowledgeBase,
+        country: str,
+        allowed: Allowed = UNSAID,
+        medical: Collection[str] = (),
+        page: str = "",
+    ) -> None:
+        """Ask ``base``.
+
+        Args:
+            country: ISO 3166; says whose emergency numbers are given.
+            allowed: what may go where.
+            medical: the entries with medical information; all others are administrative.
+            page: where the chat stands on the clinic's website.
+        """
         self._base, self._country = base, country
+        self._allowed, self._medical, self._page = allowed, medical, page
 
     def answer(self, question: Question) -> Reply:
         """Return what to say; a tapped "a person, please" needs no understanding."""
@@ -29,7 +53,17 @@ class Knowing:
         outcome = self._base.answer(question.text, question.language, context)
         if question.choice == PERSON_CHOICE and not isinstance(outcome, kb.Urgent):
             return Reply(ReplyKind.PERSON, "", outcome.language)
-        return reply_of(outcome)
+        reply = reply_of(outcome)
+        return self._kept_back(reply, question.channel) if isinstance(outcome, kb.Answer) else reply
+
+    def _kept_back(self, reply: Reply, channel: Channel) -> Reply:
+        """Return an answer as the clinic lets it go to this channel: itself, the way to the website, or to staff."""
+        medical = reply.why is not None and reply.why.entry in self._medical
+        rule = self._allowed.rule(Content.MEDICAL if medical else Content.ADMINISTRATIVE, channel)
+        if rule is Rule.LINK and self._page:
+            there = Link(self._page, say("to_website", reply.language))
+            return replace(reply, text=say("on_website", reply.language), links=(there,))
+        return reply if rule is Rule.SEND else Reply(ReplyKind.NOTHING, "", reply.language, why=reply.why)
 
 
 def reply_of(outcome: kb.Outcome) -> Reply:

@@ -7,6 +7,7 @@ time zone counts, on whatever machine this runs.
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, time, timedelta
+from enum import StrEnum
 from itertools import groupby
 from typing import Annotated, Protocol, TypeVar
 from zoneinfo import ZoneInfo
@@ -15,11 +16,13 @@ import msgspec
 from babel.dates import format_date
 from msgspec import Meta
 
+from server.core.allowed import Allowed, Content, Rule
 from server.core.conversation import RULES
-from server.core.model import MAX_TEXT, Rules, Value
+from server.core.model import MAX_TEXT, Channel, Rules, Value
 from server.service.sentences import FALLBACK, say
 
 _T = TypeVar("_T")
+_E = TypeVar("_E", bound=StrEnum)
 OWN_ORIGIN = "self"  # among a site's origins: wherever this server is reached
 LOOK_AHEAD = 60  # days: a clinic that does not open within two months says "as soon as possible"
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -60,6 +63,7 @@ class _Website(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     disclosure: Texts
     emergency: Texts
     consent: _Consent | None = None
+    page: str = ""
 
 
 class _File(msgspec.Struct, frozen=True):
@@ -72,6 +76,7 @@ class _File(msgspec.Struct, frozen=True):
     hours: dict[str, dict[str, str]] = {}
     closed: tuple[date, ...] = ()
     facts: dict[str, str | dict[str, str]] = {}
+    allowed: dict[str, dict[str, str]] = {}  # what, then on which channel: send, link or ask
 
 
 # the values -----------------------------------------------------------------------------------------------------------
@@ -122,6 +127,8 @@ class Clinic(msgspec.Struct, frozen=True):
     week: tuple[tuple[Span, ...], ...]  # Monday first
     closed: frozenset[date] = frozenset()
     facts: dict[str, str] = {}  # those that are the same in every language: numbers and addresses
+    allowed: Allowed = Allowed()  # what may go where
+    page: str = ""  # where the chat stands on the clinic's own website; empty for this server's own page
 
     @property
     def consent_version(self) -> str | None:
@@ -260,7 +267,34 @@ def read_clinic(source: Source, own_origins: frozenset[str]) -> Clinic:
         week=week,
         closed=frozenset(file.closed),
         facts={name: fact for name, fact in file.facts.items() if isinstance(fact, str)},
+        allowed=_allowed(source, file.allowed),
+        page=_page(source, file.website.page),
     )
+
+
+def _page(source: Source, url: str) -> str:
+    if url and not url.startswith("https://"):
+        raise source.error(".website.page", "expected the address of a page, which starts with https://")
+    return url
+
+
+def _allowed(source: Source, table: Mapping[str, Mapping[str, str]]) -> Allowed:
+    """Return the table of what may go where."""
+    found = []
+    for what, row in table.items():
+        path = f".allowed.{what}"
+        content = _one_of(source, path, Content, what)
+        for where, said in row.items():
+            place = f"{path}.{where}"
+            found.append((content, _one_of(source, place, Channel, where), _one_of(source, place, Rule, said)))
+    return Allowed(tuple(found))
+
+
+def _one_of(source: Source, path: str, kind: type[_E], said: str) -> _E:
+    try:
+        return kind(said)
+    except ValueError:
+        raise source.error(path, f"expected one of {', '.join(kind)}") from None
 
 
 def _day(source: Source, plan: Mapping[str, str], day: str) -> tuple[Span, ...]:

@@ -34,6 +34,9 @@ website:
     version: "1"
     text: {de: Ja, en: Yes}
     privacy_url: /privacy
+allowed:
+  typed: {whatsapp: ask}
+  medical: {whatsapp: link}
 """
 
 
@@ -164,6 +167,9 @@ def test_rules_follow_the_clinics_hours() -> None:
         (lambda text: text.replace("    version:", "    versoin:"), 15, "versoin"),
         (lambda text: text.replace("/privacy", "javascript:alert(1)"), 17, "https://"),
         (lambda text: text.replace("2026-12-25", "25.12."), 6, "date"),
+        (lambda text: text.replace("  typed:", "  spoken:"), 19, "administrative, medical, typed, results"),
+        (lambda text: text.replace("{whatsapp: ask}", "{letter: ask}"), 19, "web, whatsapp, voice"),
+        (lambda text: text.replace("whatsapp: link", "whatsapp: never"), 20, "send, link, ask"),
     ],
 )
 def test_what_cannot_be_used_is_refused_with_its_line(

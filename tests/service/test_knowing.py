@@ -1,0 +1,42 @@
+"""Answers go where the clinic lets them go."""
+
+import pytest
+
+from knowledge_base import Bands, KnowledgeBase, load
+from server.app import DEMO
+from server.core.allowed import Allowed, Content, Rule
+from server.core.model import Channel
+from server.knowing import Knowing
+from server.service.answering import Question, Reply, ReplyKind
+
+QUESTION = "When are you open?"
+
+
+@pytest.fixture(scope="module")
+def base() -> KnowledgeBase:
+    return KnowledgeBase(load(DEMO), Bands(answer=0.45, suggest=0.15))
+
+
+def answered(base: KnowledgeBase, rule: Rule, channel: Channel = Channel.WHATSAPP) -> Reply:
+    table = Allowed(((Content.ADMINISTRATIVE, Channel.WHATSAPP, rule),))
+    knowing = Knowing(base, "DE", table, page="https://clinic.example/chat")
+    return knowing.answer(Question(QUESTION, "en", channel))
+
+
+def test_what_may_be_sent_is_sent(base: KnowledgeBase) -> None:
+    assert answered(base, Rule.SEND).kind is ReplyKind.ANSWER
+
+
+def test_what_belongs_on_the_website_is_a_way_there(base: KnowledgeBase) -> None:
+    reply = answered(base, Rule.LINK)
+
+    assert [link.url for link in reply.links] == ["https://clinic.example/chat"]
+    assert reply.text != answered(base, Rule.SEND).text
+    assert answered(base, Rule.LINK, Channel.WEB) == answered(base, Rule.SEND, Channel.WEB)
+
+
+def test_what_staff_decide_comes_to_staff_with_what_was_found(base: KnowledgeBase) -> None:
+    reply = answered(base, Rule.ASK)
+
+    assert (reply.kind, reply.text) == (ReplyKind.NOTHING, "")
+    assert reply.why == answered(base, Rule.SEND).why
