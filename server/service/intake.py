@@ -116,7 +116,11 @@ class Intake:
     async def stop(self) -> None:
         """Finish what is under way; what is left is found by the next sweep of another worker."""
         self._stopping = True
-        if self._running:
+        await self.rest()
+
+    async def rest(self) -> None:
+        """Wait until nothing is under way."""
+        while self._running:
             await asyncio.wait(self._running)
 
     # working
