@@ -14,7 +14,6 @@ from server.core.model import Channel, Choice, Link, Why
 from server.service.answering import PERSON_CHOICE, Question, Reply, ReplyKind
 from server.service.sentences import say
 
-
 UNSAID = Allowed()  # a clinic that has not said what may go where
 
 
