@@ -41,6 +41,7 @@ HOSTS = {  # where requests go when an account names no other place
 }
 CONNECT, ANSWER = 5.0, 20.0  # seconds; together below what the outbox allows
 UPLOAD = 60.0  # seconds for a file, which may be large
+BETWEEN = (408, 502, 504)  # somebody in the middle gave up: whoever is behind them may have taken it
 LARGEST_ANSWER = 64 * 1024  # bytes of an answer that are read
 
 ReadFile = Callable[[str], Awaitable[bytes]]
@@ -196,7 +197,8 @@ class WhatsApp:
             return Lost()
         body = answer.content[:LARGEST_ANSWER]
         if not answer.is_success:
-            return declined(adapter.classify(answer.status_code, body))
+            verdict = adapter.classify(answer.status_code, body)
+            return Lost() if answer.status_code in BETWEEN and not verdict.code else declined(verdict)
         sent = adapter.sent(body)
         return Accepted(sent.id) if sent is not None else Lost()
 

@@ -54,6 +54,8 @@ class Provider:
         if how != "hang_up":
             self.accepted.append(said)
         self.got.set()
+        if how == "accept_and_lose_the_answer":
+            return 504, {}
         if how in ("hang_up", "accept_and_hang_up"):
             return None
         return 200, {"messages": [{"id": f"wamid.{len(self.accepted)}"}]}

@@ -36,6 +36,7 @@ OUR = "106540352242922"
 MOBILE = Address(Channel.WHATSAPP, OUR, "wa_id", "4915112345678")
 SECRET = b"s" * 32
 SECOND = timedelta(seconds=1)
+ON_ONE = pytest.mark.parametrize("place", ["sqlite"], indirect=True)  # what the store has no part in
 QUEUED, SENDING, UNKNOWN, SENT, FAILED, DELIVERED, READ = DeliveryStatus
 TEMPLATES = read_templates(
     """
@@ -207,6 +208,18 @@ async def test_who_dies_between_sending_and_recording_leaves_one_unknown_that_a_
     await heir.courier.close()
 
 
+@ON_ONE
+async def test_a_page_from_somebody_in_the_middle_says_nothing_of_the_message(office: Office) -> None:
+    office.provider.next = ["accept_and_lose_the_answer"]
+    await office.say(reply())
+    for _ in range(3):
+        await office.work(timedelta(minutes=3))
+
+    assert office.provider.asked == 1
+    assert await office.deliveries() == (Delivery(3, UNKNOWN),)
+
+
+@ON_ONE
 async def test_of_what_nobody_knows_a_reminder_goes_once_more_and_words_of_staff_wait_for_a_person(
     office: Office,
 ) -> None:
@@ -235,6 +248,7 @@ async def test_of_what_nobody_knows_a_reminder_goes_once_more_and_words_of_staff
     assert office.provider.tags[1].endswith("-2")
 
 
+@ON_ONE
 async def test_what_passes_is_tried_again_less_and_less_often_and_then_is_dead(office: Office) -> None:
     office.provider.next = ["busy"] * 8
     await office.say(reply())
@@ -249,6 +263,7 @@ async def test_what_passes_is_tried_again_less_and_less_often_and_then_is_dead(o
     assert (office.provider.asked, await office.owed()) == (8, [])
 
 
+@ON_ONE
 async def test_what_goes_through_at_the_second_try_has_left_once(office: Office) -> None:
     office.provider.next = ["busy", "slowly"]
     await office.say(reply())
@@ -259,6 +274,7 @@ async def test_what_goes_through_at_the_second_try_has_left_once(office: Office)
     assert await office.deliveries() == (Delivery(3, SENT),)
 
 
+@ON_ONE
 async def test_a_message_that_will_never_arrive_is_dead_at_once_and_a_new_attempt_is_a_real_one(
     office: Office,
 ) -> None:
@@ -275,6 +291,7 @@ async def test_a_message_that_will_never_arrive_is_dead_at_once_and_a_new_attemp
     assert [each.status for each in await office.deliveries()] == [SENT, SENT]  # that was the attempt before
 
 
+@ON_ONE
 async def test_a_failure_that_a_status_brings_can_be_tried_again(office: Office) -> None:
     await office.say(reply())
     await office.work()
@@ -287,6 +304,7 @@ async def test_a_failure_that_a_status_brings_can_be_tried_again(office: Office)
     assert await office.deliveries() == (Delivery(3, SENT),)
 
 
+@ON_ONE
 async def test_a_number_out_of_order_rests_for_everybody_and_nothing_is_lost(office: Office) -> None:
     office.provider.next = ["access"] * 3
     await office.say(reply())
@@ -304,6 +322,7 @@ async def test_a_number_out_of_order_rests_for_everybody_and_nothing_is_lost(off
     assert await office.outbox.pause(OUR) is None
 
 
+@ON_ONE
 async def test_nobody_at_the_other_end_counts_no_attempt(office: Office, provider: Provider) -> None:
     there = office.courier._accounts[OUR]
     office.courier._accounts[OUR] = Account("demo", "meta", OUR, base_url="http://127.0.0.1:1", token="t")
@@ -317,6 +336,7 @@ async def test_nobody_at_the_other_end_counts_no_attempt(office: Office, provide
     assert provider.texts == ["Please come at nine."]
 
 
+@ON_ONE
 async def test_outside_the_window_only_a_template_leaves(office: Office) -> None:
     await office.say(reply(), reply("r2", "", template=AsTemplate("reminder", "de", (("day", "2026-11-27"),))))
     await office.work(timedelta(hours=24))
@@ -329,6 +349,7 @@ async def test_outside_the_window_only_a_template_leaves(office: Office) -> None
     assert office.provider.texts[1:] == ["Please come at nine."]
 
 
+@ON_ONE
 async def test_a_window_that_whatsapp_says_is_closed_is_closed_until_they_write(office: Office) -> None:
     office.provider.next = ["window"]
     await office.say(reply(), reply("r2", "Second."))
@@ -342,6 +363,7 @@ async def test_a_window_that_whatsapp_says_is_closed_is_closed_until_they_write(
     assert office.provider.texts == ["Third."]
 
 
+@ON_ONE
 async def test_a_no_counts_where_messages_leave(office: Office) -> None:
     await office.say(post("m1", "Where are you?", by=ASSISTANT))
     for purpose in Purpose:
@@ -356,6 +378,7 @@ async def test_a_no_counts_where_messages_leave(office: Office) -> None:
     assert [each.error for each in await office.deliveries()] == ["opted_out", None, "opted_out"]
 
 
+@ON_ONE
 async def test_whoever_told_whatsapp_that_they_want_no_news_has_told_us(office: Office) -> None:
     yes = Agreement(Channel.WHATSAPP, Purpose.NEWS, given=True)
     office.provider.next = ["opted_out"]
@@ -371,6 +394,7 @@ async def test_whoever_told_whatsapp_that_they_want_no_news_has_told_us(office: 
     assert {each.error for each in thread.deliveries} == {"opted_out"}
 
 
+@ON_ONE
 async def test_every_part_of_a_long_message_has_a_state_of_its_own(office: Office) -> None:
     office.provider.next = ["accept", "accept", "unreachable"]
     files = (File("f1", "a.pdf", "application/pdf", 4), File("f2", "b.png", "image/png", 4))
@@ -398,6 +422,7 @@ async def test_two_workers_never_send_the_same(office: Office) -> None:
     await other.courier.close()
 
 
+@ON_ONE
 async def test_a_person_sees_that_we_read_and_answer(office: Office) -> None:
     office.outbox.seen(OUR, "wamid.theirs")
     await office.outbox.stop()
