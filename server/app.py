@@ -29,8 +29,22 @@ from server.figures import Figures
 from server.knowing import Knowing
 from server.service.answering import Knowledge
 from server.service.clinic import Clinic, read_clinic
+from server.service.media import MAX_UPLOAD
 from server.settings import CHECKOUT, Settings, WrongSettings, is_loopback
-from server.web import api, console, demo, docs, health, history, problems, replying, signing_in, visits
+from server.web import (
+    api,
+    console,
+    continuing,
+    demo,
+    docs,
+    health,
+    history,
+    problems,
+    replying,
+    signing_in,
+    uploads,
+    visits,
+)
 from server.web.files import Files, Widget, reading
 from server.web.guards import provide_house, provide_me
 from server.web.house import House, Readiness
@@ -46,7 +60,8 @@ from server.web.watched import watched_store
 
 DEMO = CHECKOUT / "knowledge_base" / "content"
 WIDGET = CHECKOUT / "widget" / "dist"
-WIDGET_PATHS = r"/api/visits|/api/threads/[^/]+/events"  # what the widget asks for from other origins
+# what the widget asks for from other origins
+WIDGET_PATHS = f"/api/visits|/api/threads/[^/]+/events|{uploads.WIDGET_PATHS}|{continuing.WIDGET_PATHS}"
 
 
 def create_app(settings: Settings, port: int | None = None, knowledge: Knowledge | None = None) -> Starlette:
@@ -93,6 +108,8 @@ def create_app(settings: Settings, port: int | None = None, knowledge: Knowledge
                 called=urlsplit(house.origin).netloc,
                 answered=metrics.answered,
                 failed=problems.failed,
+                larger=uploads.UPLOADS,
+                max_larger=MAX_UPLOAD,
             ),
             Middleware(
                 WidgetOrigins,
@@ -122,6 +139,11 @@ def _litestar(house: House, pages: Pages) -> Litestar:
             visits.begin_visit,
             visits.end_visit,
             history.history,
+            continuing.go_on,
+            uploads.upload,
+            uploads.download,
+            uploads.fetch_again,
+            uploads.download_sealed,
             signing_in.staff_session,
             console.console,
             api.staff_api,
@@ -158,7 +180,10 @@ def create_engine(
     clinic = _clinic(settings, own_origins(settings, port))
     store, is_away = watched_store(store_of(settings), metrics)
     bus = bus_of(settings, metrics.rings_lost.inc)
-    engine = Engine(settings, store, is_away, bus, clinic, knowledge or _knowledge(settings))
+    secret = derived_key(settings.signing_key(), "hash")
+    engine = Engine(
+        settings, store, is_away, bus, clinic, knowledge or _knowledge(settings, clinic, port), secret=secret
+    )
     engine.conversations.observers.append(metrics.stored)
     engine.started.append(partial(demo_staff.let_in if settings.demo else demo_staff.send_away, engine.store))
     return engine
@@ -210,6 +235,7 @@ def _house(engine: Engine, metrics: Metrics, port: int | None) -> House:
         conversations=engine.conversations,
         inbound=engine.inbound,
         inbox=engine.inbox,
+        media=engine.media,
         passes=passes,
         sessions=sessions,
         readiness=_readiness(engine),
@@ -271,8 +297,10 @@ def _clinic(settings: Settings, own: frozenset[str]) -> Clinic:
     return read_clinic(Source(_content(settings) / "clinic.yaml"), own)
 
 
-def _knowledge(settings: Settings) -> Knowledge:
+def _knowledge(settings: Settings, clinic: Clinic, port: int | None) -> Knowledge:
     """Return what answers questions, from the clinic's own content."""
     snapshot = load(_content(settings))
     bands = Bands(answer=settings.answer_confidence, suggest=settings.suggest_confidence)
-    return Knowing(KnowledgeBase(snapshot, bands), snapshot.clinic.country)
+    medical = frozenset(id for id, entry in snapshot.entries.items() if entry.risk == "medical-info")
+    page = clinic.page or f"{settings.origin(port)}/"
+    return Knowing(KnowledgeBase(snapshot, bands), snapshot.clinic.country, clinic.allowed, medical, page)

@@ -28,6 +28,8 @@ from server.service.held import Holding
 from server.service.inbound import Inbound
 from server.service.inbox import Inbox
 from server.service.journal import Journal
+from server.service.linking import Linking
+from server.service.media import Media
 from server.service.worker import Worker
 from server.settings import Settings
 
@@ -48,8 +50,15 @@ class Engine:
         bus: Bus,
         clinic: Clinic,
         knowledge: Knowledge,
+        *,
+        secret: bytes,
     ) -> None:
-        """Work on ``store``; ``is_away`` tells whether it last gave no answer."""
+        """Work on ``store``.
+
+        Args:
+            is_away: tells whether it last gave no answer.
+            secret: under which addresses and files are hashed.
+        """
         self.settings, self.store, self.bus, self.clinic = settings, store, bus, clinic
         self._is_away = is_away
         self.clock = DatabaseClock(store)
@@ -78,7 +87,11 @@ class Engine:
             every=every,
             remembered=settings.cached_threads,
         )
-        answering = Answering(store, self.conversations, knowledge, clinic, rules=self.rules, clock=self.clock)
+        self.media = Media(store, self.conversations, clock=self.clock, secret=secret)
+        self.linking = Linking(store, self.conversations, bus, secret=secret, clock=self.clock)
+        answering = Answering(
+            store, self.conversations, knowledge, clinic, rules=self.rules, clock=self.clock, linking=self.linking
+        )
         name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self.worker = Worker(store, self.conversations, answering, name=name, clock=self.clock)
         self.holding = Holding(store, self.conversations)
@@ -133,6 +146,7 @@ class Engine:
         self._start(self._repair())
         if work:
             self._working = self._start(self.worker.run())
+            self._start(self.media.run())
             self._start(self.holding.run())
         self.open = True
 

@@ -243,6 +243,10 @@ class Settings:
     history_per_minute: int = _visit(
         240, whole(1, 1_000_000), "Pages of the conversation a visitor may read again in any minute."
     )
+    uploads_per_minute: int = _visit(10, whole(1, 100_000), "Files a visitor may bring in any minute.")
+    uploads_per_hour: int = _visit(
+        120, whole(1, 1_000_000), "Files that all visitors of one address (IPv6: one /64) may bring in any hour."
+    )
     text_characters: int = _visit(
         4096, whole(1, 4096), "Characters of one message; 4,096 is also the most WhatsApp takes."
     )

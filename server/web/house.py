@@ -3,12 +3,13 @@
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from server.core.model import Channel
 from server.core.ports import Bus, Store
 from server.service.clinic import Clinic
 from server.service.conversations import Conversations
 from server.service.inbound import Inbound, Visitor
 from server.service.inbox import Inbox
+from server.service.linking import Linking
+from server.service.media import Media
 from server.settings import Settings
 from server.web.accounts import Accounts
 from server.web.files import Widget
@@ -61,6 +62,7 @@ class House:
         conversations: Conversations,
         inbound: Inbound,
         inbox: Inbox,
+        media: Media,
         passes: Passes,
         sessions: Sessions,
         readiness: Readiness,
@@ -80,13 +82,14 @@ class House:
         """
         self.settings, self.clinic = settings, clinic
         self.store, self.bus, self.clock = store, bus, clock
-        self.conversations, self.inbound, self.inbox = conversations, inbound, inbox
+        self.conversations, self.inbound, self.inbox, self.media = conversations, inbound, inbox, media
         self.passes, self.sessions, self.accounts = passes, sessions, Accounts(store)
         self.readiness, self.metrics, self.widget = readiness, metrics, widget
         self.secret, self.origin, self.own_origins = secret, origin, own_origins
+        self.linking = Linking(store, conversations, bus, secret=secret, clock=clock)
+        self.whatsapp = ""  # the clinic's number, E.164, where a conversation can go on there
         self.forgotten: list[Callable[[Visitor], None]] = []  # told when a visitor's secret no longer opens anything
         self.outside: Outside = NOWHERE  # the doors outside the website, if there are any
-        self.warns: Callable[[Channel], bool] = lambda channel: False  # whether typed text is better not sent there
         self.keep = timedelta(days=settings.visitor_days)  # how long a visitor is known after their last word
 
     def absolute(self, url: str) -> str:

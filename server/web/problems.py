@@ -25,11 +25,14 @@ from starlette.responses import Response
 
 from server.core import errors
 from server.core.errors import OnethreadError, RateLimited, Unavailable
+from server.service.linking import NothingSaid
+from server.service.media import FileTooLarge, FileTypeNotAllowed
 from server.web.pages import TEMPLATES, Pages, preferred
 from server.web.passes import PassExpired, PassInvalid
 from server.web.refusals import MEDIA_TYPE, SENTENCES, Mistake, Problem
 from server.web.security import TooLarge, TooSlow
 from server.web.sessions import ForgedRequest, NotSignedIn, SignInRefused
+from server.web.uploads import RangeNotThere
 from server.web.visits import OriginNotAllowed, UnknownSite
 
 STATUS: dict[type[Exception], int] = {
@@ -44,6 +47,7 @@ STATUS: dict[type[Exception], int] = {
     errors.NotAllowed: 403,
     errors.ConsentNeeded: 403,
     errors.NotFound: 404,
+    NothingSaid: 409,
     PassExpired: 401,
     PassInvalid: 401,
     NotSignedIn: 401,
@@ -51,6 +55,9 @@ STATUS: dict[type[Exception], int] = {
     ForgedRequest: 403,
     OriginNotAllowed: 403,
     UnknownSite: 404,
+    FileTooLarge: 413,
+    FileTypeNotAllowed: 415,
+    RangeNotThere: 416,
     Unavailable: 503,
     RateLimited: 429,
     TooLarge: 413,

@@ -21,6 +21,7 @@ from server.settings import Address
 UNKNOWN = "unknown"  # everybody whose address cannot be told is one client: limited together, never unlimited
 MAX_BODY = 2 * 1024 * 1024  # bytes taken in at most; what is read of them is bounded in `strict.py`
 BODY_SECONDS = 30.0  # for a body to arrive, from its first byte to its last
+LARGER_SECONDS = 300.0  # for a file of 10 MB: 280 kbit/s, which a phone in a cellar has
 DISCARD = 64 * 1024 * 1024  # bytes of a body too long for us that are still taken in, so that its sender hears of it
 
 NOTHING = "default-src 'none'; frame-ancestors 'none'"
@@ -145,6 +146,8 @@ class Guarded:
         answered: Answered = lambda method, status, seconds: None,
         failed: Callable[[Exception, str], Response] | None = None,
         max_body: int = MAX_BODY,
+        larger: str = "",
+        max_larger: int = MAX_BODY,
         free: Sequence[str] = (),
     ) -> None:
         """Guard ``app``.
@@ -154,9 +157,12 @@ class Guarded:
             called: our own name, and port where there is one; what a request calls us is not even passed on.
             answered: told of each answer: method, status, seconds.
             failed: makes the answer when something escapes every handler.
+            larger: a pattern of paths whose bodies may be longer, and take longer: files, over a phone's network.
+            max_larger: bytes of those.
             free: path prefixes that bound their bodies themselves.
         """
         self._app, self._max_body, self._free = app, max_body, tuple(free)
+        self._larger, self._max_larger = re.compile(larger), max_larger
         self._answered, self._failed = answered, failed
         self._called = called.encode()
         self._headers = {**ALWAYS, **({"strict-transport-security": HSTS} if https else {})}
@@ -200,9 +206,11 @@ class Guarded:
 
     def _bounded(self, scope: Scope, receive: Receive) -> Receive:
         announced = Headers(scope=scope).get("content-length", "")
-        too_large = announced.isdecimal() and int(announced[:20]) > self._max_body
+        larger = self._larger.fullmatch(scope["path"]) is not None
+        max_body = self._max_larger if larger else self._max_body
+        too_large = announced.isdecimal() and int(announced[:20]) > max_body
         seen, complete = 0, False
-        until = asyncio.get_running_loop().time() + BODY_SECONDS
+        until = asyncio.get_running_loop().time() + (LARGER_SECONDS if larger else BODY_SECONDS)
 
         async def bounded_receive() -> Message:
             nonlocal seen, complete
@@ -218,7 +226,7 @@ class Guarded:
                 raise TooSlow from None
             complete = not message.get("more_body")
             seen += len(message.get("body", b""))
-            if seen > self._max_body:
+            if seen > max_body:
                 if not complete:
                     await _discard(receive)
                 raise TooLarge
@@ -295,6 +303,6 @@ class WidgetOrigins:
     def _allowed(self) -> dict[str, str]:
         return {
             "access-control-allow-methods": self._methods,
-            "access-control-allow-headers": "Authorization, Content-Type",
+            "access-control-allow-headers": "Authorization, Content-Type, Range, X-File-Name",
             "access-control-max-age": "7200",  # seconds: the longest that Chromium keeps it
         }

@@ -22,6 +22,10 @@ OPEN_TO_ALL = {
     ("POST", "/api/visits"),
     ("DELETE", "/api/visits"),
     ("GET", "/api/threads/{thread:str}/events"),  # for a pass, or for staff: it looks itself
+    ("POST", "/api/threads/{thread:str}/continue"),
+    ("POST", "/api/threads/{thread:str}/files"),  # so do these two
+    ("GET", "/api/threads/{thread:str}/files/{file:str}"),
+    ("GET", "/api/files/{file:str}/{until:str}/{seal:str}"),  # for whoever has an address that we sealed
     ("GET", "/api/docs"),
     ("GET", "/api/openapi.json"),
     ("GET", "/api/openapi"),  # these three are a framework's, and answer that there is nothing
@@ -34,7 +38,15 @@ OPEN_TO_ALL = {
     ("GET", "/console/enter"),
     ("POST", "/console/enter"),
 }
-FILLED = {"thread": "nosuchthread", "other": "nosuchother", "id": "nosuchid", "view": "mine"}
+FILLED = {
+    "thread": "nosuchthread",
+    "other": "nosuchother",
+    "id": "nosuchid",
+    "file": "0" * 32,
+    "language": "en",
+    "seq": "1",
+    "view": "mine",
+}
 
 
 def litestar_of(app: Starlette) -> Litestar:
@@ -56,7 +68,7 @@ def staff_routes(app: Starlette) -> list[tuple[str, str, Action]]:
 
 def filled(path: str) -> str:
     for name, value in FILLED.items():
-        path = path.replace(f"{{{name}:str}}", value)
+        path = path.replace(f"{{{name}:str}}", value).replace(f"{{{name}:int}}", value)
     assert "{" not in path, path
     return path
 
@@ -121,4 +133,5 @@ async def test_what_changes_something_wants_the_token_and_our_own_page(running: 
 def test_every_frame_of_staff_leads_to_a_command_that_needs_a_right() -> None:
     frames = {frame.__struct_config__.tag for frame in AnyStaffCommand.__args__}
 
-    assert frames == {"post", "note", "take", "release", "assign", "snooze", "close", "name"}
+    about_messages = {"react", "retry", "prefer"}
+    assert frames == {"post", "note", "take", "release", "assign", "snooze", "close", "name"} | about_messages
