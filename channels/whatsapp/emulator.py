@@ -709,7 +709,10 @@ class StandIn:
         if begin + count < len(self.cloud_templates):
             paging["next"] = f"{self.base}/v26.0/{line.account}/message_templates?after={begin + count}&limit={count}"
         if name == "data":
-            return JSONResponse({"data": page, "paging": paging})
+            summary = {"message_template_count": len(self.cloud_templates), "message_template_limit": 250}
+            summary |= {"total_count": len(self.cloud_templates), "are_translations_complete": True}
+            asked = {"summary": summary} if "summary" in request.query_params else {}
+            return JSONResponse({"data": page, "paging": paging, **asked})
         return JSONResponse({name: self.cloud_templates, "count": len(self.cloud_templates), "total": len(page)})
 
     def _twilio(self, line: Line, request: Request, path: str) -> Response:
