@@ -379,7 +379,7 @@ class Screen:
             "assigned": self.reader.name_of(thread.assigned) if thread.assigned else "",
             "spoken": self.spoken(thread.language),
             "back_href": where.url(),
-            "ways": ways(thread, self.house.outside, self.house.warns, self.now),
+            "ways": ways(thread, self.house.outside, self.house.clinic.allowed.warns, self.now),
             "held": await held.kept(self.house.store, thread.id),
             "agreements": agreements_shown(thread),
             "alike": await Suggesting(self.house.inbox).alike(thread),

@@ -91,6 +91,7 @@ class Sockets:
             languages=tuple(house.clinic.languages),
             put_off=self._put_off,
             works_here=house.accounts.works_here,
+            claim_files=house.media.claim,
             acknowledged=house.metrics.acknowledged.observe,
             staff_acknowledged=house.metrics.staff_acknowledged.observe,
             refused=lambda code: house.metrics.refused.labels(code).inc(),

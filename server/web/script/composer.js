@@ -40,10 +40,10 @@ let on; // the channel that was chosen for this reply, when it is not the usual 
 let onThread;
 
 /** How a reply would leave: for how long still, or only as a template. */
-export function way() {
+export function way(wished) {
   const select = by('on');
   if (!select) return;
-  if (document.activeElement === select || onThread !== thread()) [on, onThread] = [select.value === usual() ? undefined : select.value, thread()];
+  if (wished || onThread !== thread()) [on, onThread] = [select.value === usual() ? undefined : select.value, thread()];
   else if (on && [...select.options].some(({ value }) => value === on)) select.value = on; // drawn anew, and still wanted
   const { until, closed } = chosen();
   const minutes = until ? Math.floor((Date.parse(until) - Date.now()) / 60_000) : 0;

@@ -314,7 +314,7 @@ const deeds = {
   async retry({ of, ask: sure }) {
     if (!sure || (await confirm(sure))) tell({ t: 'retry', of: Number(of) });
   },
-  fetch: ({ of, file }) => change('POST', `messages/${of}/files/${file}/fetch`, {}, 'done'),
+  fetch: ({ file }) => change('POST', `files/${file}/again`, undefined, 'done'),
   unhold: () => change('DELETE', 'held', undefined, 'done'),
   agree: ({ channel, purpose, given }) => change('POST', 'agreements', { channel, purpose, given: given !== undefined }, 'done'),
   async join({ other }) {
@@ -466,7 +466,7 @@ document.addEventListener('change', async ({ target }) => {
     files.add(target.files);
     target.value = '';
   }
-  if (target.id === 'on') composer.way();
+  if (target.id === 'on') composer.way(true);
   const { keep: name } = target.dataset;
   if (!name) return;
   if (name === 'desktop' && target.checked) target.checked = await permit();
