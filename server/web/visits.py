@@ -15,7 +15,7 @@ from msgspec import Meta
 from channels.website import first_thread, is_ours, new_secret, visitor_hash
 from server.core.errors import RateLimited, Refused
 from server.core.identity import keyed_hash
-from server.core.model import ThreadId
+from server.core.model import Channel, ThreadId
 from server.core.ports import Limit
 from server.service.clinic import Hours, Site, Words
 from server.service.inbound import Visitor, visitor_address
@@ -60,7 +60,10 @@ class ConsentShown(msgspec.Struct, frozen=True):
 
 
 class ClinicShown(msgspec.Struct, frozen=True):
-    """What the widget shows of the clinic before anything is said; every text in the visit's language."""
+    """What the widget shows of the clinic before anything is said; every text in the visit's language.
+
+    `channels` are those on which a conversation can go on.
+    """
 
     name: str
     assistant: str
@@ -73,6 +76,7 @@ class ClinicShown(msgspec.Struct, frozen=True):
     disclosure: str
     emergency: str
     consent: ConsentShown | None
+    channels: tuple[Channel, ...] = ()
 
 
 class VisitGranted(msgspec.Struct, frozen=True):
@@ -219,6 +223,7 @@ class Visits:
             consent=ConsentShown(consent.version, consent.text, house.absolute(consent.privacy_url))
             if consent is not None
             else None,
+            channels=(Channel.WHATSAPP,) if house.whatsapp else (),
         )
 
 
