@@ -48,6 +48,7 @@ from server.core.commands import SYSTEM, Actor, AnyCommand
 from server.core.errors import KeyConflict, Moved, Refused, Unavailable
 from server.core.events import AnyEvent, Posted
 from server.core.identity import keyed_hash
+from server.core.intake import Read
 from server.core.media import Origin
 from server.core.model import (
     MAX_TEXT,
@@ -62,7 +63,6 @@ from server.core.model import (
     Role,
     Thread,
     ThreadId,
-    Value,
 )
 from server.core.ports import Store
 from server.core.sending import Remedy, Report, Sent
@@ -114,8 +114,8 @@ class Expecting(Protocol):
         """
 
 
-Redeem = Callable[[str, ThreadId], Awaitable[ThreadId | None]]
-"""What a text with a one-time code leads to, when it comes from this thread: the thread in which the person goes on."""
+Redeem = Callable[[str, ThreadId, str], Awaitable[ThreadId | None]]
+"""What a text with a one-time code leads to, when it comes from this thread and sender: where the person goes on."""
 
 Seen = Callable[[str, str], None]
 """Told our number and the provider's id of a message that is being answered: it is marked as read, typing shows."""
@@ -123,15 +123,6 @@ Seen = Callable[[str, str], None]
 
 _Says = Message | Echo | Past
 _OUTSIDE = (Purpose.SERVICE, Purpose.REMINDERS, Purpose.NEWS)
-
-
-class Outcome(Value, frozen=True):
-    """What became of a body's parts."""
-
-    done: int = 0
-    unreadable: int = 0
-    early: int = 0
-    failed: int = 0
 
 
 class _Early(Exception):
@@ -171,7 +162,7 @@ class Arriving:
         self._turns = _Turns(AT_ONCE)
         self.arrived: Counter[str] = Counter()  # by kind and what became of it, for the metrics
 
-    async def read(self, source: str, body: bytes, last: bool = False) -> Outcome:
+    async def read(self, source: str, body: bytes, last: bool = False) -> Read:
         """Let everything in a body happen; see the service's reader.
 
         Raises:
@@ -180,14 +171,14 @@ class Arriving:
         name, tag = account_and_tag(source)
         account = self._accounts.get(name)
         if account is None:
-            return Outcome(unreadable=1)
+            return Read(unreadable=1)
         results = await asyncio.gather(*self._groups(account, tag, ADAPTERS[account.provider].parse(body)))
         counted = sum(results, Counter[str]())
         self.arrived.update(counted)
         if counted["unavailable"]:
             raise Unavailable
         early = 0 if last else counted["early"]
-        return Outcome(counted["done"], counted["unreadable"], early, counted["failed"])
+        return Read(counted["done"], counted["unreadable"], early, counted["failed"])
 
     def _groups(self, account: Account, tag: str, items: list[Arrived]) -> list[Awaitable[Counter[str]]]:
         """Return the work of each person's items, in order; begun in this order, they take their turns in it."""
@@ -328,7 +319,7 @@ class Arriving:
         """
         thread = known or new_thread()
         if isinstance(item, Message) and isinstance(content, Text):
-            thread = await self._redeem(content.body, thread) or thread
+            thread = await self._redeem(content.body, thread, turn_of(item.our, item.person)) or thread
         thread = await self._people.claim(item.our, item.person, thread)
         return await self._introduce(thread, item.our, item.person)
 

@@ -35,6 +35,7 @@ def open_questions(log: Iterable[AnyEvent], now: datetime) -> list[Question]:
         if not isinstance(event, Posted) or event.past:
             continue
         if event.role is Role.PERSON:
+            standing = {seq: each for seq, each in standing.items() if not _asks_which(each)}
             _close(standing, event)
         else:
             if event.covers is not None:
@@ -44,6 +45,8 @@ def open_questions(log: Iterable[AnyEvent], now: datetime) -> list[Question]:
                 standing = {s: each for s, each in standing.items() if {choice.id for choice in each.choices} != same}
                 standing[event.seq] = event
     recent = [each for each in standing.values() if now - each.at <= OPEN][-MOST:]
+    if recent and _asks_which(recent[-1]):  # the others are in it
+        recent = recent[-1:]
     return [Question(each.seq, each.choices, str(each.seq)) for each in recent]
 
 
@@ -53,6 +56,10 @@ def _close(standing: dict[int, Posted], answer: Posted) -> None:
     offering = [seq for seq, each in standing.items() if any(one.id == answer.choice for one in each.choices)]
     if offering:
         del standing[answer.reply_to if answer.reply_to in offering else offering[-1]]
+
+
+def _asks_which(question: Posted) -> bool:
+    return any(choices.taken(choice.id)[0] is not None for choice in question.choices)
 
 
 def meaning(content: Plain, reply_to: int | None, questions: Sequence[Question]) -> Meant:
@@ -86,6 +93,9 @@ def _typed(text: str, reply_to: int | None, questions: Sequence[Question]) -> Me
             number, bare = choices.taken(choice)
             return Meant(bare, number or question)
         case Unclear(several):
-            return Meant(choices.which(several), reply_to)
+            each = (understood(text, [question]) for question in questions if question.seq in several)
+            return Meant(
+                choices.which([(one.question, one.choice) for one in each if isinstance(one, Taken)]), reply_to
+            )
         case None:
             return Meant(None, reply_to)

@@ -11,21 +11,22 @@ STOP = "stop_messages"  # write to me no more
 ASK_STOP = "ask_stop"  # it says stop, and more: is that meant?
 KEEP = "keep_messages"  # no, that was not meant
 START = "start_messages"  # write to me again
-CONTINUE = "continue_here"  # with a code from another door: go on where we were
 
-_WHICH = re.compile(r"which:(\d{1,15}(?:,\d{1,15})+)")
+WHICH = "which:"
 _OF = re.compile(r"of:(\d{1,15}):(.+)", re.DOTALL)
 
 
-def which(questions: Sequence[int]) -> str:
-    """Return the choice of whoever answered more than one question at once: ask which of these messages is meant."""
-    return f"which:{','.join(map(str, questions))}"
+def which(takings: Sequence[tuple[int, str]]) -> str:
+    """Return the choice of whoever answered more than one question at once: ask which of these, given as ``of``."""
+    return WHICH + "\n".join(of(question, choice) for question, choice in takings)
 
 
-def questions_of(choice: str | None) -> tuple[int, ...]:
+def takings_of(choice: str | None) -> tuple[tuple[int, str], ...]:
     """Return what ``which`` was given, nothing for any other choice."""
-    match = _WHICH.fullmatch(choice or "")
-    return tuple(int(each) for each in match[1].split(",")) if match else ()
+    if choice is None or not choice.startswith(WHICH):
+        return ()
+    found = (taken(each) for each in choice.removeprefix(WHICH).split("\n"))
+    return tuple((question, bare) for question, bare in found if question is not None)
 
 
 def of(question: int, choice: str) -> str:

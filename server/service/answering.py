@@ -12,6 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
+from server.core import choices
 from server.core.commands import ASSISTANT, Post
 from server.core.errors import Moved, NotYourFloor, Refused
 from server.core.events import Posted
@@ -25,6 +26,7 @@ PERSON_CHOICE = "person"  # the choice that stands for "a person, please", on ev
 CALLBACK_CHOICE = "callback"
 WAIT_CHOICE = "wait"
 ASKED = 20  # of a person's unanswered posts, the newest: each costs the knowledge base some milliseconds
+MOST_ASKED = 60  # characters of a question that stand for it
 IN_VAIN = 10_000  # waiting people of whom is remembered which posts had no answer
 
 
@@ -36,6 +38,7 @@ class ReplyKind(StrEnum):
     UNCLEAR = "unclear"  # there was no word in it: the person is asked to write one
     URGENT = "urgent"
     PERSON = "person"  # the person wants a person, or the entry is one for staff
+    RECEIVED = "received"  # what came is for staff to hear or to look at
     NOTHING = "nothing"
 
 
@@ -157,7 +160,7 @@ class Answering:
             return [latest]
         after = max(thread.answered, self._in_vain.get(thread.id, 0) if thread.floor.is_waiting else 0)
         log = await self._store.before(thread.id, thread.last_person + 1, PAGE)
-        return [e for e in log if isinstance(e, Posted) and e.role is Role.PERSON and e.seq > after][-ASKED:]
+        return [e for e in log if isinstance(e, Posted) and _is_asked(e) and e.seq > after][-ASKED:]
 
     def _asked_in_vain(self, id: ThreadId, upto: int) -> None:
         """Who waits for staff may write for hours: what had no answer is not asked again with every further post."""
@@ -170,7 +173,8 @@ class Answering:
         """Return the assistant's post, or ``None`` when it is better silent: the person waits for staff."""
         reply = await self._reply(thread, posts)
         if reply.kind is not ReplyKind.URGENT:
-            reply = await self._about_code(thread, posts[-1]) or reply
+            special = await self._about_code(thread, posts[-1]) or await self._which(thread, posts[-1])
+            reply = special or self._not_twice(thread, reply)
         if thread.floor.is_waiting and reply.kind not in (ReplyKind.URGENT, ReplyKind.ANSWER):
             return None
         handover = _handover(reply)
@@ -202,6 +206,24 @@ class Answering:
         kind = ReplyKind.PERSON if shown.left.waits else ReplyKind.ANSWER
         return Reply(kind, say("link_good", language), language, shown.left.choices)
 
+    async def _which(self, thread: Thread, post: Posted) -> Reply | None:
+        """Ask which of several questions was answered, of those that are there."""
+        takings = choices.takings_of(post.choice)
+        if not takings:
+            return None
+        log = await self._store.before(thread.id, post.seq, PAGE)
+        asked = {each.seq: each.text for each in log if isinstance(each, Posted) and each.role is not Role.PERSON}
+        options = tuple(
+            Choice(choices.of(seq, taken), _last_line(asked[seq])) for seq, taken in takings if seq in asked
+        )
+        language = thread.language or FALLBACK
+        return Reply(ReplyKind.ANSWER, say("which", language), language, options) if len(options) > 1 else None
+
+    def _not_twice(self, thread: Thread, reply: Reply) -> Reply:
+        """Say only once in a row that something was not understood; then it is staff's turn."""
+        again = reply.kind is ReplyKind.UNCLEAR and thread.misses > 0
+        return Reply(ReplyKind.NOTHING, "", reply.language, why=reply.why) if again else reply
+
     async def _reply(self, thread: Thread, posts: Sequence[Posted]) -> Reply:
         """Ask about each unanswered post, the newest first: urgent wins, then what can be answered."""
         language = thread.language
@@ -209,7 +231,7 @@ class Answering:
         for post in reversed(posts[:-1]):
             await asyncio.sleep(0)  # many long ones take a while: everybody else goes on in between
             replies.append(self._ask(thread, post))
-        for kind in (ReplyKind.URGENT, ReplyKind.PERSON, ReplyKind.ANSWER):
+        for kind in (ReplyKind.URGENT, ReplyKind.PERSON, ReplyKind.RECEIVED, ReplyKind.ANSWER):
             found = next((reply for reply in replies if reply.kind is kind), None)
             if found is not None:
                 return found
@@ -242,7 +264,10 @@ class Answering:
             thread.misses,
             self._rules().open_now,
         )
-        return self._knowledge.answer(question)
+        reply = self._knowledge.answer(question)
+        if reply.kind is ReplyKind.URGENT:
+            return reply
+        return _beyond_words(post, thread.language or reply.language) or reply
 
     def _text(self, reply: Reply, handover: Handover | None) -> str:
         """Return what is said; with a hand-over outside opening hours, also when somebody will read it."""
@@ -254,6 +279,8 @@ class Answering:
         opens = self._opening.opens_text(self._clock(), reply.language)
         if asked:
             return say("asked_closed", reply.language, opens=opens)
+        if reply.kind is ReplyKind.RECEIVED:
+            return f"{reply.text} {say('closed_note', reply.language, opens=opens)}"
         if reply.text:  # it was asked as outside opening hours and says so in its own words
             return reply.text
         return f"{say('unknown', reply.language)} {say('closed_note', reply.language, opens=opens)}"
@@ -266,7 +293,41 @@ def _handover(reply: Reply) -> Handover | None:
             return Handover.URGENT
         case ReplyKind.PERSON:
             return Handover.ASKED
-        case ReplyKind.NOTHING:
+        case ReplyKind.NOTHING | ReplyKind.RECEIVED:
             return Handover.UNKNOWN
         case ReplyKind.SUGGESTIONS | ReplyKind.UNCLEAR | ReplyKind.ANSWER:
             return None
+
+
+def _is_asked(post: Posted) -> bool:
+    """Whether the assistant is to answer it: history only is there."""
+    return post.role is Role.PERSON and not post.past
+
+
+def _beyond_words(post: Posted, language: str) -> Reply | None:
+    """Return what is said to what has a meaning of its own, or no words; ``None`` for everything else."""
+    match post.choice:
+        case choices.STOP:
+            return Reply(ReplyKind.ANSWER, say("stopped", language), language)
+        case choices.START:
+            return Reply(ReplyKind.ANSWER, say("started", language), language)
+        case choices.KEEP:
+            return Reply(ReplyKind.ANSWER, say("kept", language), language)
+        case choices.ASK_STOP:
+            offered = (
+                Choice(choices.STOP, say("stop_choice", language)),
+                Choice(choices.KEEP, say("keep_choice", language)),
+            )
+            return Reply(ReplyKind.ANSWER, say("stop_asked", language), language, offered)
+        case _:
+            pass
+    if post.files:
+        kind = "voice" if any(file.voice for file in post.files) else "file"
+        return Reply(ReplyKind.RECEIVED, say(kind, language), language)
+    return Reply(ReplyKind.UNCLEAR, say("unsaid", language), language) if post.unsaid else None
+
+
+def _last_line(text: str) -> str:
+    """Return the end of a message, where its question stands."""
+    line = text.strip().splitlines()[-1]
+    return line if len(line) <= MOST_ASKED else f"…{line[1 - MOST_ASKED :]}"

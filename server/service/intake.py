@@ -10,9 +10,10 @@ import logging
 from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any
 
 from server.core.errors import Unavailable
+from server.core.intake import Read, Reader
 from server.core.model import Value
 from server.core.ports import Store
 
@@ -28,29 +29,6 @@ PARKED_FOR = timedelta(seconds=10)  # between two looks
 REMEMBERED = 10_000  # bodies of which is known since when they wait
 
 log = logging.getLogger("onethread.intake")
-
-
-class Read(Value, frozen=True):
-    """What became of a body. Nothing of it is lost by what is counted here."""
-
-    done: int = 0
-    unreadable: int = 0  # parts that nobody can read
-    early: int = 0  # parts about a message that we do not know, perhaps not yet
-    failed: int = 0  # parts at which we made a mistake
-
-
-class Reader(Protocol):
-    """A channel's reading of what its provider sends."""
-
-    async def read(self, source: str, body: bytes, last: bool = False) -> Read:
-        """Let everything in a body happen, each by itself; again is the same as once.
-
-        Args:
-            last: nothing is to wait any longer for a message that it is about.
-
-        Raises:
-            Unavailable: not now, or not all of it; the same again, later.
-        """
 
 
 class _Body(Value, frozen=True):

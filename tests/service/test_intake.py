@@ -6,9 +6,10 @@ from datetime import timedelta
 import pytest
 
 from server.core.errors import Unavailable
+from server.core.intake import Read
 from server.core.ports import Store
 from server.service import intake
-from server.service.intake import KEPT_UNREADABLE, PARKED, PARKED_FOR, PUT_OFF, TRIES, Intake, Read
+from server.service.intake import KEPT_UNREADABLE, PARKED, PARKED_FOR, PUT_OFF, TRIES, Intake
 from tests.service.given import Clock
 
 LEAD = timedelta(seconds=3)

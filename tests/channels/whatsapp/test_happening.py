@@ -294,7 +294,7 @@ async def test_with_two_questions_open_it_is_asked_which(here: World) -> None:
     two = await here.asks("Möchten Sie eine Erinnerung?", Choice("remind", "Ja"), Choice("quiet", "Nein"))
 
     await here.writes(text("ja", "wamid.2"))
-    assert (await here.last()).choice == choices.which([one, two])
+    assert (await here.last()).choice == choices.which([(one, "yes"), (two, "remind")])
     await here.writes(text("ja", "wamid.3", **reply("wamid.Q1")))
     assert ((last := await here.last()).choice, last.reply_to) == ("yes", one)
 

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from channels.whatsapp.accounts import Account
-from channels.whatsapp.arriving import Arriving, Outcome
+from channels.whatsapp.arriving import Arriving
 from channels.whatsapp.people import People
 from channels.whatsapp.wire import Person, key_of
 from server.core import commands
 from server.core.commands import ASSISTANT, AnyCommand
 from server.core.events import AnyEvent, Posted
+from server.core.intake import Read
 from server.core.media import Origin
 from server.core.model import Choice, File, FileState, Thread, ThreadId
 from server.core.ports import Store
@@ -76,15 +77,15 @@ class World:
         self.origins.append(origin)
         return File(f"file-{origin.media or 'url'}", name, origin.mime, 0, FileState.FETCHING, voice)
 
-    async def _redeem(self, text: str, thread: ThreadId) -> ThreadId | None:
+    async def _redeem(self, text: str, thread: ThreadId, sender: str) -> ThreadId | None:
         return next((to for code, to in self.codes.items() if code in text), None)
 
     # what happens
 
-    async def arrives(self, raw: bytes, source: str = "whatsapp:main", last: bool = False) -> Outcome:
+    async def arrives(self, raw: bytes, source: str = "whatsapp:main", last: bool = False) -> Read:
         return await self.arriving.read(source, raw, last)
 
-    async def writes(self, *messages: dict[str, Any], contacts: Sequence[Any] = (CONTACT,)) -> Outcome:
+    async def writes(self, *messages: dict[str, Any], contacts: Sequence[Any] = (CONTACT,)) -> Read:
         return await self.arrives(body(value(contacts=list(contacts), messages=list(messages))))
 
     async def says(self, *said: AnyCommand) -> None:
