@@ -165,7 +165,7 @@ class WhatsApp:
                 _base(account) + path,
                 data={"messaging_product": "whatsapp", "type": file.type},
                 files={"file": (file.name or file.id, content, file.type)},
-                headers=_authority(account),
+                headers=authority(account),
                 timeout=UPLOAD,
             )
         except httpx.HTTPError as error:
@@ -189,7 +189,7 @@ class WhatsApp:
             answer = await self._http.post(
                 _base(account) + parcel.path,
                 content=parcel.body,
-                headers={**_authority(account), "content-type": parcel.type},
+                headers={**authority(account), "content-type": parcel.type},
             )
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol):
             return NotReached()
@@ -215,7 +215,7 @@ class WhatsApp:
             log.info("a message could not be marked as read", extra={"account": account.id})
 
     async def _mark(self, account: Account, request: Request) -> None:
-        headers = {**_authority(account), "content-type": request.content_type}
+        headers = {**authority(account), "content-type": request.content_type}
         await self._http.post(_base(account) + request.path, content=request.encoded(), headers=headers)
 
 
@@ -252,7 +252,7 @@ def _base(account: Account) -> str:
     return (account.base_url or HOSTS[account.provider]).rstrip("/")
 
 
-def _authority(account: Account) -> dict[str, str]:
+def authority(account: Account) -> dict[str, str]:
     """Return the header by which a provider knows that it is us."""
     match account.provider:
         case "360dialog":

@@ -31,7 +31,7 @@ from server.core.model import MAX_TEXT, File, FileState, ThreadId, Value
 from server.core.owed import Fetch
 from server.core.ports import Due, Store
 from server.service.conversations import Conversations
-from server.service.filetypes import HEAD, PLAIN, cleaned_name, type_of
+from server.service.filetypes import ALLOWED, HEAD, PLAIN, cleaned_name, type_of
 from server.service.stripping import Broken, stripped, strips
 
 T = TypeVar("T")
@@ -180,18 +180,25 @@ class Media:
         await self._note_unused(id, _Unused(now + KEPT_UNUSED, thread, await self._head(thread)))
         return (await self._keep(kept, written)).file
 
-    async def expect(self, id: str, origin: Origin, name: str = "", *, voice: bool = False) -> None:
-        """Note where a file is that a provider has announced; the message that will name it owes the fetching.
+    async def expected(
+        self, thread: ThreadId, sender: str, origin: Origin, name: str = "", *, voice: bool = False
+    ) -> File:
+        """Note a file that a provider has announced; announced again it is the same file.
 
-        Args:
-            id: made of its cause, so that the same file announced again is the same file.
+        The message that names it owes the fetching.
         """
-        if await self._record(id) is not None:
-            return
-        now = self._clock()
-        state = FileState.FETCHING
+        cause = f"{thread}\0{origin.account}\0{origin.media}\0{origin.url}"
+        id, now = keyed_hash(self._secret, "file", cause), self._clock()
+        known = await self._record(id)
+        if known is not None:
+            return known.file
+        said = origin.mime.partition(";")[0].strip().lower()
+        kind = said if said in ALLOWED else PLAIN
+        state, name = FileState.FETCHING, cleaned_name(name, kind)
+        kept = Kept(id, thread, sender, now, name, kind, state=state, voice=voice, origin=origin)
         await self._note_unused(id, _Unused(now + KEPT_ANNOUNCED, "", 0))
-        await self._save(Kept(id, "", "", now, cleaned_name(name, PLAIN), state=state, voice=voice, origin=origin))
+        await self._save(kept)
+        return kept.file
 
     async def claim(self, sender: str, thread: ThreadId, ids: Sequence[str]) -> tuple[File, ...]:
         """Return the files that a message is about to name, and let them live until it has had time to arrive.
@@ -241,6 +248,17 @@ class Media:
         if not kept.blob or kept.state is not FileState.READY:
             raise NotFound
         return await self._store.blobs.read(kept.blob, start, length)
+
+    async def whole(self, id: str) -> bytes:
+        """Return all of a file's bytes, for whoever sends it on.
+
+        Raises:
+            NotFound: they have not come, or are gone.
+        """
+        kept = await self._record(id)
+        if kept is None:
+            raise NotFound
+        return b"".join([piece async for piece in await self.read(kept)])
 
     def address(self, id: str, seconds: int = ADDRESS_SECONDS) -> str:
         """Return a path at which anybody gets this file for a short time: for a provider that fetches it from us."""

@@ -89,8 +89,7 @@ class Given:
 
     async def note_arrives(self, **more: bool) -> tuple[File, Due]:
         """A voice note is announced, and the message that names it stands."""
-        file = File("note", "", "audio/ogg", state=FileState.FETCHING, voice=True)
-        await self.media.expect(file.id, ORIGIN, voice=True)
+        file = await self.media.expected("t1", VISITOR.sender, ORIGIN, voice=True)
         await self.conversations.handle(post("wa:1", "", channel=Channel.WHATSAPP, language="de", files=(file,)))
         return file, await self.owed()
 
@@ -242,8 +241,11 @@ async def test_a_file_that_is_announced_again_is_the_same_file(given: Given) -> 
     file, due = await given.note_arrives()
     await given.media.fetch(due)
 
-    await given.media.expect(file.id, ORIGIN, voice=True)
-    assert await given.bytes_of(file.id) == NOTE
+    known = await given.media.expected("t1", VISITOR.sender, ORIGIN, voice=True)
+    other = await given.media.expected("t2", VISITOR.sender, ORIGIN, voice=True)
+    assert (known.id, known.state) == (file.id, FileState.READY)
+    assert (other.id == file.id, other.state) == (False, FileState.FETCHING)
+    assert await given.media.whole(file.id) == NOTE
 
 
 async def test_where_a_file_is_stays_known_for_as_long_as_it_may_be_there(given: Given) -> None:
@@ -303,8 +305,8 @@ async def test_a_file_that_cannot_be_had_is_marked_and_a_colleague_can_try_again
 async def test_what_a_provider_sends_is_kept_whatever_it_is_but_shown_as_nothing_it_is_not(given: Given) -> None:
     for data in (b"PK\3\4 a letter", b"\xff\xd8\xff\xe1\xff\xff a broken picture"):
         given.provider.files["doc"] = data
-        file = File(f"doc{len(data)}", "letter.docx", "image/png", state=FileState.FETCHING)
-        await given.media.expect(file.id, Origin("main", media="doc", mime="image/png"), file.name)
+        origin = Origin(f"main{len(data)}", media="doc", mime="image/png")
+        file = await given.media.expected("t1", VISITOR.sender, origin, "letter.docx")
         await given.conversations.handle(post(f"wa:{len(data)}", "", channel=Channel.WHATSAPP, files=(file,)))
         await given.media.fetch(await given.owed())
 
