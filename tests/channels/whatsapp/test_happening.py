@@ -1,18 +1,20 @@
 """What comes of everything that arrives: in the right conversation, once, and with what it means."""
 
+import asyncio
 import json
 import random
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
 from channels.whatsapp.wire import Person
 from server.core import choices, commands
 from server.core.commands import Move, person
-from server.core.events import AddressLinked, AgreementChanged, Edited, Named, Posted, Reacted, Revoked
+from server.core.events import AddressLinked, AgreementChanged, AnyEvent, Edited, Named, Posted, Reacted, Revoked
 from server.core.model import (
     Address,
     Assurance,
@@ -431,18 +433,91 @@ async def test_a_batch_of_a_thousand_with_ten_bad_loses_only_those(here: World) 
         assert numbers == sorted(numbers)
 
 
-def everything(folder: Path) -> list[tuple[str, bytes]]:
-    """Every payload nobody here wrote, as a webhook."""
-    from urllib.parse import urlencode
+def everything(folder: Path) -> dict[str, tuple[str, bytes]]:
+    """Every payload nobody here wrote, as a webhook: its source and body."""
+    found = {path.stem: ("whatsapp:main", path.read_bytes()) for path in folder.glob("meta/inbound_webhooks/*.json")}
+    found |= {path.stem: ("whatsapp:recorded", path.read_bytes()) for path in folder.glob("recorded/*.json")}
+    forms = {path.stem: json.loads(path.read_text()) for path in folder.glob("twilio/*.json")}
+    found |= {f"twilio_{name}": ("whatsapp:fixture", urlencode(each).encode()) for name, each in forms.items()}
+    return dict(sorted(found.items()))
 
-    found = [("whatsapp:main", path.read_bytes()) for path in sorted(folder.glob("meta/inbound_webhooks/*.json"))]
-    found += [("whatsapp:main", path.read_bytes()) for path in sorted(folder.glob("recorded/*.json"))]
-    forms = [json.loads(path.read_text()) for path in sorted(folder.glob("twilio/*.json"))]
-    return found + [("whatsapp:second", urlencode(each).encode()) for each in forms]
+
+UNANSWERED = "waits for a message that we have not sent"
+BECAME = {
+    "button_message": "person: Unsubscribe (stop_messages); service, reminders and news ended",
+    "contact_sharing_message": "person: Kontakt: Lucía Gómez, Google, +1 (983) 555-2319",
+    "group_create_message": "nothing anybody says",
+    "group_remove_participants": "nothing anybody says",
+    "group_settings_update": "nothing anybody says",
+    "image_message": "person: Taj Mahal [image/jpeg fetching]",
+    "interactive_button_reply_message": "person: Cancel (cancel-button)",
+    "interactive_list_reply_message": "person: Priority Mail Express (priority_express)",
+    "location_message": "person: Standort: Philz Coffee, 101 Forest Ave, Palo Alto, CA 94301",
+    "order_message": "person: Bestellung: 2 × di9ozbzfi4, 1 × nqryix03ez",
+    "reaction_message": UNANSWERED,
+    "replay_dm_firstMessage": "person: What is Vercel?",
+    "replay_dm_secondMessage": "person: Tell me more",
+    "replay_dm_statusUpdate": UNANSWERED,
+    "system_message": "nothing anybody says",  # of a stranger
+    "text_message": "person: Does it come in another color?",
+    "text_message_from_click_to_whatsapp_ad": "person: Hello! Can I get more info on this?",
+    "text_message_with_context_product_inquiry": "person: Is this still available?",
+    "twilio_inbound_bsuid_only__UNVERIFIED": "person: Hello",
+    "twilio_inbound_ctwa_referral": "person: Hello",
+    "twilio_inbound_image": "person: [Bild] [image/jpeg fetching]",
+    "twilio_inbound_location": "person: Standort: Philz, 101 Forest Ave",
+    "twilio_inbound_quick_reply_button": "person: Confirm ({verify:1})",
+    "twilio_inbound_text": "person: Hello",
+    "twilio_status_delivered": UNANSWERED,
+    "twilio_status_failed_63016": UNANSWERED,
+    "unsupported_message": "person: [Eine Nachricht, die hier nicht angezeigt werden kann]",
+}
+
+
+def told(log: dict[str, list[AnyEvent]], early: int) -> str:
+    """Return what stands in the log, in words."""
+    said = []
+    ended = []
+    for event in (event for events in log.values() for event in events):
+        match event:
+            case Posted():
+                files = "".join(f" [{file.type} {file.state}]" for file in event.files)
+                said.append(f"{event.role}: {event.text}{files}" + (f" ({event.choice})" if event.choice else ""))
+            case AgreementChanged(agreement=agreement):
+                ended.append(str(agreement.purpose))
+    if ended:
+        said.append(f"{', '.join(ended[:-1])} and {ended[-1]} ended")
+    return "; ".join(said) or (UNANSWERED if early else "nothing anybody says")
+
+
+async def test_everything_nobody_here_wrote_becomes_something_in_a_conversation(
+    tmp_path: Path, fixtures_dir: Path
+) -> None:
+    became = {}
+    for name, (source, raw) in everything(fixtures_dir / "whatsapp").items():
+        (tmp_path / name).mkdir()
+        async with world(tmp_path / name) as here:
+            read = await here.arrives(raw, source)
+            became[name] = told(await here.whole_log(), read.early)
+            assert (read.unreadable, read.failed, here.arriving.arrived["not_ours"]) == (0, 0, 0)
+
+    assert became == BECAME
+
+
+async def test_the_same_message_in_many_webhooks_and_two_processes_at_once_is_one(here: World) -> None:
+    raw = [body(value(contacts=[CONTACT], messages=[text("Hallo")], extra=number)) for number in range(100)]
+    async with house(here.store, here.clock) as others:
+        other = here.process(others)
+        readers = [reader.read("whatsapp:main", each) for each in raw for reader in (here.arriving, other)]
+        await asyncio.gather(*readers)
+
+    [log] = (await here.whole_log()).values()
+    assert [event.text for event in log if isinstance(event, Posted)] == ["Hallo"]
+    assert len(log) == 3
 
 
 async def test_any_repetition_of_anything_leaves_the_log_as_it_is(here: World, fixtures_dir: Path) -> None:
-    some = everything(fixtures_dir / "whatsapp")
+    some = list(everything(fixtures_dir / "whatsapp").values())
     for source, raw in some:
         await here.arrives(raw, source)
     before = await here.whole_log()

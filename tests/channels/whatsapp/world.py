@@ -29,7 +29,9 @@ APP_SECRET = "an app's secret"
 META_ACCOUNT = Account("main", "meta", OUR, "+4930111222", secrets=(APP_SECRET,), verify_token="hello")
 TWILIO_ACCOUNT = Account("second", "twilio", "+4930111222", secrets=("token",))
 DIALOG_ACCOUNT = Account("third", "360dialog", OUR, secrets=("header",), path_token="random")
-ACCOUNTS = (META_ACCOUNT, TWILIO_ACCOUNT, DIALOG_ACCOUNT)
+RECORDED_ACCOUNT = Account("recorded", "meta", "100000000000001", secrets=(APP_SECRET,))
+FIXTURE_ACCOUNT = Account("fixture", "twilio", "+14155238886", secrets=("token",))
+ACCOUNTS = (META_ACCOUNT, TWILIO_ACCOUNT, DIALOG_ACCOUNT, RECORDED_ACCOUNT, FIXTURE_ACCOUNT)
 
 
 class World:
