@@ -485,6 +485,8 @@ def told(log: dict[str, list[AnyEvent]], early: int) -> str:
                 said.append(f"{event.role}: {event.text}{files}" + (f" ({event.choice})" if event.choice else ""))
             case AgreementChanged(agreement=agreement):
                 ended.append(str(agreement.purpose))
+            case _:
+                continue
     if ended:
         said.append(f"{', '.join(ended[:-1])} and {ended[-1]} ended")
     return "; ".join(said) or (UNANSWERED if early else "nothing anybody says")
