@@ -22,7 +22,6 @@ from server.web.refusals import refusals
 from server.web.visits import Visits, bearer, check_origin
 
 WIDGET_PATHS = r"/api/threads/[^/]+/continue"
-LINK = "https://wa.me/{number}?text={text}"  # opens WhatsApp, with the text ready to be sent
 CORRECTION = "m"  # a seventh of the QR code may be unreadable: a screen is no crumpled paper, but it glares
 
 
@@ -69,12 +68,12 @@ async def go_on(request: AnyRequest, house: NamedDependency[House], thread: From
     if not house.whatsapp:
         raise NoWhatsApp
     code = await house.linking.code_for(thread, a_pass.language)
-    return continued(house.whatsapp, code.sentence, code.text, code.expires_at)
+    return continued(house.whatsapp_link, house.whatsapp, code.sentence, code.text, code.expires_at)
 
 
-def continued(number: str, sentence: str, code: str, until: datetime) -> Continued:
-    """Return how to send ``sentence`` to ``number``, E.164."""
-    url = LINK.format(number=number.removeprefix("+"), text=quote(sentence, safe=""))
+def continued(link: str, number: str, sentence: str, code: str, until: datetime) -> Continued:
+    """Return how to send ``sentence`` to ``number``, E.164; ``link`` is an address for both."""
+    url = link.format(number=number.removeprefix("+"), text=quote(sentence, safe=""))
     return Continued(url, sentence, code, number, modules(url), stamp(until))
 
 

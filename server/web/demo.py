@@ -47,6 +47,7 @@ async def demo_page(
         week=_week(clinic, t),
         emergency=clinic.texts(language).emergency,
         widget=house.widget,
+        phone=house.demo_phone,
         **_shared(house, language),
     )
 

@@ -88,6 +88,8 @@ class House:
         self.secret, self.origin, self.own_origins = secret, origin, own_origins
         self.linking = Linking(store, conversations, bus, secret=secret, clock=clock)
         self.whatsapp = ""  # the clinic's number, E.164, where a conversation can go on there
+        self.whatsapp_link = "https://wa.me/{number}?text={text}"  # opens WhatsApp, with the text ready to be sent
+        self.demo_phone = False  # whether the demo page has a phone with WhatsApp on it
         self.forgotten: list[Callable[[Visitor], None]] = []  # told when a visitor's secret no longer opens anything
         self.outside: Outside = NOWHERE  # the doors outside the website, if there are any
         self.keep = timedelta(days=settings.visitor_days)  # how long a visitor is known after their last word
