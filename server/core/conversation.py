@@ -67,6 +67,7 @@ MAX_VALUES = 64  # variables of a template
 MAX_EMOJI = 64  # characters: the longest sequences, families with skin tones, have 15
 MAX_LANGUAGE = 35  # characters: the longest tag RFC 5646 asks anybody to keep
 MAX_VALUE = 256  # characters: the local and domain part of a long host-site identity
+EARLIEST = 1970  # before that nobody wrote to anybody
 MAX_SNOOZE = timedelta(days=366)  # further ahead nobody remembers why
 _UNSEEN = ("Cc", "Cs")  # categories: control characters and halves of surrogate pairs
 _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")  # turn the line around
@@ -206,6 +207,8 @@ def _post(thread: Thread, command: commands.Post, now: datetime, rules: Rules) -
             said = _said_by_us(command, covers, rules)
         case never:
             assert_never(never)
+    if command.channel is not Channel.WEB or command.files or command.template or command.purpose is not _SERVICE:
+        said |= _carried(command, now)
     return events.Posted(
         thread=thread.id,
         seq=thread.seq + 1,
@@ -221,8 +224,10 @@ def _post(thread: Thread, command: commands.Post, now: datetime, rules: Rules) -
         reply_to=command.reply_to if command.reply_to and thread.is_message(command.reply_to) else None,
         owes=_owes(thread, command, now, rules),
         **said,
-        **_carried(command, now),
     )
+
+
+_SERVICE = Purpose.SERVICE
 
 
 def _kept_post(thread: Thread, command: commands.Post, now: datetime) -> AnyEvent:
@@ -240,7 +245,7 @@ def _kept_post(thread: Thread, command: commands.Post, now: datetime) -> AnyEven
 
 
 def _carried(command: commands.Post, now: datetime) -> dict[str, Any]:
-    """Return what most posts do not have, and nothing for those."""
+    """Return what a post has beside its words; what a person just types into the widget has none of it."""
     carried: dict[str, Any] = {}
     if command.files:
         carried["files"] = _checked_files(command.files)
@@ -263,9 +268,9 @@ def _carried(command: commands.Post, now: datetime) -> dict[str, Any]:
 
 def _past_moment(field: str, moment: datetime, now: datetime) -> datetime:
     """Return a moment as it is kept; by another's clock it may seem to be ahead, and never is."""
-    if moment.tzinfo is None:
+    if moment.tzinfo is None or moment.year < EARLIEST:
         raise BadValue(field, "a moment with its time zone")
-    return kept(min(moment.astimezone(UTC), now))
+    return kept(min(moment, now).astimezone(UTC))
 
 
 def _checked_files(files: tuple[File, ...]) -> tuple[File, ...]:

@@ -35,6 +35,8 @@ def reply_channel(thread: Thread, on: Channel | None = None, *, answer: bool = F
     """
     if on is not None:
         return on
+    if not thread.addresses:  # most threads are known on the web alone
+        return Channel.WEB
     last = _last(thread)
     wanted = last if answer or thread.prefers is None else thread.prefers
     for channel in (wanted, last):
@@ -54,7 +56,7 @@ def reply_address(thread: Thread, on: Channel | None = None, *, answer: bool = F
 
     The web and a running call follow the log by themselves.
     """
-    return outside_address(thread, reply_channel(thread, on, answer=answer))
+    return outside_address(thread, reply_channel(thread, on, answer=answer)) if thread.addresses else None
 
 
 def outside_address(thread: Thread, channel: Channel) -> Address | None:

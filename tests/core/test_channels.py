@@ -1,6 +1,6 @@
 """Which channel a reply takes, what may leave, and what comes with a message besides words."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import msgspec
@@ -130,6 +130,14 @@ def test_a_number_of_ours_remembers_when_it_was_last_written_to_however_late_mes
         Heard("4930111", NOON - MINUTE),
         Heard("4930333", NOON),
     )
+
+
+@pytest.mark.parametrize("zone", [UTC, timezone(timedelta(hours=14)), timezone(timedelta(hours=-14))])
+def test_a_moment_at_the_end_of_time_is_now_and_one_at_its_beginning_is_none(zone: timezone) -> None:
+    assert posted(EMPTY, ask(channel=Channel.WHATSAPP, said_at=datetime.max.replace(tzinfo=zone))).said_at == NOON
+    for wrong in (datetime.min.replace(tzinfo=zone), NOON.replace(tzinfo=None)):
+        with pytest.raises(BadValue, match="said_at"):
+            decide(EMPTY, ask(channel=Channel.WHATSAPP, said_at=wrong), NOON)
 
 
 def test_what_is_past_owes_nothing_and_moves_nothing() -> None:
