@@ -155,7 +155,7 @@ class Media:
         """
         self._store, self._conversations = store, conversations
         self._clock, self._secret = clock, secret
-        self._fetching, self._transcribing = fetching, transcribing
+        self.fetching, self.transcribing = fetching, transcribing
         self._stripping = asyncio.Semaphore(STRIPPED_AT_ONCE)
 
     # taking files in
@@ -344,10 +344,10 @@ class Media:
                 return 0, None
 
     async def _fetched(self, kept: Kept) -> Kept:
-        if self._fetching is None or kept.origin is None:
+        if self.fetching is None or kept.origin is None:
             raise CannotBeFetched("no_provider")
         try:
-            chunks = await self._fetching.fetch(kept.origin)
+            chunks = await self.fetching.fetch(kept.origin)
             written = await self._write(kept.id, chunks, kept.origin.mime, MAX_FETCHED, allowed=False)
         except FileTooLarge:
             raise CannotBeFetched("too_large") from None
@@ -357,7 +357,7 @@ class Media:
         return await self._keep(replace(kept, name=name, state=FileState.READY, why=""), written)
 
     async def _write_down(self, kept: Kept, due: Due) -> datetime | None:
-        if self._transcribing is None or not kept.voice or kept.state is not FileState.READY or kept.size > MAX_HEARD:
+        if self.transcribing is None or not kept.voice or kept.state is not FileState.READY or kept.size > MAX_HEARD:
             return None
         key = f"transcribed:{kept.id}"
         if await self._store.find(due.thread, SYSTEM.sender, key) is not None:
@@ -365,7 +365,7 @@ class Media:
         audio = b"".join([piece async for piece in await self.read(kept)])
         language = (await self._conversations.thread(due.thread)).language
         try:
-            text = await self._transcribing.transcribe(audio, kept.type, language)
+            text = await self.transcribing.transcribe(audio, kept.type, language)
         except Refused:
             return None  # there is the sound itself
         except Unavailable:
