@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 PREFIX = "ONETHREAD_"
 CHECKOUT = Path(__file__).resolve().parents[1]
 MIN_SECRET = 32  # characters: 128 bits even when somebody types hexadecimal
-READ_ELSEWHERE = re.compile(r"ONETHREAD_(FIXTURES|TEST_\w+|BENCH_\w+)")  # by the tests and the benchmark
+READ_ELSEWHERE = re.compile(r"ONETHREAD_(FIXTURES|TEST_\w+|BENCH_\w+|WHATSAPP_[A-Z0-9_]+_(TOKEN|SECRET|VERIFY|PATH))")
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -115,11 +115,22 @@ def _read_origin(text: str) -> str:
     return f"{parts.scheme}://{parts.netloc.lower()}"
 
 
+def _read_service(text: str) -> str:
+    parts = urlsplit(text)
+    near = parts.scheme == "http" and is_loopback(parts.hostname or "")
+    if not (parts.scheme == "https" or near) or not parts.hostname or parts.username is not None or parts.query:
+        raise ValueError
+    if not re.fullmatch(r"[A-Za-z0-9.:\[\]/_~%-]+", text) or parts.port == 0:
+        raise ValueError
+    return text.rstrip("/")
+
+
 ON_OFF = one_of({"on": True, "off": False})
 PORT = whole(0, 65535)
 HOST = matching(r"[A-Za-z0-9.:-]{1,253}", "a host name or an address, without a port")
 ORIGIN = Kind("`https://` (on this machine alone also `http://`) and a host, without a path", _read_origin)
 ADDRESS = Kind("one IP address", ipaddress.ip_address)
+SERVICE = Kind("`https://` (on this machine alone also `http://`), a host and perhaps a path", _read_service)
 FOLDER = Kind(
     "a folder; relative ones count from where the command is run", lambda text: Path(text).expanduser().absolute()
 )
@@ -160,6 +171,7 @@ _secret = Section("Secrets and how long they last")
 _visit = Section("The public widget: how much one visitor may ask for")
 _socket = Section("Sockets")
 _floor = Section("Who speaks, and when a person is called")
+_voice = Section("Voice notes, written down by a machine")
 _inside = Section("Inside: change these only with a measurement")
 
 
@@ -282,6 +294,19 @@ class Settings:
     )
     suggest_confidence: float = _floor(
         0.15, number(0, 1), "How sure it must be of an entry to offer it as a choice; below it, it calls a person."
+    )
+
+    transcribe_url: str | None = _voice(
+        None,
+        SERVICE,
+        "A service with OpenAI's transcription API, up to where `/audio/transcriptions` follows: one of your own, or"
+        " `https://api.openai.com/v1`. Voice notes are sent there; unset: nowhere, and staff listen to them.",
+    )
+    transcribe_key: str | None = _voice(
+        None, matching(r"[!-~]{1,512}", "1 to 512 characters without spaces"), "The key it wants, if any.", secret=True
+    )
+    transcribe_model: str = _voice(
+        "whisper-1", matching(r"[!-~]{1,128}", "1 to 128 characters without spaces"), "Which of its models writes."
     )
 
     sweep_seconds: float = _inside(3.0, number(0.05, 60), "How often a process looks for what a lost announcement hid.")
