@@ -1,4 +1,4 @@
-"""A provider of the Cloud API over a real socket: it remembers what it accepted, and can be told how to behave."""
+"""A provider over a real socket, mostly of the Cloud API: it remembers what it accepted, and behaves as it is told."""
 
 import asyncio
 import json
@@ -26,6 +26,8 @@ class Provider:
         self.asked = 0
         self.next: list[str] = []
         self.got = asyncio.Event()
+        self.requests: list[tuple[str, dict[str, str], bytes]] = []  # path, headers and body of each
+        self.server: asyncio.Server | None = None
         self.port = 0
         self._lines: list[tuple[asyncio.Task[None] | None, asyncio.StreamWriter]] = []
 
@@ -42,6 +44,8 @@ class Provider:
         if path.endswith("/media"):
             self.uploads += 1
             return 200, {"id": f"media{self.uploads}"}
+        if path.endswith("/Messages.json"):
+            return 201, {"sid": "SM1"}
         said = json.loads(body)
         if said.get("status") == "read":
             self.marks.append(said["message_id"])
@@ -65,6 +69,12 @@ class Provider:
         self._lines.append((asyncio.current_task(), writer))
         await self._talk(reader, writer)
 
+    async def stop_listening(self) -> None:
+        """Be away: nobody is at the other end."""
+        if self.server is not None:
+            self.server.close()
+        await self.close()
+
     async def close(self) -> None:
         """Hang up on everybody."""
         for _, writer in self._lines:
@@ -74,11 +84,13 @@ class Provider:
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while line := await reader.readline():
-                length = 0
+                path, headers = line.split()[1].decode(), dict[str, str]()
                 while (header := await reader.readline()).strip():
                     name, _, value = header.decode().partition(":")
-                    length = int(value) if name.lower() == "content-length" else length
-                answer = self.answer(line.split()[1].decode(), await reader.readexactly(length))
+                    headers[name.lower()] = value.strip()
+                content = await reader.readexactly(int(headers.get("content-length", "0")))
+                self.requests.append((path, headers, content))
+                answer = self.answer(path, content)
                 if answer is None:
                     return
                 status, said = answer
@@ -94,7 +106,7 @@ class Provider:
 async def a_provider() -> AsyncIterator[Provider]:
     """A provider that listens on a port of this machine."""
     it = Provider()
-    server = await asyncio.start_server(it.serve, "127.0.0.1", 0)
+    it.server = server = await asyncio.start_server(it.serve, "127.0.0.1", 0)
     it.port = server.sockets[0].getsockname()[1]
     yield it
     server.close()

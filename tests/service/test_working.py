@@ -7,10 +7,20 @@ from typing import Any
 
 import pytest
 
-from server.core.commands import ASSISTANT, Move, Read, Return, Snooze
+from server.core.commands import ASSISTANT, SYSTEM, LinkAddress, Move, Read, Return, Snooze
 from server.core.errors import Unavailable
 from server.core.events import AnyEvent, JoinedWith, PartedFrom, Posted, Released, Woken
-from server.core.model import ASSISTANT_FLOOR, WAITING_FLOOR, Choice, Handover, Role, Rules
+from server.core.model import (
+    ASSISTANT_FLOOR,
+    WAITING_FLOOR,
+    Address,
+    Assurance,
+    Channel,
+    Choice,
+    Handover,
+    Role,
+    Rules,
+)
 from server.core.owed import kind_of
 from server.core.ports import Due, Outcome, Store
 from server.service.answering import ASKED, Answering, Question, Reply, ReplyKind
@@ -19,6 +29,7 @@ from server.service.worker import BATCH, LEASE, Worker
 from tests.service.given import ANNA, NOON, Clock, Unsteady, ears, house, post, release, take, texts
 
 MINUTE = timedelta(minutes=1)
+MOBILE = Address(Channel.WHATSAPP, "4930111", "wa_id", "4915112345678")
 KINDS = {"person": ReplyKind.PERSON, "help": ReplyKind.URGENT, "maybe": ReplyKind.SUGGESTIONS, "???": ReplyKind.NOTHING}
 
 
@@ -95,6 +106,18 @@ async def test_a_question_is_answered_at_once_and_then_owed_no_longer(at_work: C
         1,
     )
     assert await at_work.owed() == []
+
+
+async def test_work_that_others_do_is_begun_at_once_and_again_by_every_sweep(at_work: Crew) -> None:
+    begun = list[str]()
+    at_work.worker.give("deliver", begun.append)
+    link = LinkAddress(thread="t1", key="l", by=SYSTEM, address=MOBILE, assurance=Assurance.PROVEN)
+
+    await at_work.say(link, post(channel=Channel.WHATSAPP), post("r", by=ANNA))
+    await at_work.later(timedelta(0))
+
+    assert "t1" in begun[:1]
+    assert begun.count("t1") >= 2
 
 
 async def test_many_people_are_answered_at_the_same_time(at_work: Crew) -> None:
