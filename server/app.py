@@ -7,7 +7,6 @@ the JSON API and the pages; its lifespan is entered inside Starlette's. Only thi
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
-from pathlib import Path
 from typing import cast
 from urllib.parse import urlsplit
 
@@ -17,25 +16,23 @@ from litestar.di import Provide
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.routing import Mount, WebSocketRoute
+from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.types import ASGIApp
 
-from knowledge_base import Bands, KnowledgeBase, load
-from knowledge_base.source import Source
 from server import demo_staff
+from server.content import clinic_of, knowledge_of
 from server.core.ports import Bus, Store
 from server.engine import Engine
 from server.figures import Figures
-from server.knowing import Knowing
 from server.service.answering import Knowledge
-from server.service.clinic import Clinic, read_clinic
 from server.service.media import MAX_UPLOAD
-from server.settings import CHECKOUT, Settings, WrongSettings, is_loopback
+from server.settings import CHECKOUT, Settings, is_loopback
 from server.web import (
     api,
     console,
     continuing,
     demo,
+    demo_phone,
     docs,
     health,
     history,
@@ -57,8 +54,8 @@ from server.web.sessions import Sessions
 from server.web.sockets import Sockets
 from server.web.strict import StrictRequest
 from server.web.watched import watched_store
+from server.whatsapp_house import whatsapp_of
 
-DEMO = CHECKOUT / "knowledge_base" / "content"
 WIDGET = CHECKOUT / "widget" / "dist"
 # what the widget asks for from other origins
 WIDGET_PATHS = f"/api/visits|/api/threads/[^/]+/events|{uploads.WIDGET_PATHS}|{continuing.WIDGET_PATHS}"
@@ -99,6 +96,8 @@ def create_app(settings: Settings, port: int | None = None, knowledge: Knowledge
             reading("/metrics", metrics_door(metrics, figures.refresh, settings.proxy)),
             reading("/widget/{path:path}", house.widget.answer),
             reading("/static/{path:path}", static.door),
+            *(engine.whatsapp.enter(house) if engine.whatsapp is not None else ()),
+            *_demo_phones(engine, house),
             Mount("/", cast("ASGIApp", litestar)),  # two spellings of the same protocol
         ],
         middleware=[
@@ -122,8 +121,18 @@ def create_app(settings: Settings, port: int | None = None, knowledge: Knowledge
         exception_handlers={HTTPException: problems.starlette_problem},
         lifespan=lifespan,
     )
+    if engine.whatsapp is not None:
+        engine.whatsapp.serve(app)
     app.state.house, app.state.engine, app.state.sockets = house, engine, sockets
     return app
+
+
+def _demo_phones(engine: Engine, house: House) -> list[Route]:
+    """Return the doors of the demo page's phone, where the clinic's number is at the stand-in."""
+    if engine.whatsapp is None or engine.whatsapp.stand_in is None:
+        return []
+    house.demo_phone, house.whatsapp_link = True, house.absolute(demo_phone.LINK)
+    return demo_phone.DemoPhones(engine.whatsapp.stand_in, house.own_origins).routes()
 
 
 async def drain(app: Starlette) -> None:
@@ -177,13 +186,14 @@ def create_engine(
     Raises:
         WrongSettings, ContentError: as ``create_app``.
     """
-    clinic = _clinic(settings, own_origins(settings, port))
+    clinic = clinic_of(settings, own_origins(settings, port))
     store, is_away = watched_store(store_of(settings), metrics)
     bus = bus_of(settings, metrics.rings_lost.inc)
     secret = derived_key(settings.signing_key(), "hash")
     engine = Engine(
-        settings, store, is_away, bus, clinic, knowledge or _knowledge(settings, clinic, port), secret=secret
+        settings, store, is_away, bus, clinic, knowledge or knowledge_of(settings, clinic, port), secret=secret
     )
+    engine.whatsapp = whatsapp_of(engine, settings, settings.origin(port), secret)
     engine.conversations.observers.append(metrics.stored)
     engine.started.append(partial(demo_staff.let_in if settings.demo else demo_staff.send_away, engine.store))
     return engine
@@ -280,27 +290,3 @@ def bus_of(settings: Settings, lost: Callable[[int], None] = lambda count: None)
     from server.live.local import LocalBus
 
     return LocalBus()
-
-
-def _content(settings: Settings) -> Path:
-    """Return the folder of the clinic's own content, or of the demo clinic's."""
-    own = settings.data / "clinic.yaml"
-    if own.exists():
-        return settings.data
-    if settings.demo:
-        return DEMO
-    example = "knowledge_base/content/clinic.yaml is an example"
-    raise WrongSettings([f"ONETHREAD_DATA: expected `clinic.yaml` in {settings.data}; {example}."])
-
-
-def _clinic(settings: Settings, own: frozenset[str]) -> Clinic:
-    return read_clinic(Source(_content(settings) / "clinic.yaml"), own)
-
-
-def _knowledge(settings: Settings, clinic: Clinic, port: int | None) -> Knowledge:
-    """Return what answers questions, from the clinic's own content."""
-    snapshot = load(_content(settings))
-    bands = Bands(answer=settings.answer_confidence, suggest=settings.suggest_confidence)
-    medical = frozenset(id for id, entry in snapshot.entries.items() if entry.risk == "medical-info")
-    page = clinic.page or f"{settings.origin(port)}/"
-    return Knowing(KnowledgeBase(snapshot, bands), snapshot.clinic.country, clinic.allowed, medical, page)

@@ -12,7 +12,7 @@ import secrets
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from server.core.conversation import RULES
 from server.core.errors import Unavailable
@@ -30,8 +30,12 @@ from server.service.inbox import Inbox
 from server.service.journal import Journal
 from server.service.linking import Linking
 from server.service.media import Media
+from server.service.transcribing import Transcriber
 from server.service.worker import Worker
 from server.settings import Settings
+
+if TYPE_CHECKING:
+    from server.whatsapp_house import WhatsAppHouse
 
 RETRY = 1.0  # seconds between tries to open a store that is away
 WORK = "work"  # on the bus: a thread that owes something now, said by a process that leaves work to others
@@ -87,17 +91,24 @@ class Engine:
             every=every,
             remembered=settings.cached_threads,
         )
-        self.media = Media(store, self.conversations, clock=self.clock, secret=secret)
+        self.transcriber = _transcriber(settings)
+        self.media = Media(store, self.conversations, clock=self.clock, secret=secret, transcribing=self.transcriber)
         self.linking = Linking(store, self.conversations, bus, secret=secret, clock=self.clock)
         answering = Answering(
             store, self.conversations, knowledge, clinic, rules=self.rules, clock=self.clock, linking=self.linking
         )
-        name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
-        self.worker = Worker(store, self.conversations, answering, name=name, clock=self.clock)
+        self.name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+        self.worker = Worker(
+            store, self.conversations, answering, name=self.name, clock=self.clock, swept=self._sweep_others
+        )
         self.holding = Holding(store, self.conversations)
         self.conversations.observers.append(self.inbox.touch)
         self.conversations.overheard.append(self.inbox.overhear)
         self.started: list[Callable[[], Awaitable[None]]] = []  # once, when the store has been opened
+        self.swept: list[Callable[[], Awaitable[None]]] = []  # with every sweep of a process that works
+        self.heard_working: dict[str, Callable[[bytes], None]] = {}  # on the bus, by processes that work
+        self.stopping: list[Callable[[], Awaitable[None]]] = []  # in this order, before the worker stops
+        self.whatsapp: WhatsAppHouse | None = None  # where the clinic has a number there
         self.open = False
         self._working: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -111,7 +122,8 @@ class Engine:
         """
         if work:
             self.conversations.observers.append(self.worker.touch)
-            self.hub.on(WORK, self.worker.rung)
+            for topic, heard in {WORK: self.worker.rung, **self.heard_working}.items():
+                self.hub.on(topic, heard)
         else:
             self.conversations.observers.append(self._ring_for_work)
         try:
@@ -156,6 +168,10 @@ class Engine:
             with contextlib.suppress(Unavailable):
                 await self._open(work)
 
+    async def _sweep_others(self) -> None:
+        for swept in self.swept:
+            await swept()
+
     def _ring_for_work(self, thread: Thread, event: AnyEvent) -> None:
         """Let those who work know at once; without a bus their next sweep finds it."""
         if self.bus.connected and any(item.due <= event.at for item in event.owes):
@@ -170,6 +186,8 @@ class Engine:
 
     async def _stop(self, work: bool) -> None:
         """Finish what has begun, in the order in which one thing leads to another."""
+        for stopping in self.stopping:
+            await stopping()
         if work:
             await self.worker.stop()
         await self.conversations.stop()
@@ -180,6 +198,8 @@ class Engine:
         if self._tasks:
             await asyncio.wait(self._tasks)
         await self.hub.stop()
+        if self.transcriber is not None:
+            await self.transcriber.close()
         await self.store.close()
         log.info("everything is closed")
 
@@ -193,3 +213,10 @@ class Engine:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("a task has ended", exc_info=error)
+
+
+def _transcriber(settings: Settings) -> Transcriber | None:
+    """Return who writes voice notes down, if a clinic has set one."""
+    if settings.transcribe_url is None:
+        return None
+    return Transcriber(settings.transcribe_url, settings.transcribe_key or "", settings.transcribe_model)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from knowledge_base.source import ContentError
 from knowledge_base.source import Source as YamlFile
-from server.app import DEMO
+from server.content import DEMO
 from server.service.clinic import Clinic, CurrentRules, Hours, read_clinic
 
 OWN = frozenset({"https://chat.example.org"})

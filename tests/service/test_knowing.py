@@ -3,7 +3,7 @@
 import pytest
 
 from knowledge_base import Bands, KnowledgeBase, load
-from server.app import DEMO
+from server.content import DEMO
 from server.core.allowed import Allowed, Content, Rule
 from server.core.model import Channel
 from server.knowing import Knowing

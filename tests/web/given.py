@@ -13,7 +13,8 @@ import httpx
 import msgspec
 from starlette.applications import Starlette
 
-from server.app import DEMO, create_app, drain
+from server.app import create_app, drain
+from server.content import DEMO
 from server.core.identity import StaffRole
 from server.demo_staff import COLLEAGUES
 from server.running import Server, bind
