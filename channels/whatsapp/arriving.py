@@ -256,7 +256,8 @@ class Arriving:
         state = await self._conversations.thread(thread)
         language = state.language or self._language
         pieces = self._pieces(placeholders.said(content, language))
-        posted = await self._known(state, _by(item), _part_key(key, len(pieces) - 1))
+        new = known is None and state.last_message == 0
+        posted = None if new else await self._known(state, _by(item), _part_key(key, len(pieces) - 1))
         if posted is None:
             meant = await self._meant(item, state, content, choice)
             file = await self._file(account, thread, item, content)

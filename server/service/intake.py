@@ -25,7 +25,7 @@ TRIES = 8  # in vain, after which a body counts as unreadable
 PUT_OFF = timedelta(seconds=5)  # after the first try in vain; doubled each time
 KEPT_UNREADABLE = timedelta(days=30)
 PARKED = timedelta(minutes=15)  # how long something may wait for the message it is about
-PARKED_FOR = timedelta(seconds=10)  # between two looks
+PARKED_FOR = timedelta(seconds=10)  # between two looks at first; then half as long as it has waited
 REMEMBERED = 10_000  # bodies of which is known since when they wait
 
 log = logging.getLogger("onethread.intake")
@@ -179,9 +179,10 @@ class Intake:
             self.done["failed"] += 1
             return await self._store.postpone_raw(id, now + PUT_OFF * 2 ** (tried - 1))
         if read.early and not self._waits_too_long(id):
-            _remember(self._parked, id, self._parked.get(id, now))
+            since = self._parked.get(id, now)
+            _remember(self._parked, id, since)
             self.done["parked"] += 1
-            return await self._store.postpone_raw(id, now + PARKED_FOR)
+            return await self._store.postpone_raw(id, min(now + max(PARKED_FOR, (now - since) / 2), since + PARKED))
         self._tried.pop(id, None)
         self._parked.pop(id, None)
         if read.unreadable or read.failed:

@@ -9,7 +9,7 @@ from server.core.errors import Unavailable
 from server.core.intake import Read
 from server.core.ports import Store
 from server.service import intake
-from server.service.intake import KEPT_UNREADABLE, PARKED, PARKED_FOR, PUT_OFF, TRIES, Intake
+from server.service.intake import KEPT_UNREADABLE, PARKED, PUT_OFF, TRIES, Intake
 from tests.service.given import Clock
 
 LEAD = timedelta(seconds=3)
@@ -149,12 +149,13 @@ async def test_what_comes_before_its_message_waits_a_quarter_of_an_hour_for_it(g
     await given.later()
     assert await given.left() == (1, 0)
 
+    began, looks = given.clock(), list[timedelta]()
     while (await given.left())[0]:
-        await given.later(PARKED_FOR)
+        looks += [given.clock() - began] * await given.later(timedelta(seconds=5))
 
-    waited = PARKED_FOR * (len(given.book.read_) - 1)
     assert given.book.read_[-1] == ("whatsapp:main", b"early", True)
-    assert PARKED <= waited <= PARKED + PARKED_FOR
+    assert len(looks) == 12  # ever less often
+    assert given.clock() - began == PARKED
 
 
 async def test_a_flood_is_left_to_the_sweep_before_it_fills_the_memory(
