@@ -1,5 +1,6 @@
 /**
- * Builds what browsers load into dist/: `onethread.js` (a classic script that may also be included as a module),
+ * Builds what browsers load into dist/: `onethread.js` (a classic script that may also be included as a module), `more.js`
+ * (what it loads when the chat is opened: its own properties have the same short names),
  * `connection.js` (the line alone, a module for the staff console), the words of the other languages, and `manifest.json`.
  *
  *   node build.mjs           writes dist/
@@ -18,7 +19,7 @@ const BUDGET = 12_000; // bytes, gzip: everything before opening, plus text chat
 
 /** Properties that only our own sources use: no protocol, no storage and no browser knows them, so they may be short. */
 const OURS = `
-  add adopt agree agreed again appear asked atEnd changed choose clear colleague day discard door down draw drop elsewhere enter entries
+  add adopt below clip drawn extra full reach ring seen take tools tuner agree agreed again appear asked atEnd changed choose clear colleague day discard door down draw drop elsewhere enter entries
   error first floor flying follow following forget frame hello history keep knocked last learn leave line live local longest lost
   make memory message met mistake more mustAgree names news next note older opening outlive owed pause posts props queue
   readByThem ready release remember rest retry see server session settle show speak stands state stopped tab tag take talk toEnd
@@ -40,22 +41,24 @@ const sheets = {
 
 async function bundle(entry, options) {
   const common = { bundle: true, minify: true, target: 'es2022', charset: 'utf8', legalComments: 'none', write: false, plugins: [sheets] };
-  const { outputFiles } = await build({ ...common, entryPoints: [here(entry).pathname], ...options });
-  return outputFiles[0].text;
+  const { outputFiles, mangleCache } = await build({ ...common, entryPoints: [here(entry).pathname], ...options });
+  return { code: outputFiles[0].text, mangleCache };
 }
 
 /** The widget: what esbuild leaves, once more through terser, which finds another twentieth. */
 async function widget() {
   const names = new RegExp(`^(${OURS.trim().split(/\s+/).join('|')})$`);
-  const { code } = await minify(await bundle('src/index.js', { format: 'iife', mangleProps: names }), {
+  const first = await bundle('src/index.js', { format: 'iife', mangleProps: names, mangleCache: {} });
+  const second = await bundle('src/more.js', { format: 'esm', mangleProps: names, mangleCache: first.mangleCache });
+  const { code } = await minify(first.code, {
     ecma: 2020,
     compress: { passes: 6, unsafe: true, unsafe_arrows: true, unsafe_methods: true, pure_getters: true, keep_fargs: false, reduce_funcs: false, sequences: false },
   });
-  return `${code}\n`;
+  return { script: `${code}\n`, more: second.code };
 }
 
 async function make() {
-  const script = await widget();
+  const { script, more } = await widget();
   const digest = (algorithm, encoding) => createHash(algorithm).update(script).digest(encoding);
   const manifest = {
     file: 'onethread.js',
@@ -64,7 +67,8 @@ async function make() {
     gzip_bytes: gzipSync(script, { level: 9 }).length,
     budget_bytes: BUDGET,
   };
-  const files = { 'onethread.js': script, 'connection.js': await bundle('src/staff.js', { format: 'esm' }) };
+  const { code: staff } = await bundle('src/staff.js', { format: 'esm' });
+  const files = { 'onethread.js': script, 'more.js': more, 'connection.js': staff };
   for (const name of (await readdir(here('src/strings'))).sort()) {
     files[`strings/${name}`] = `${JSON.stringify(JSON.parse(await text(`src/strings/${name}`)))}\n`;
   }

@@ -15,8 +15,8 @@ const ADOPT_AGAIN = 20_000; // ms between two looks for the queue of a tab that 
 const PASS_MARGIN = 30_000; // ms a pass must still be good for
 const PAGE = 50; // events the server sends when no number is asked for
 
-/** Whether an event is a line of its own; who read what is drawn as ticks. */
-const shown = ({ kind }) => kind === 'posted' || kind in HAPPENED;
+/** Whether an event is a line of its own, or about one (`of`); who read what is drawn as ticks. */
+const shown = ({ kind, of }) => of || kind === 'posted' || kind in HAPPENED;
 
 export const byPerson = ({ who }) => who.role === 'person';
 
@@ -87,12 +87,15 @@ export function converse({ server, site, memory, door, wish, on, world = browser
       talk.start();
     },
 
-    /** Say something; with `choice`, the id of an offered choice whose label is `text`. */
-    say(text, choice) {
+    /** Say something; with `choice`, the id of an offered choice whose label is `text`; with the ids of files brought before. */
+    say(text, choice, files) {
       talk.typing(false);
-      queue.add({ text, choice, consent: memory.visit.consent, language: talk.language });
+      queue.add({ text, choice, files, consent: memory.visit.consent, language: talk.language });
       line.wake();
     },
+
+    /** Where this conversation is found over HTTP, and the pass that opens it. */
+    reach: () => [`${server}/api/threads/${thread}`, pass],
 
     /** The person is typing, or has stopped. */
     typing(is) {

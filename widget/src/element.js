@@ -8,7 +8,6 @@
  * Methods: `open()`, `close()`, `language(tag)`, `logout()`, `identify(token)`, `on(event, listener)`.
  * Events: `open`, `close`, `message`, `unread`, `state`, `error`.
  */
-import { chime } from './chime.js';
 import { pageTies, tie } from './connection.js';
 import { byPerson, converse } from './conversation.js';
 import { doorOf, refusal } from './door.js';
@@ -72,10 +71,10 @@ function chatOf(host) {
   /** What is true of the page (`opened`, `tuning`, `asking`, `atEnd`, `status`), and what the person may do. */
   const is = {
     close,
-    choose(text, choice) {
+    choose(text, choice, files) {
       notice = '';
       is.atEnd = true;
-      talk.say(text, choice);
+      talk.say(text, choice, files);
       focus();
     },
     retry(key) {
@@ -94,7 +93,7 @@ function chatOf(host) {
     },
     sound(on) {
       talk.memory.learn({ sound: on });
-      if (on) chime(); // lets the person hear it, and lets the browser allow it
+      if (on) is.extra.ring(); // lets the person hear it, and lets the browser allow it
     },
     scroll({ target }) {
       if (target.scrollTop < NEAR) talk.older();
@@ -118,9 +117,11 @@ function chatOf(host) {
     submit(event) {
       event.preventDefault();
       const text = talk.memory.tab.draft.trim();
-      if (!text || text.length > talk.longest) return;
+      if (text.length > talk.longest) return;
+      const files = is.extra?.take();
+      if (!text && !files) return;
       is.write('');
-      is.choose(text);
+      is.choose(text, undefined, files);
     },
     async forget() {
       is.asking = false;
@@ -214,6 +215,13 @@ function chatOf(host) {
       talk.start();
       await speak(talk.language);
       tell('open');
+      import(`${server}/widget/v1/more.js`).then(
+        (file) => {
+          is.extra ??= file.default(root, talk, soon);
+          soon();
+        },
+        () => {}, // without it people write and read all the same
+      );
     }
     if (moving) focus();
   }
@@ -290,6 +298,7 @@ function chatOf(host) {
       else if (first < told.first) log.scrollTop += log.scrollHeight - height;
       if (is.atEnd && !document.hidden) talk.see();
     }
+    is.extra?.drawn();
     told.first = first;
     paint();
     retitle(document.hidden ? unread : 0);
@@ -325,7 +334,7 @@ function chatOf(host) {
       event.news = '';
       soon();
     }, SPOKEN);
-    if (talk.memory.visit.sound) chime();
+    if (talk.memory.visit.sound) is.extra?.ring();
   }
 
   /** On a small screen the panel covers the page: a focus that moves on to the page behind closes it. */

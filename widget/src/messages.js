@@ -32,19 +32,20 @@ export function rows({ entries, queue, readByThem, clinic }, t, times, can, pres
     lang: post.language,
     state: post.refused ? 'Not sent' : queue.flying === post.key ? 'Sending' : 'Waiting',
   }));
-  const all = [...entries, ...unsent];
+  const all = [...entries, ...unsent].filter(({ of }) => !of);
   const lastOwn = all.findLast(byPerson);
   const last = all.findLast(({ kind }) => kind === 'posted');
   const author = (entry) => entry?.text && entry.who.role + entry.who.name;
   const together = (one, other) => author(one) === author(other) && new Date(other?.at) - new Date(one?.at) < TOGETHER;
   let today;
-  return all.map((entry, n) => {
+  return all.map((one, n) => {
+    const entry = can.extra?.seen(one, t) ?? one;
     const { at, kind, who, text = '', lang, links = [], choices = [], urgent, key = entry.seq, refused } = entry;
     const day = times.day(at);
     const newDay = day !== today && h('p.day', { key: (today = day) }, day);
     if (kind !== 'posted') return [newDay, h('p.line', { key }, t(HAPPENED[kind], { name: who.name ?? t('Team') }))];
     const me = byPerson(entry);
-    const state = entry.state ?? (entry === lastOwn && (entry.seq > readByThem ? 'Sent' : 'Read'));
+    const state = entry.state ?? (one === lastOwn && (entry.seq > readByThem ? 'Sent' : 'Read'));
     const head = newDay || !together(all[n - 1], entry);
     const foot = state || !together(entry, all[n + 1]);
     const words = { lang, dir: 'auto' };
@@ -55,12 +56,13 @@ export function rows({ entries, queue, readByThem, clinic }, t, times, can, pres
         { key, class: `row ${me ? 'me' : 'them'}${head ? ' head' : ''}${urgent ? ' urgent' : ''}` },
         h(head && !me ? 'span.name' : 'span.vh', {}, nameOf(who, t, clinic)),
         h('div.bubble', words, urgent && h('strong', {}, icon(WARNING), t('Urgent')), linked(text, urgent)),
-        (links[0] || (entry === last && choices[0])) &&
+        can.extra?.below(entry, t),
+        (links[0] || (one === last && choices[0])) &&
           h(
             'div.chips',
             {},
             links.map(({ url, label }) => link(url, label, 'a.chip', words)),
-            entry === last && choices.map(({ id, label }) => press('.chip', label, () => can.choose(label, id), words)),
+            one === last && choices.map(({ id, label }) => press('.chip', label, () => can.choose(label, id), words)),
           ),
         foot &&
           h(

@@ -46,25 +46,7 @@ export function panel(talk, t, time, is) {
       round(t('Settings'), TUNE, () => is.show('tuning', !is.tuning), { id: 'tune', 'aria-expanded': `${!!is.tuning}` }),
       round(t('Close chat'), CLOSE, is.close),
     ),
-    is.tuning &&
-      h(
-        'div.box',
-        { key: 'tuning' },
-        h(
-          'label',
-          {},
-          t('Language'),
-          h(
-            'select',
-            { change: ({ target }) => talk.speak(target.value) },
-            (clinic?.languages ?? []).map((tag) =>
-              h('option', { key: tag, value: tag, lang: tag, selected: tag === talk.language }, new Intl.DisplayNames(tag, { type: 'language' }).of(tag)),
-            ),
-          ),
-        ),
-        tick(t('Sound'), memory.visit.sound, is.sound),
-        remember,
-      ),
+    is.tuning && is.extra?.tuner(talk, t, is, tick, remember),
     clinic?.emergency && h('p.sos', {}, icon(WARNING), line(clinic.emergency, 'span', true)),
     h(
       'div',
@@ -90,10 +72,12 @@ export function panel(talk, t, time, is) {
       !stopped &&
       h('div.box', { key: 'consent' }, line(consent.text), remember, press('.wide', t('Agree and start'), is.agree, { id: 'agree' })),
     ready && floor === 'assistant' && press('.chip', person, () => is.choose(person, 'person')),
+    ready && is.extra?.tools(t, press),
     ready &&
       h(
         'form',
         { submit: is.submit },
+        is.extra?.clip(t, round),
         h('textarea', {
           id: 'write',
           value: draft,
@@ -107,7 +91,7 @@ export function panel(talk, t, time, is) {
           keydown: (event) => event.key === 'Enter' && !event.shiftKey && !event.isComposing && is.submit(event),
           input: ({ target }) => is.write(target.value),
         }),
-        round(t('Send'), SEND, null, { type: 'submit', 'aria-disabled': `${!draft.trim() || over > 0}` }, '.go'),
+        round(t('Send'), SEND, null, { type: 'submit', 'aria-disabled': `${!(draft.trim() || is.extra?.full()) || over > 0}` }, '.go'),
         h('p.bad', { role: 'status' }, over > 0 && t('{n} characters too many', { n: over })),
       ),
     h(

@@ -1,0 +1,315 @@
+/**
+ * What a conversation can do without at first: files, going on in WhatsApp, the settings, and what happened to a message
+ * after it was said. A file of its own, loaded when the chat is opened; without it people still write and read.
+ *
+ * `img-src` and `media-src` are the page's: pictures are fetched and drawn on a canvas, everything else is a download.
+ */
+import { chime } from './chime.js';
+import { byPerson } from './conversation.js';
+import { h, link } from './dom.js';
+import styles from './more.css';
+import { uuid } from './world.js';
+
+const LARGEST = 10 * 1024 * 1024; // bytes of a file, as the server has it
+const MOST = 10; // files of one message
+const LONGEST = 120; // characters of a file's name
+const SIDE = 480; // px of a preview's longer side, twice what it is shown at
+const QUIET = 4; // modules: the margin a QR code must have
+const MODULE = 3; // px
+const CLIP = 'M20 11.5 12.3 19a5 5 0 0 1-7.1-7.1l8-7.6a3.3 3.3 0 0 1 4.7 4.7l-7.8 7.4a1.6 1.6 0 0 1-2.3-2.3l7.2-6.9';
+const TAKES = 'image/jpeg,image/png,image/webp,image/gif,image/heic,application/pdf,text/plain,audio/*,.docx,.xlsx';
+const REFUSED = { file_type_not_allowed: 'This kind of file is not taken.', file_too_large: 'At most 10 MB, please.' };
+
+/**
+ * @param {ShadowRoot} root where everything is drawn
+ * @param {ReturnType<import('./conversation.js').converse>} talk
+ * @param {() => void} changed something is to be drawn
+ */
+export default function more(root, talk, changed) {
+  const sheet = new CSSStyleSheet();
+  sheet.replaceSync(styles);
+  root.adoptedStyleSheets = [...root.adoptedStyleSheets, sheet];
+  const pictures = new Map(); // by the id of a file: a bitmap, or whether one is coming
+  let chosen = []; // `{key, name, part, id?, trouble?}`: files that wait to be sent
+  let going; // the answer to "continue on WhatsApp", or what went wrong
+  let trouble; // what went wrong with a download
+
+  return {
+    ring: chime,
+    tuner,
+    tools,
+    below,
+
+    /** The button that opens the device's own choice of files. */
+    clip(t, round) {
+      const name = t('Attach a file');
+      const change = ({ target }) => {
+        for (const file of target.files) bring(file);
+        target.value = ''; // the same file may be chosen again
+      };
+      const input = h('input', { id: 'files', type: 'file', accept: TAKES, multiple: true, hidden: true, 'aria-label': name, tabindex: -1, change });
+      return [input, round(name, CLIP, () => root.getElementById('files').click())];
+    },
+
+    /** The ids of the files that are to be sent now; they wait no longer. */
+    take() {
+      const ready = chosen.filter(({ id }) => id).map(({ id }) => id);
+      chosen = chosen.filter(({ id, trouble: why }) => !id && !why);
+      return ready[0] && ready;
+    },
+
+    /** Whether there are files to be sent. */
+    full: () => chosen.some(({ id }) => id),
+
+    /** A message as it is by now: edited, taken back, its files come. */
+    seen(entry, t) {
+      if (!entry.seq || entry.kind !== 'posted') return entry;
+      const now = { ...entry };
+      for (const { kind, text, file } of about(entry)) {
+        if (kind === 'edited') Object.assign(now, { text, reworded: true });
+        if (kind === 'file') now.files = now.files?.map((one) => (one.id === file.id ? file : one));
+        if (kind === 'revoked') Object.assign(now, { text: t('This message was taken back.'), files: [], links: [], choices: [] });
+      }
+      return now;
+    },
+
+    /** The page is up to date: paint what is new on it. */
+    drawn() {
+      for (const [id, picture] of pictures) {
+        if (picture.width) paint(`picture-${id}`, (to, canvas) => to.drawImage(picture, 0, 0, canvas.width, canvas.height));
+      }
+      if (going?.qr) paint('qr', square);
+    },
+  };
+
+  // files ----------------------------------------------------------------------------------------------------------------
+
+  function bring(file) {
+    if (chosen.length >= MOST) return;
+    const one = { key: uuid(), name: file.name, part: 0 };
+    chosen.push(one);
+    changed();
+    if (file.size > LARGEST) return void (one.trouble = REFUSED.file_too_large);
+    const [base, pass] = talk.reach();
+    const request = new XMLHttpRequest(); // `fetch` cannot say how far it is
+    request.open('POST', `${base}/files`);
+    request.setRequestHeader('Authorization', `Bearer ${pass}`);
+    request.setRequestHeader('Content-Type', file.type || 'application/octet-stream');
+    request.setRequestHeader('X-File-Name', encodeURIComponent([...file.name].slice(-LONGEST).join('').replace(/[\ud800-\udfff]/gu, '')));
+    request.upload.onprogress = ({ loaded, total }) => {
+      one.part = loaded / total;
+      changed();
+    };
+    request.onloadend = () => {
+      const said = parsed(request.responseText);
+      if (request.status === 201) keep(one, said.file.id, file);
+      else one.trouble = REFUSED[said.code] ?? 'This did not work. Please try again in a moment.';
+      changed();
+    };
+    one.stop = () => request.abort();
+    request.send(file);
+  }
+
+  function keep(one, id, file) {
+    one.id = id;
+    if (file.type.startsWith('image/')) picture(id, Promise.resolve(file));
+  }
+
+  function picture(id, coming) {
+    if (pictures.has(id)) return;
+    pictures.set(id, true);
+    coming
+      .then(createImageBitmap)
+      .then((bitmap) => pictures.set(id, bitmap))
+      .catch(() => pictures.set(id, false)) // a kind that this browser cannot draw: it stays a download
+      .then(changed);
+  }
+
+  async function bytes({ id }) {
+    const [base, pass] = talk.reach();
+    const answer = await fetch(`${base}/files/${id}`, { headers: { Authorization: `Bearer ${pass}` } });
+    if (!answer.ok) throw new Error(answer.status);
+    return answer.blob();
+  }
+
+  async function save(file) {
+    trouble = undefined;
+    try {
+      const url = URL.createObjectURL(await bytes(file));
+      Object.assign(document.createElement('a'), { href: url, download: file.name || file.id }).click();
+      setTimeout(() => URL.revokeObjectURL(url), 60_000); // the browser is done with it by then
+    } catch {
+      trouble = file.id;
+    }
+    changed();
+  }
+
+  function shownFile(file, t) {
+    const { id, name, size = 0 } = file;
+    const label = name || t('File');
+    const status = file['state'] ?? 'ready'; // as the server calls it
+    if (status !== 'ready') return h('p.mark', { key: id }, `${label}: ${status === 'failed' ? t('This file could not be fetched.') : t('The file is on its way.')}`);
+    if (/^image\/(jpeg|png|webp|gif)$/.test(file.type) && !pictures.has(id)) picture(id, bytes(file));
+    return [
+      h(
+        'button.file',
+        { key: id, 'aria-label': t('Save {name}', { name: label }), click: () => save(file) },
+        canvas(id, label),
+        h('span', { dir: 'auto' }, label),
+        size > 0 && h('small', {}, weight(size)),
+      ),
+      trouble === id && h('p.bad', { key: `bad-${id}`, role: 'status' }, t('This did not work. Please try again in a moment.')),
+    ];
+  }
+
+  function canvas(id, label) {
+    const bitmap = pictures.get(id);
+    if (!bitmap?.width) return undefined;
+    const scale = Math.min(1, SIDE / Math.max(bitmap.width, bitmap.height));
+    const [width, height] = [bitmap.width, bitmap.height].map((side) => Math.max(1, Math.round(side * scale)));
+    return h('canvas', { key: `picture-${id}`, id: `picture-${id}`, width, height, role: 'img', 'aria-label': label });
+  }
+
+  // what belongs to a message --------------------------------------------------------------------------------------------
+
+  function about({ seq }) {
+    return talk.entries.filter(({ of }) => of === seq);
+  }
+
+  /** Under a bubble: its files, reactions, and by which door it came. */
+  function below(entry, t) {
+    const { files = [], channel, reworded } = entry;
+    const reactions = {};
+    for (const { kind, who, emoji } of entry.seq ? about(entry) : []) if (kind === 'reacted') reactions[who.role] = emoji;
+    const faces = Object.values(reactions).join(' ');
+    const marks = [channel === 'whatsapp' && 'WhatsApp', channel === 'voice' && t('Phone'), reworded && t('edited')].filter(Boolean);
+    return [
+      files[0] && h('div.files', {}, files.map((file) => shownFile(file, t))),
+      faces && h('p.faces', {}, h('span.vh', {}, `${t('Reaction')}: `), faces),
+      marks[0] && h('p.mark', {}, marks.join(' · ')),
+    ];
+  }
+
+  // above the text -------------------------------------------------------------------------------------------------------
+
+  function tools(t, press) {
+    const can = talk.clinic?.channels?.includes('whatsapp') && talk.entries.some((entry) => entry.kind === 'posted' && byPerson(entry));
+    const name = t('Continue on WhatsApp');
+    return [
+      going && over(t, press),
+      can && !going && h('div.plain', { key: 'go' }, press('', name, goOn, { id: 'go' })),
+      chosen[0] && h('div.files', { key: 'chosen' }, chosen.map((one) => waiting(one, t))),
+    ];
+  }
+
+  function waiting(one, t) {
+    const { key, name, part, id, trouble: why } = one;
+    return h(
+      'div.file',
+      { key },
+      id && canvas(id, name),
+      h('span', { dir: 'auto' }, name),
+      why && h('span.bad', { role: 'status' }, t(why)),
+      !why && !id && h('progress', { value: part, max: 1, 'aria-label': t('Sending {name}', { name }) }),
+      h('button', { key: 'x', 'aria-label': t('Remove {name}', { name }), click: () => remove(one) }, '×'),
+    );
+  }
+
+  function remove(one) {
+    chosen = chosen.filter((other) => other !== one);
+    one.stop?.();
+    changed();
+    root.getElementById('write')?.focus();
+  }
+
+  // going on elsewhere ---------------------------------------------------------------------------------------------------
+
+  async function goOn() {
+    going = {};
+    changed();
+    try {
+      const [base, pass] = talk.reach();
+      const answer = await fetch(`${base}/continue`, { method: 'POST', headers: { Authorization: `Bearer ${pass}` } });
+      going = answer.ok ? await answer.json() : { why: answer.status };
+    } catch {
+      going = { why: 'away' };
+    }
+    changed();
+    queueMicrotask(() => root.getElementById('over')?.focus());
+  }
+
+  function over(t, press) {
+    const { url, qr, why } = going;
+    const back = () => {
+      going = undefined;
+      changed();
+      queueMicrotask(() => root.getElementById('go')?.focus());
+    };
+    return h(
+      'div.box.over',
+      { key: 'over', id: 'over', tabindex: -1, role: 'group', 'aria-label': t('Continue on WhatsApp') },
+      why && h('p.bad', { role: 'status' }, t('This did not work. Please try again in a moment.')),
+      h(
+        'div.how',
+        {},
+        url && [
+          h('p', {}, t('A message is ready for you there. Send it, and we go on where we are now. It is good once, for half an hour.')),
+          link(url, t('Open WhatsApp'), 'a.chip'),
+          h('p.scan', {}, t('Or scan this with your phone.')),
+        ],
+        press('', t('Stay here'), back),
+      ),
+      url && h('canvas.qr', { id: 'qr', role: 'img', 'aria-label': t('QR code that opens WhatsApp'), width: edge(qr), height: edge(qr) }),
+    );
+  }
+
+  /** Dark on white whatever the theme: phones read nothing else for certain. */
+  function square(to) {
+    const { qr } = going;
+    to.fillStyle = '#fff';
+    to.fillRect(0, 0, edge(qr), edge(qr));
+    to.fillStyle = '#000';
+    qr.forEach((row, y) => [...row].forEach((dark, x) => +dark && to.fillRect((x + QUIET) * MODULE, (y + QUIET) * MODULE, MODULE, MODULE)));
+  }
+
+  function paint(id, how) {
+    const node = root.getElementById(id);
+    if (!node || node.painted === how.name + going?.code) return;
+    node.painted = how.name + going?.code;
+    how(node.getContext('2d'), node);
+  }
+}
+
+/** The small form behind "Settings". */
+function tuner(talk, t, is, tick, remember) {
+  return h(
+    'div.box',
+    { key: 'tuning' },
+    h(
+      'label',
+      {},
+      t('Language'),
+      h(
+        'select',
+        { change: ({ target }) => talk.speak(target.value) },
+        (talk.clinic?.languages ?? []).map((tag) =>
+          h('option', { key: tag, value: tag, lang: tag, selected: tag === talk.language }, new Intl.DisplayNames(tag, { type: 'language' }).of(tag)),
+        ),
+      ),
+    ),
+    tick(t('Sound'), talk.memory.visit.sound, is.sound),
+    remember,
+  );
+}
+
+const edge = (qr) => (qr.length + 2 * QUIET) * MODULE;
+
+const weight = (size) => (size < 100_000 ? `${Math.ceil(size / 1_000)} kB` : `${(size / 1_000_000).toFixed(1)} MB`);
+
+function parsed(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return {};
+  }
+}
