@@ -1,0 +1,69 @@
+"""Files and going on in WhatsApp, on a page with the strictest policy."""
+
+import base64
+from urllib.parse import parse_qs, urlsplit
+
+from playwright.async_api import expect
+
+from server.core.commands import ASSISTANT, Edit, Post, React, Revoke, person
+from server.service.linking import find_code
+from tests.widget.given import Clinic
+
+PIXELS = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAoAAAAICAIAAABPmPnhAAAAEUlEQVR42mPgzk7GgxiGqzQAwBhD0aNkS1EAAAAASUVORK5CYII="
+)
+REFERRAL = {"name": "Überweisung.png", "mimeType": "image/png", "buffer": PIXELS}
+PROGRAM = {"name": "tool.exe", "mimeType": "application/x-msdownload", "buffer": b"MZ" + bytes(300)}
+DARK = """(canvas) => { const {data} = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+  return data.filter((value, n) => n % 4 === 0 && value === 0).length }"""
+
+
+async def test_a_file_is_brought_sent_and_shown_and_the_conversation_goes_on_in_whatsapp(clinic: Clinic) -> None:
+    clinic.running.house.whatsapp = "+493023125100"
+    chat = await clinic.talking()
+    await expect(chat.button("Attach a file")).to_be_visible()
+    await expect(chat.button("Continue on WhatsApp")).to_have_count(0)  # nothing was said yet
+
+    await chat.page.locator("#files").set_input_files([REFERRAL, PROGRAM])
+    await expect(chat.page.get_by_text("This kind of file is not taken.")).to_be_visible()
+    await expect(chat.page.locator("#panel > .files canvas")).to_have_count(1)
+    await chat.say("Here it is")
+
+    saves = chat.log.get_by_role("button", name="Save Überweisung.png")
+    await expect(saves.locator("canvas")).to_have_attribute("width", "10")
+    await expect(chat.page.locator("#panel > .files")).to_have_count(0)
+    async with chat.page.expect_download() as saving:
+        await saves.click()
+    assert (await saving.value).suggested_filename == "Überweisung.png"
+
+    await chat.button("Continue on WhatsApp").press("Enter")
+    url = await chat.page.get_by_role("link", name="Open WhatsApp").get_attribute("href")
+    sentence = parse_qs(urlsplit(url or "").query)["text"][0]
+    assert find_code(sentence) is not None
+    assert await chat.page.locator("canvas.qr").evaluate(DARK) > 1000
+    await chat.button("Stay here").click()
+    await expect(chat.page.locator("#go")).to_be_focused()
+
+
+async def test_what_happened_to_a_message_later_is_seen_at_once_and_after_a_reload(clinic: Clinic) -> None:
+    chat = await clinic.talking()
+    await chat.say("Hello")
+    await chat.shows("Hello", "You said: Hello")
+    handle, thread = clinic.running.house.conversations.handle, await clinic.thread(await clinic.colleague())
+    phone = person("whatsapp")
+
+    def said(key: str, text: str) -> Post:
+        return Post(thread=thread, key=key, by=phone, text=text, channel="whatsapp", past=True)
+
+    first = (await handle(said("w1", "Ten o'clock"))).seq
+    second = (await handle(said("w2", "Never mind"))).seq
+    await handle(Edit(thread=thread, key="e", by=phone, of=first, text="Eleven o'clock"))
+    await handle(React(thread=thread, key="r", by=ASSISTANT, of=first, emoji="👍"))
+    await handle(Revoke(thread=thread, key="v", by=phone, of=second))
+
+    texts = ("Hello", "You said: Hello", "Eleven o'clock", "This message was taken back.")
+    for _ in range(2):
+        await chat.shows(*texts)
+        await expect(chat.log.get_by_text("WhatsApp · edited")).to_be_visible()
+        await expect(chat.log.locator(".faces")).to_contain_text("👍")
+        await chat.page.reload()
