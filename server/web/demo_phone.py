@@ -96,7 +96,7 @@ class DemoPhones:
         phone = self._phone(request)
         self._check(request, "application/json")
         try:
-            done = msgspec.json.decode(await request.body(), type=Done)
+            done: Done = msgspec.json.decode(await request.body(), type=Done)
         except msgspec.DecodeError:
             raise HTTPException(400) from None
         match done:

@@ -125,7 +125,7 @@ function bubble(message) {
     message.quoted ? h("blockquote", { dir: "auto" }, message.quoted) : "",
     message.header ? h("b", {}, message.header) : "",
     attachment(message),
-    message.revoked ? h("i", {}, t.revoked) : h("span", { class: "text" }, ...linked(message.text)),
+    message.revoked ? h("i", {}, t.revoked) : h("span", { class: "said" }, ...linked(message.text)),
     message.footer ? h("small", { class: "footer" }, message.footer) : "",
     h("small", { class: "meta" }, time.format(new Date(message.at)), message.ours ? "" : ticks(message.state)),
   );
