@@ -373,8 +373,14 @@ class Outbox:
         tag, now = self._tag(letter), self._clock()
         try:
             parcels = await courier.prepare(thread, message, to, tag, now, shut.at if shut is not None else None)
-        except (CannotLeave, Unavailable):
+        except CannotLeave:
             raise
+        except Unavailable as error:  # a file cannot be read or uploaded now
+            tried = replace(letter, tries=letter.tries + 1)
+            if tried.tries >= self._patience.tries:
+                raise CannotLeave("busy", Remedy.RETRY) from error
+            await self._keep(tried)
+            raise _Later(now + self._backoff(tried.tries)) from error
         except Refused as error:  # the provider would refuse it: too many values, a choice without an id
             raise CannotLeave("malformed") from error
         if not parcels or len(parcels) > MAX_PARTS:
@@ -657,7 +663,9 @@ class Outbox:
         if report.status is DeliveryStatus.FAILED and report.remedy is not None:
             await self._learn(place, report)
         about = Letter(place.thread, place.of, place.attempt)
-        await self._receive(about, place.part, report.status, report.because)
+        has_it = report.status in (DeliveryStatus.QUEUED, DeliveryStatus.SENDING)  # which is what we call sent
+        status = DeliveryStatus.SENT if has_it else report.status
+        await self._receive(about, place.part, status, report.because)
         return True
 
     async def _learn(self, place: Place, report: Report) -> None:

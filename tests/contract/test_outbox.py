@@ -13,6 +13,7 @@ from channels.whatsapp.client import WhatsApp
 from channels.whatsapp.template_file import read_templates
 from server.core import commands
 from server.core.commands import ASSISTANT, SYSTEM, AnyCommand
+from server.core.errors import Unavailable
 from server.core.model import (
     Address,
     Agreement,
@@ -67,7 +68,7 @@ class Office:
             language="de",
             http=httpx.AsyncClient(timeout=10, trust_env=False),
         )
-        self.name = name
+        self.name, self.files_away = name, False
         self.outbox = self.outbox_with(self.courier)
 
     def outbox_with(self, courier: Courier) -> Outbox:
@@ -82,6 +83,8 @@ class Office:
         )
 
     async def read(self, id: str) -> bytes:
+        if self.files_away:
+            raise Unavailable
         return b"%PDF"
 
     async def say(self, *said: AnyCommand) -> None:
@@ -272,6 +275,35 @@ async def test_what_goes_through_at_the_second_try_has_left_once(office: Office)
 
     assert office.provider.texts == ["Please come at nine."]
     assert await office.deliveries() == (Delivery(3, SENT),)
+
+
+@ON_ONE
+async def test_that_the_provider_has_a_message_resolves_what_nobody_knew(office: Office) -> None:
+    office.provider.next = ["accept_and_hang_up"]
+    await office.say(reply())
+    await office.work()
+
+    assert await office.status(SENDING, tag=office.provider.tags[0])
+    assert await office.deliveries() == (Delivery(3, SENT),)
+
+
+@ON_ONE
+async def test_a_file_that_cannot_be_read_now_is_tried_again_less_and_less_often(office: Office) -> None:
+    office.files_away = True
+    await office.say(reply(files=(File("f1", "a.pdf", "application/pdf", 4),)))
+    for _ in range(3):
+        await office.work()
+    assert [due.attempts for due in await office.store.owed("t1", "deliver")] == [1]
+
+    office.files_away = False
+    await office.work(timedelta(minutes=1))
+    assert [each["type"] for each in office.provider.accepted] == ["document"]
+
+    office.files_away = True
+    await office.say(reply("r2", files=(File("f1", "a.pdf", "application/pdf", 4),)))
+    for _ in range(9):
+        await office.work(timedelta(hours=2, minutes=31))
+    assert (await office.deliveries())[-1].status is FAILED
 
 
 @ON_ONE
