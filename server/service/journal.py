@@ -20,7 +20,7 @@ GROUP_BYTES = 1_000_000  # estimated bytes in one insert: keeps one slow write f
 WAITING = 20_000  # events waiting before those who bring more are told to come back: some 20 MB, seconds of work
 FLIGHTS = 3  # groups under way at once: the next is encoded and sent while the database syncs the one before
 FIRST_RETRY = 0.05  # seconds; doubled up to the longest
-LONGEST_RETRY = 1.0  # seconds
+LONGEST_RETRY = 0.5  # seconds
 
 P = ParamSpec("P")
 

@@ -56,7 +56,7 @@ from server.store.searching import RARE, WALK, asked_words, span
 
 T = TypeVar("T")
 
-TIMEOUT = 4.0  # seconds for one operation, waiting for a primary included: who asked one that froze is served within 5
+TIMEOUT = 3.0  # seconds for one operation, waiting for a primary included: who asked one that froze is served within 5
 CONNECTIONS = 32  # at most, of one process
 INSERT_BYTES = 8 * 1024 * 1024  # in one insert; MongoDB takes 48 MB, and nobody should wait for that much
 WIRE_7_0 = 21  # the protocol version that MongoDB 7.0 speaks
