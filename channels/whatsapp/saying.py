@@ -1,0 +1,437 @@
+"""What somebody says by WhatsApp, and what they do to what was said: in the right conversation, once, with its meaning.
+
+A message is found by the key that its provider's id makes. So an edit or a withdrawal that comes before its message
+takes that key: the message, when it comes, is known already, and what stands is what its sender wanted in the end.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from msgspec.structs import replace
+
+from channels.whatsapp import asking, placeholders
+from channels.whatsapp.accounts import Account
+from channels.whatsapp.people import People, given, new_thread, turn_of
+from channels.whatsapp.splitting import split
+from channels.whatsapp.wire import (
+    Context,
+    Echo,
+    Edited,
+    Media,
+    MediaKind,
+    Message,
+    Past,
+    Person,
+    Plain,
+    Reaction,
+    Revoked,
+    Text,
+    Unsupported,
+    key_of,
+)
+from channels.whatsapp.words import Question, reacted
+from server.core import choices, commands, routing
+from server.core.commands import SYSTEM, Actor, AnyCommand
+from server.core.errors import KeyConflict, Moved
+from server.core.events import Posted
+from server.core.identity import keyed_hash
+from server.core.media import Origin
+from server.core.model import (
+    Address,
+    Agreement,
+    Assurance,
+    Channel,
+    File,
+    FileState,
+    Purpose,
+    Role,
+    Thread,
+    ThreadId,
+)
+from server.core.ports import Store
+from server.core.sending import Sent
+
+PERSON = commands.person("whatsapp")  # whoever writes in this thread by WhatsApp: one scope for keys, whatever number
+STAFF_APP = Actor(Role.STAFF, "whatsapp", "WhatsApp")  # staff who type in the WhatsApp app itself
+LOOKED_BACK = 40  # events in which an open question is looked for
+HOPS = 10  # conversations that moved on one after the other
+PARTS = 32  # of one long text: more than 65,536 characters make
+MAX_NAME = 120  # characters
+REVOKED, UNSUPPORTED = "revoked", "unsupported"  # ids of words that stand for what cannot be shown
+
+
+class Conversing(Protocol):
+    """The one way to change a conversation."""
+
+    async def handle(self, command: AnyCommand) -> object:
+        """Let a command happen, once.
+
+        Raises:
+            Refused, Unavailable: as they say.
+        """
+
+    async def thread(self, id: ThreadId) -> Thread:
+        """Return a conversation; ``seq`` 0 when nothing was said yet."""
+
+
+class Expecting(Protocol):
+    """Whoever fetches files from providers."""
+
+    async def expected(
+        self, thread: ThreadId, sender: str, origin: Origin, name: str = "", *, voice: bool = False
+    ) -> File:
+        """Note a file that a provider has announced; announced again it is the same file.
+
+        Raises:
+            Unavailable: not now.
+        """
+
+
+Redeem = Callable[[str, ThreadId, str], Awaitable[ThreadId | None]]
+"""What a text with a one-time code leads to, when it comes from this thread and sender: where the person goes on."""
+
+Seen = Callable[[str, str], None]
+"""Told our number and the provider's id of a message that is being answered: it is marked as read, typing shows."""
+
+
+Says = Message | Echo | Past
+_OUTSIDE = (Purpose.SERVICE, Purpose.REMINDERS, Purpose.NEWS)
+
+
+class Early(Exception):
+    """It is about a message that we do not know, perhaps not yet."""
+
+
+class Saying:
+    """Lets what people say happen."""
+
+    def __init__(
+        self,
+        store: Store,
+        conversations: Conversing,
+        sent: Sent,
+        files: Expecting,
+        *,
+        redeem: Redeem,
+        seen: Seen,
+        secret: bytes,
+        clock: Callable[[], datetime],
+        language: str,
+        max_text: int,
+    ) -> None:
+        """Say it in ``conversations``; the arguments are those of ``Arriving``."""
+        self._store, self._conversations, self._sent, self._files = store, conversations, sent, files
+        self._redeem, self._seen = redeem, seen
+        self._secret, self._clock, self._language, self._max_text = secret, clock, language, max_text
+        self._people = People(store)
+
+    async def said(self, account: Account, item: Says) -> None:
+        """Let a message happen, or what it does to another.
+
+        Raises:
+            Early: it is about a message that we do not know, perhaps not yet.
+            Refused, Unavailable: as ``Conversing.handle``.
+        """
+        thread = await self._people.find(item.our, item.person)
+        if await self._again(item):
+            return
+        match item.content:
+            case Revoked(target=target):
+                await self._revoked(account, item, thread, target)
+            case Edited(target=target, content=content):
+                await self._edited(account, item, thread, target, content)
+            case Reaction():
+                await self._reacted(account, item, thread, item.content)
+            case content:
+                await self._post(account, item, thread, self._key(item.id), content)
+
+    async def _post(
+        self, account: Account, item: Says, known: ThreadId | None, key: str, content: Plain, choice: str | None = None
+    ) -> None:
+        """Post what was said, in as many posts as it needs."""
+        thread = await self._enter(item, known, content)
+        state = await self._conversations.thread(thread)
+        language = state.language or self._language
+        pieces = self._pieces(placeholders.said(content, language))
+        new = known is None and state.last_message == 0
+        posted = None if new else await self._known(state, by_whom(item), _part_key(key, len(pieces) - 1))
+        if posted is None:
+            meant = await self._meant(item, state, content, choice)
+            file = await self._file(account, thread, item, content)
+            again = meant.choice == choices.STOP and _stopped(state)  # it was confirmed before, and once is enough
+            post = commands.Post(
+                thread=thread,
+                key=key,
+                by=by_whom(item),
+                text="",
+                channel=Channel.WHATSAPP,
+                choice=meant.choice,
+                reply_to=meant.reply_to,
+                files=(file,) if file is not None else (),
+                our=item.our if isinstance(item, Message) and item.opens_window else None,
+                said_at=item.at,
+                past=again or not isinstance(item, Message),
+                unsaid=_unsaid(content),
+            )
+            await self._parts(post, pieces)
+            choice = meant.choice
+            if not post.past and not state.floor.is_staff:
+                self._seen(item.our, item.id)
+        else:
+            choice = posted.choice
+        if choice in (choices.STOP, choices.START):
+            await self.agree(thread, key, _OUTSIDE, given=choice == choices.START, at=item.at)
+
+    async def _meant(self, item: Says, state: Thread, content: Plain, choice: str | None) -> asking.Meant:
+        """Return what a message means; history and what staff said mean just what they say."""
+        reply_to = await self._reply_to(state, item.context.reply_to)
+        if not isinstance(item, Message):
+            return asking.Meant(None, reply_to)
+        if choice is not None:
+            return asking.Meant(choice, reply_to)
+        meant = asking.meaning(content, reply_to, await self._questions(state.id))
+        if meant.choice == choices.START and not _stopped(state):  # a word like any other, for whoever never said stop
+            return asking.Meant(None, reply_to)
+        return meant
+
+    async def _parts(self, post: commands.Post, pieces: Sequence[str]) -> None:
+        for number, text in enumerate(pieces):
+            part = replace(
+                post,
+                key=_part_key(post.key, number),
+                text=text,
+                files=post.files if number == 0 else (),
+                choice=post.choice if number == 0 else None,
+            )
+            await self._handle(part)
+
+    def _pieces(self, text: str) -> list[str]:
+        if len(text) <= self._max_text:
+            return [text]
+        return split(text, self._max_text)[:PARTS]
+
+    async def _enter(self, item: Says, known: ThreadId | None, content: Plain) -> ThreadId:
+        """Return the thread a message belongs to, with its person's addresses and name in it.
+
+        A code from another door proves that this is the same person: then it is the thread that the code leads to.
+        """
+        thread = known or new_thread()
+        if isinstance(item, Message) and isinstance(content, Text):
+            thread = await self._redeem(content.body, thread, turn_of(item.our, item.person)) or thread
+        thread = await self._people.claim(item.our, item.person, thread)
+        return await self.introduce(thread, item.our, item.person)
+
+    async def introduce(self, thread: ThreadId, our: str, person: Person) -> ThreadId:
+        """Let a thread know how its person writes and is called; before what they say, because answers go there."""
+        state = await self._current(thread)
+        proven = {each.address for each in state.addresses if each.assurance is Assurance.PROVEN}
+        for address in given(our, person):
+            if address not in proven:
+                await self._link(state, address)
+        if person.name and state.name is None:
+            key = f"name:{keyed_hash(self._secret, 'name', person.name)}:{state.erased}"
+            await self._handle(commands.Name(thread=state.id, key=key, by=SYSTEM, name=person.name[:MAX_NAME]))
+        return state.id
+
+    async def _link(self, state: Thread, address: Address) -> None:
+        key = f"link:{keyed_hash(self._secret, 'address', address.id)}:{state.erased}"
+        proven = Assurance.PROVEN
+        await self._handle(commands.LinkAddress(thread=state.id, key=key, by=SYSTEM, address=address, assurance=proven))
+
+    async def _file(self, account: Account, thread: ThreadId, item: Says, content: Plain) -> File | None:
+        """Return the file that a message brings; where it can be fetched is written down before the message is."""
+        if not isinstance(content, Media):
+            return None
+        voice = content.media is MediaKind.VOICE
+        if not content.id and not content.url:  # the provider has not got it
+            id = keyed_hash(self._secret, "file", item.id)
+            return File(id, content.filename, content.mime, state=FileState.FAILED, voice=voice)
+        origin = Origin(account.id, content.id, content.url, content.mime, content.sha256)
+        return await self._files.expected(thread, by_whom(item).sender, origin, content.filename, voice=voice)
+
+    # what is done to a message that was said
+
+    async def _edited(self, account: Account, item: Says, thread: ThreadId | None, target: str, content: Plain) -> None:
+        """Let a message read differently. One that has not come yet comes like this: its key is then known."""
+        key, by = self._key(target), by_whom(item)
+        first = await self._known(await self._current(thread), by, key) if thread is not None else None
+        if first is None:
+            await self._post(account, item, thread, key, content)
+        elif first.unsaid != REVOKED:
+            state = await self._conversations.thread(first.thread)
+            pieces = self._pieces(placeholders.said(content, state.language or self._language))
+            for number, text in enumerate(pieces):
+                part = await self._known(state, by, _part_key(key, number))
+                edit = _part_key(self._key(item.id), number)
+                if part is not None:
+                    await self._handle(commands.Edit(thread=state.id, key=edit, by=by, of=part.seq, text=text))
+                else:
+                    await self._handle(_kept(state.id, _part_key(key, number), item, text))
+            await self._take_back(state, item, key, len(pieces))
+
+    async def _revoked(self, account: Account, item: Says, thread: ThreadId | None, target: str) -> None:
+        """Take a message back. One that has not come yet comes as taken back, and its words never reach us."""
+        key = self._key(target)
+        first = await self._known(await self._current(thread), by_whom(item), key) if thread is not None else None
+        if first is not None:
+            await self._take_back(await self._conversations.thread(first.thread), item, key)
+            return
+        entered = await self._enter(item, thread, Unsupported(REVOKED))
+        language = (await self._conversations.thread(entered)).language or self._language
+        text = placeholders.said(Revoked(target), language)
+        await self._handle(replace(_kept(entered, key, item, text), unsaid=REVOKED))
+
+    async def _take_back(self, state: Thread, item: Says, key: str, start: int = 0) -> None:
+        """Take the parts of a message back, from this one on."""
+        for number in range(start, PARTS):
+            part = await self._known(state, by_whom(item), _part_key(key, number))
+            if part is None or part.unsaid == REVOKED:
+                return
+            revoke = _part_key(self._key(item.id), number)
+            await self._handle(commands.Revoke(thread=part.thread, key=revoke, by=by_whom(item), of=part.seq))
+
+    async def _reacted(self, account: Account, item: Says, thread: ThreadId | None, reaction: Reaction) -> None:
+        """Put an emoji on a message; on a question that is open it may be the answer."""
+        if thread is None:
+            raise Early
+        state = await self._current(thread)
+        of = await self._seq_of(state, reaction.target)
+        if of is None:  # it is in a conversation that was joined with this one, and rests
+            return
+        if isinstance(item, Message):
+            taken = reacted(reaction.emoji, str(of), await self._questions(state.id))
+            if taken is not None:
+                replied = replace(item, context=Context(reply_to=reaction.target))
+                choice = choices.taken(taken.choice)[1]
+                await self._post(account, replied, thread, self._key(item.id), Text(reaction.emoji), choice)
+                return
+        key = self._key(item.id)
+        if await self._known(state, by_whom(item), key) is None:  # else it has been an answer before
+            await self._handle(commands.React(thread=state.id, key=key, by=by_whom(item), of=of, emoji=reaction.emoji))
+
+    # agreeing
+
+    async def agree(
+        self, thread: ThreadId, key: str, purposes: Sequence[Purpose], *, given: bool, at: datetime | None
+    ) -> None:
+        """Note what the person agrees to from now on. Who says stop says it for everything that we begin."""
+        state = await self._current(thread)
+        for purpose in purposes:
+            standing = routing.agreement(state, Channel.WHATSAPP, purpose)
+            if standing is not None and standing.at is not None and at is not None and standing.at > at:
+                continue  # said before what stands, and heard after it
+            if given and standing is None:
+                continue  # to begin again is not to agree to more
+            said = Agreement(Channel.WHATSAPP, purpose, given, source="whatsapp", at=at)
+            await self._handle(commands.Agree(thread=state.id, key=f"{key}:{purpose}", by=PERSON, agreement=said))
+
+    # finding
+
+    async def _again(self, item: Says) -> bool:
+        """Whether this was said by whoever had the number before, and only comes again."""
+        formerly = await self._people.formerly(item.our, item.person)
+        if formerly is None:
+            return False
+        state, causes = await self._current(formerly), [item.id]
+        if isinstance(item.content, Edited | Revoked):
+            causes.append(item.content.target)
+        for thread in (state.id, *(each.thread for each in state.joined)):
+            for cause in causes:
+                if await self._store.find(thread, by_whom(item).sender, self._key(cause)) is not None:
+                    return True
+        return False
+
+    def _key(self, id: str) -> str:
+        return key_of(self._secret, id)
+
+    async def _current(self, thread: ThreadId) -> Thread:
+        """Return the conversation as it goes on by now."""
+        state = await self._conversations.thread(thread)
+        for _ in range(HOPS):
+            if state.moved_to is None:
+                break
+            state = await self._conversations.thread(state.moved_to)
+        return state
+
+    async def _known(self, state: Thread, by: Actor, key: str) -> Posted | None:
+        """Return what this key was used for, here or in a conversation that was joined with this one since."""
+        for thread in (state.id, *(each.thread for each in reversed(state.joined))):
+            event = await self._store.find(thread, by.sender, key)
+            if isinstance(event, Posted):
+                return event
+        return None
+
+    async def _seq_of(self, state: Thread, id: str) -> int | None:
+        """Return which message of this conversation the provider calls so; ``None`` when it is in a joined one.
+
+        Raises:
+            Early: we do not know it.
+        """
+        for by in (PERSON, STAFF_APP):
+            if (event := await self._known(state, by, self._key(id))) is not None:
+                return event.seq if event.thread == state.id else None
+        message = await self._sent.by_id(id)
+        if message is None:
+            raise Early
+        return message.of if message.thread == state.id else None
+
+    async def _reply_to(self, state: Thread, id: str) -> int | None:
+        """Return which message was answered to, where that is known."""
+        if not id:
+            return None
+        try:
+            return await self._seq_of(state, id)
+        except Early:
+            return None
+
+    async def _questions(self, thread: ThreadId) -> list[Question]:
+        return asking.open_questions(await self._store.newest(thread, LOOKED_BACK), self._clock())
+
+    async def _handle(self, command: AnyCommand) -> None:
+        """Let a command happen, in the conversation in which this one goes on by now."""
+        for _ in range(HOPS):
+            try:
+                await self._conversations.handle(command)
+            except Moved as moved:
+                command = replace(command, thread=moved.to)
+            except KeyConflict:  # it is there already, and the first stands
+                return
+            else:
+                return
+
+
+def by_whom(item: Says) -> Actor:
+    """Return who said it: the person, or staff in the WhatsApp app."""
+    ours = isinstance(item, Echo) or (isinstance(item, Past) and item.ours)
+    return STAFF_APP if ours else PERSON
+
+
+def _kept(thread: ThreadId, key: str, item: Says, text: str) -> commands.Post:
+    """Return a post from which nothing follows."""
+    return commands.Post(
+        thread=thread, key=key, by=by_whom(item), text=text, channel=Channel.WHATSAPP, said_at=item.at, past=True
+    )
+
+
+def _part_key(key: str, number: int) -> str:
+    return f"{key}:{number}" if number else key
+
+
+def _stopped(state: Thread) -> bool:
+    """Whether the person has said stop, and nothing since."""
+    said = routing.agreement(state, Channel.WHATSAPP, Purpose.SERVICE)
+    return said is not None and not said.given
+
+
+def _unsaid(content: Plain) -> str | None:
+    """Return the id of the words that stand for a message without any of its own."""
+    match content:
+        case Media(caption=""):
+            return str(content.media)
+        case Unsupported():
+            return content.kind if content.kind in ("poll", "event") else UNSUPPORTED
+        case Text(body) if not body.strip():
+            return UNSUPPORTED
+        case _:
+            return None
