@@ -102,12 +102,16 @@ async def test_the_world_does_not_see_the_figures_and_cannot_send_too_much(
             assert (await http.post("/api/visits", content=b" " * (MAX_BODY + 1))).status_code == 413  # we say so
             assert [await announced(origin, size) for size in (3_000_000, 30_000_000)] == ["413", "413"]  # it does
             assert (await http.get("/widget/v1/onethread.js")).status_code == 200
+            visit = (await http.post("/api/visits", json={"site": "demo"})).json()
+            files, may = f"/api/threads/{visit['thread']}/files", {"Authorization": f"Bearer {visit['pass']}"}
+            assert (await http.post(files, content=b"%PDF-" + bytes(4_000_000), headers=may)).status_code == 201
+            assert await announced(origin, 11_000_000, files) == "413"
 
 
-async def announced(origin: str, size: int) -> str:
+async def announced(origin: str, size: int, path: str = "/api/visits") -> str:
     """What is answered to the mere announcement of a body."""
     reader, writer = await asyncio.open_connection("127.0.0.1", urlsplit(origin).port)
-    writer.write(f"POST /api/visits HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {size}\r\n\r\n".encode())
+    writer.write(f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {size}\r\n\r\n".encode())
     try:
         async with asyncio.timeout(30):
             return (await reader.readline()).decode().split()[1]

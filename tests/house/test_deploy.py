@@ -27,11 +27,12 @@ from server.command_line import parts
 from server.command_line.part_processes import Mongod, free_port
 from server.figures import Figures
 from server.service import journal
+from server.service.media import MAX_UPLOAD
 from server.settings import CHECKOUT, PREFIX, Settings, variable
 from server.store import mongo
 from server.store.sqlite import SqliteStore
 from server.web.metrics import Metrics
-from server.web.security import MAX_BODY
+from server.web.security import LARGER_SECONDS, MAX_BODY
 
 Json = dict[str, Any]
 KNOWN = {variable(setting.name) for setting in fields(Settings)}
@@ -338,6 +339,10 @@ def test_the_proxy_is_as_strict_as_we_are_and_more_patient_than_heartbeats() -> 
 
     assert "max_size 3MB" in said
     assert MAX_BODY < 3_000_000
+    assert "max_size 11MB" in said
+    assert MAX_UPLOAD < 11_000_000
+    assert "read_body 5m" in said
+    assert LARGER_SECONDS <= 300
     assert "read_header 10s" in said
     assert "header_up X-Forwarded-For {remote_host}" in said
     assert "health_uri /health/ready" in said
