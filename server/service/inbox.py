@@ -17,7 +17,7 @@ import msgspec
 
 from server.core.conversation import replay
 from server.core.errors import Unavailable
-from server.core.events import AnyEvent, Erased, Named, Noted, Posted
+from server.core.events import AnyEvent, Edited, Erased, Named, Noted, Posted, Revoked, Transcribed
 from server.core.model import Channel, Fact, Linked, StaffId, Thread, ThreadId, Value
 from server.core.ports import Hit, Page, Preview, Row, Store, View
 from server.service.search import asked_words, has_digits, words_of
@@ -144,19 +144,35 @@ def view_of(row: Row) -> RowView:
 
 
 def preview_of(event: AnyEvent) -> Preview | None:
-    """Return the line a list shows of this event, or ``None`` when it is no message."""
-    if isinstance(event, Erased):
-        return Preview(event.seq, event.role, "")
-    if not isinstance(event, Posted):
-        return None
-    text = event.text if len(event.text) <= PREVIEW else event.text[: PREVIEW - 1] + "…"
-    return Preview(event.seq, event.role, " ".join(text.split()))
+    """Return the line a list shows of this event, or ``None`` when it says nothing.
+
+    What becomes of a message changes its line, under its own number: only the newest message's line is shown.
+    """
+    match event:
+        case Erased() | Posted(text=""):
+            return Preview(event.seq, event.role, "")
+        case Posted(text=text):
+            return Preview(event.seq, event.role, _shortened(text))
+        case Edited(of=of, text=text):
+            return Preview(of, event.role, _shortened(text))
+        case Revoked(of=of):
+            return Preview(of, event.role, "")
+        case _:
+            return None
+
+
+def _shortened(text: str) -> str:
+    return " ".join((text if len(text) <= PREVIEW else text[: PREVIEW - 1] + "…").split())
+
+
+def _newer(new: Preview | None, before: Preview | None) -> Preview | None:
+    return before if new is None or (before is not None and before.seq > new.seq) else new
 
 
 def search_words(event: AnyEvent) -> list[str]:
     """Return the words that ``event`` makes its thread findable by."""
     match event:
-        case Posted(text=text) | Noted(text=text):
+        case Posted(text=text) | Noted(text=text) | Edited(text=text) | Transcribed(text=text):
             return words_of(text)
         case Named(called=called):
             return words_of(called)
@@ -201,7 +217,7 @@ class Inbox:
         """Note that ``event`` led to ``thread``; written with the next flush."""
         id = thread.id
         before = self._dirty.get(id)
-        preview = preview_of(event) or (before.preview if before is not None else None)
+        preview = _newer(preview_of(event), before.preview if before is not None else None)
         self._dirty[id] = Row(thread, preview)
         if self._overheard and (heard := self._overheard.pop(id, None)):
             self._learn(id, heard)
@@ -361,7 +377,9 @@ class Inbox:
 
 def derived(id: ThreadId, log: Sequence[AnyEvent]) -> tuple[Row, list[tuple[ThreadId, str]]]:
     """Return the row and the search words that this log leads to."""
-    last = next((preview for event in reversed(log) if (preview := preview_of(event))), None)
+    last: Preview | None = None
+    for event in log:
+        last = _newer(preview_of(event), last)
     words = dict.fromkeys((id, word) for event in log for word in search_words(event))
     return Row(replay(id, list(log)), last), list(words)
 

@@ -243,6 +243,8 @@ def _commands(w: Words) -> list[dict[str, Any]]:
         ("snooze", "snooze", "clock", "Z"),
         ("close", "close", "check", "C"),
         ("canned", "canned", "text", "I"),
+        ("templates", "templates", "file", ""),
+        ("attach", "attach", "clip", ""),
         ("rename", "rename", "pencil", "M"),
         ("why", "key_why", "info", "W"),
         ("person", "key_person", "user", "P"),

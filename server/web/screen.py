@@ -256,8 +256,10 @@ class Screen:
 
     def _preview(self, row: RowView) -> str:
         said = row.preview
-        if said is None or not said.text:
+        if said is None:
             return ""
+        if not said.text:
+            return self.words("wordless")
         if said.role is Role.PERSON:
             return said.text
         return self.words("said_by", name=self.words(said.role), text=said.text)
@@ -380,11 +382,16 @@ class Screen:
             "spoken": self.spoken(thread.language),
             "back_href": where.url(),
             "ways": ways(thread, self.house.outside, self.house.clinic.allowed.warns, self.now),
-            "held": await held.kept(self.house.store, thread.id),
+            "held": await self._held(thread),
             "agreements": agreements_shown(thread),
             "alike": await Suggesting(self.house.inbox).alike(thread),
             "name_of": lambda other: person_name(other, self.words),
         }
+
+    async def _held(self, thread: Thread) -> held.Held | None:
+        """Return the reply that waits here; once the person has written it no longer waits, but leaves."""
+        waiting = await held.kept(self.house.store, thread.id)
+        return waiting if waiting is not None and thread.last_person <= waiting.after else None
 
     async def _composer(self, thread: Thread) -> dict[str, Any]:
         return {

@@ -213,6 +213,28 @@ async def test_a_long_message_is_shortened_in_the_list(inbox: Inbox, conversatio
     assert (len(preview.text), preview.text[-1]) == (PREVIEW, "…")
 
 
+async def test_what_becomes_of_the_newest_message_changes_its_line_and_an_older_ones_changes_nothing(
+    inbox: Inbox, conversations: Conversations, store: Store
+) -> None:
+    by = commands.person("v")
+    for key in ("k1", "k2"):
+        await conversations.handle(post(key=key, text="Thrusday"))
+    await conversations.handle(commands.Edit(thread="t1", key="e1", by=by, of=2, text="Thursday"))
+    await conversations.handle(commands.Edit(thread="t1", key="e2", by=by, of=1, text="Friday"))
+    await inbox.flush()
+    edited = await store.row("t1")
+    await conversations.handle(commands.Revoke(thread="t1", key="r", by=by, of=2))
+    await inbox.flush()
+    revoked = await store.row("t1")
+
+    assert edited is not None
+    assert revoked is not None
+    assert (edited.preview, revoked.preview) == (Preview(2, Role.PERSON, "Thursday"), Preview(2, Role.PERSON, ""))
+    assert (await inbox.rebuild("t1")).seq == 5
+    assert await store.row("t1") == revoked
+    assert [hit.row.thread.id for hit in await inbox.search("friday")] == ["t1"]
+
+
 async def test_staff_find_a_person_by_name_number_and_what_was_said(inbox: Inbox, conversations: Conversations) -> None:
     await say(
         conversations,

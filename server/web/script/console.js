@@ -394,7 +394,7 @@ function walk(target, down) {
 
 function act(name, data = {}) {
   if (name.startsWith('view-')) return htmx.ajax('GET', data.href, { source: '#app', target: '#app', swap: 'outerHTML' }).then(() => history.pushState({ htmx: true }, '', data.href));
-  const asks = ['take', 'release', 'close', 'assign', 'snooze', 'rename', 'reply', 'note', 'canned', 'person'].includes(name);
+  const asks = ['take', 'release', 'close', 'assign', 'snooze', 'rename', 'reply', 'note', 'canned', 'templates', 'attach', 'person'].includes(name);
   if (asks && (!open() || (name !== 'person' && 'moved' in by('head').dataset))) return undefined;
   return deeds[name]?.(data);
 }
