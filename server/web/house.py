@@ -18,6 +18,8 @@ from server.web.outside import NOWHERE, Outside
 from server.web.passes import Passes
 from server.web.sessions import Sessions
 
+WHATSAPP_LINK = "https://wa.me/{number}?text={text}"  # opens WhatsApp, with the text ready to be sent
+
 
 class Readiness:
     """Whether this process should get visitors, and if not, which part is missing."""
@@ -88,7 +90,7 @@ class House:
         self.secret, self.origin, self.own_origins = secret, origin, own_origins
         self.linking = Linking(store, conversations, bus, secret=secret, clock=clock)
         self.whatsapp = ""  # the clinic's number, E.164, where a conversation can go on there
-        self.whatsapp_link = "https://wa.me/{number}?text={text}"  # opens WhatsApp, with the text ready to be sent
+        self.whatsapp_link = WHATSAPP_LINK
         self.demo_phone = False  # whether the demo page has a phone with WhatsApp on it
         self.forgotten: list[Callable[[Visitor], None]] = []  # told when a visitor's secret no longer opens anything
         self.outside: Outside = NOWHERE  # the doors outside the website, if there are any

@@ -9,6 +9,7 @@ import pytest
 from server.core.model import Channel
 from server.service.linking import find_code
 from server.web.continuing import modules
+from server.web.house import WHATSAPP_LINK
 from tests.web import given
 from tests.web.given import Running
 from tests.web.test_visits import say_something
@@ -23,7 +24,7 @@ async def go_on(running: Running, granted: dict[str, str], thread: str = "", **h
 
 
 async def test_who_has_said_something_gets_a_link_and_a_picture_with_a_code_that_leads_back(running: Running) -> None:
-    running.house.whatsapp = NUMBER
+    running.house.whatsapp, running.house.whatsapp_link = NUMBER, WHATSAPP_LINK
     granted = (await running.visit(language="sv")).json()
     await say_something(running, granted)
 
