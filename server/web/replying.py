@@ -90,7 +90,9 @@ class Preferred(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 async def reachable(house: NamedDependency[House], thread: FromPath[str]) -> Reachable:
     """Return the channels a person can be met on, why, until when any text may be sent, and the templates."""
     known = await known_thread(house, thread)
-    return Reachable(ways(known, house.outside, house.clinic.allowed.warns, house.clock()), offered(known, house.outside))
+    return Reachable(
+        ways(known, house.outside, house.clinic.allowed.warns, house.clock()), offered(known, house.outside)
+    )
 
 
 @post(
