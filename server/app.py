@@ -19,6 +19,7 @@ from starlette.middleware import Middleware
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.types import ASGIApp
 
+from channels.whatsapp import webhook
 from server import demo_staff
 from server.content import clinic_of, knowledge_of
 from server.core.ports import Bus, Store
@@ -57,6 +58,7 @@ from server.web.watched import watched_store
 from server.whatsapp_house import whatsapp_of
 
 WIDGET = CHECKOUT / "widget" / "dist"
+LARGER = f"{uploads.UPLOADS}|{webhook.PATH}/.+"  # bodies beyond the usual: files, and news of a thousand at once
 # what the widget asks for from other origins
 WIDGET_PATHS = f"/api/visits|/api/threads/[^/]+/events|{uploads.WIDGET_PATHS}|{continuing.WIDGET_PATHS}"
 
@@ -107,7 +109,7 @@ def create_app(settings: Settings, port: int | None = None, knowledge: Knowledge
                 called=urlsplit(house.origin).netloc,
                 answered=metrics.answered,
                 failed=problems.failed,
-                larger=uploads.UPLOADS,
+                larger=LARGER,
                 max_larger=MAX_UPLOAD,
             ),
             Middleware(
