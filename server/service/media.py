@@ -327,11 +327,10 @@ class Media:
         kept = await self.found(thread, id)
         if kept.state is not FileState.FAILED or not kept.of or kept.origin is None:
             raise NotFound
-        kept = replace(kept, state=FileState.FETCHING, why="")
-        await self._save(kept)
+        file = replace(kept.file, state=FileState.FETCHING)  # the record follows when it is known how that ended
         key = f"fetch:{id}:{secrets.token_hex(8)}"
-        await self._conversations.handle(ChangeFile(thread=thread, key=key, by=by, of=kept.of, file=kept.file))
-        return kept.file
+        await self._conversations.handle(ChangeFile(thread=thread, key=key, by=by, of=kept.of, file=file))
+        return file
 
     async def _announced(self, due: Due, id: str) -> tuple[int, File | None]:
         """Return which message an item is about, and the file as it was announced there, if it still is."""
@@ -415,6 +414,8 @@ class Media:
         await self._store.put(DRAFTS, blob, msgspec.json.encode(_Draft(self._clock() + WRITTEN_BY, file)))
         try:
             await self._store.blobs.write(blob, chunks)
+        except asyncio.CancelledError:  # what is being written may still arrive: the sweep comes after it
+            raise
         except BaseException:
             with contextlib.suppress(Unavailable):  # the sweep finds it
                 await self._forget_blob(blob)
