@@ -34,7 +34,7 @@ export function opened(frames) {
   show();
 }
 
-const chosen = () => by('on')?.selectedOptions[0]?.dataset ?? {};
+const chosen = () => [...(by('on')?.options ?? [])].find(({ value }) => value === (on ?? usual()))?.dataset ?? {};
 const usual = () => by('way').dataset.usual;
 let on; // the channel that was chosen for this reply, when it is not the usual one
 let onThread;
@@ -45,17 +45,19 @@ export function way(wished) {
   if (!select) return;
   if (wished || onThread !== thread()) [on, onThread] = [select.value === usual() ? undefined : select.value, thread()];
   else if (on && [...select.options].some(({ value }) => value === on)) select.value = on; // drawn anew, and still wanted
-  const { until, closed } = chosen();
-  const minutes = until ? Math.floor((Date.parse(until) - Date.now()) / 60_000) : 0;
-  const shut = closed !== undefined || (until && minutes < 1);
-  by('left').textContent = until && !shut ? say('way_left', { hours: Math.floor(minutes / 60), minutes: minutes % 60 }) : '';
+  const { until } = chosen();
+  const minutes = left();
+  by('left').textContent = until && !shut() ? say('way_left', { hours: Math.floor(minutes / 60), minutes: minutes % 60 }) : '';
   by('left').classList.toggle('soon', minutes < 120);
-  by('closed').hidden = !shut;
+  by('closed').hidden = !shut();
   by('warns').hidden = true;
   label();
 }
 
-const shut = () => by('closed') && !by('closed').hidden;
+const left = () => Math.floor((Date.parse(chosen().until) - Date.now()) / 60_000); // minutes
+
+/** Whether only a template can go now. */
+const shut = () => chosen().closed !== undefined || left() < 1;
 
 /** What the button does. */
 function label() {
