@@ -22,7 +22,7 @@ from server.service.filetypes import type_of
 from server.web.security import is_this_machine
 
 PATH = "/demo/phone"
-LINK = "/demo?whatsapp={text}#whatsapp"  # what opens the chat on this phone, with a text ready to be sent
+LINK = "/demo?whatsapp={text}"  # opens the chat on this phone, with the text ready to be sent
 PHONES = 100  # numbers that are given to nobody, kept for films: +49 171 39200 00 to 99
 MAX_FILE = 1_500_000  # bytes of a file that is sent from the phone
 SHOWN = 200  # messages, the newest

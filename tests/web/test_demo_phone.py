@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
@@ -14,6 +15,8 @@ from server.core.model import Choice
 from server.service.answering import Reply, ReplyKind
 from server.web.house import House
 from tests.web.given import Parrot, Running, running
+from tests.web.test_continuing import go_on
+from tests.web.test_visits import say_something
 
 PATIENCE = 30.0  # seconds
 
@@ -82,6 +85,26 @@ async def test_the_phone_is_for_our_own_pages_alone(tmp_path: Path) -> None:
         )
         assert (form.status_code, program.status_code) == (415, 415)
         assert (await screen(there, key, bool))["messages"] == []
+
+
+async def test_the_widgets_link_to_whatsapp_leads_to_this_phone_and_joins_both(tmp_path: Path) -> None:
+    async with running(tmp_path) as there:
+        granted = (await there.visit(language="de")).json()
+        await say_something(there, granted)
+        prepared = (await go_on(there, granted)).json()
+        address = urlsplit(prepared["url"])
+        assert f"{address.scheme}://{address.netloc}{address.path}" == f"{there.origin}/demo"
+        assert parse_qs(address.query)["whatsapp"] == [prepared["sentence"]]
+
+        key = (await ask(there, "", {})).json()["key"]
+        await ask(there, f"/{key}", {"do": "say", "text": prepared["sentence"]})
+        await screen(there, key, lambda it: len(it["messages"]) >= 2)
+        await ask(there, f"/{key}", {"do": "say", "text": "Und morgen?"})
+
+        await screen(there, key, lambda it: "You said: Und morgen?" in [each["text"] for each in it["messages"]])
+        bearer = {"Authorization": f"Bearer {granted['pass']}"}
+        seen = await there.client.get(f"/api/threads/{granted['thread']}/events", headers=bearer)
+        assert "You said: Und morgen?" in seen.text
 
 
 async def test_where_there_is_no_demo_there_is_no_phone(tmp_path: Path) -> None:
