@@ -5,7 +5,7 @@ was answered with 200 can be lost. The same body many times at once is one: its 
 """
 
 import hmac
-from asyncio import timeout
+from asyncio import Task, create_task, shield, timeout
 from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
@@ -70,6 +70,8 @@ class Webhooks:
         self._accounts = {account.id: account for account in accounts}
         self._store, self._secret, self._public_url = store, secret, public_url.rstrip("/")
         self._clock, self._kept, self._lead = clock, kept, lead
+        self._storing: dict[str, Task[None]] = {}
+        self._storing: dict[str, asyncio.Task[None]] = {}
         self.answered: Counter[str] = Counter()  # by what became of them, for the metrics
 
     def routes(self) -> list[Route]:
@@ -120,13 +122,25 @@ class Webhooks:
         return f"{self._public_url}{path}/status/{quote(tag, safe='')}" if tag else f"{self._public_url}{path}"
 
     async def _keep(self, source: str, body: bytes) -> None:
+        """Store a body. Whoever brings the same one meanwhile waits for the same insert."""
         id = keyed_hash(self._secret, "webhook", f"{source}\0{keyed_body(self._secret, body)}")
+        storing = self._storing.get(id)
+        if storing is None:
+            storing = self._storing[id] = asyncio.create_task(self._store_it(id, source, body))
+            storing.add_done_callback(lambda task: self._stored(id, task))
         try:
-            new = await self._store.keep_raw(id, source, body, self._clock() + self._lead)
+            await asyncio.shield(storing)  # a client that goes away takes nobody else's insert with it
         except Unavailable as error:
             raise HTTPException(503, headers={"retry-after": str(RETRY_AFTER)}) from error
-        if new:
+
+    async def _store_it(self, id: str, source: str, body: bytes) -> None:
+        if await self._store.keep_raw(id, source, body, self._clock() + self._lead):
             self._kept(id, source, body)
+
+    def _stored(self, id: str, task: "asyncio.Task[None]") -> None:
+        del self._storing[id]
+        if not task.cancelled():
+            task.exception()  # whoever waits has it; where nobody does any more, the provider comes again
 
 
 def keyed_body(secret: bytes, body: bytes) -> str:
@@ -163,7 +177,7 @@ async def _body(request: Request, limit: int) -> bytes:
         raise HTTPException(413)
     body = bytearray()
     try:
-        async with timeout(PATIENCE):
+        async with asyncio.timeout(PATIENCE):
             async for chunk in request.stream():
                 body += chunk
                 if len(body) > limit:

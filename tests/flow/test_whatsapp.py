@@ -1,0 +1,141 @@
+"""From the website's chat to WhatsApp and back to staff, through the real routes, with the strict stand-in for Meta."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from channels.whatsapp.emulator import Fault, Phone, StandIn
+from channels.whatsapp.wire import Person
+from server.core.identity import StaffRole
+from server.core.model import Channel, DeliveryStatus, ThreadId
+from server.whatsapp_house import WhatsAppHouse
+from tests.web import given
+from tests.web.given import Running
+from tests.web.socket_given import Guest, console, guest, until_true, watching
+
+SECRET = "s" * 40
+NUMBER = "+491713920001"
+
+
+@pytest.fixture(params=["sqlite", "mongo"])
+async def running(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Running]:
+    changed: dict[str, str] = {}
+    if request.param == "mongo":
+        uri = request.getfixturevalue("mongod_uri")
+        changed = {"mongodb_uri": uri, "mongodb_database": f"flow-{uuid.uuid4().hex}", "secret": SECRET}
+    async with given.running(tmp_path, **changed) as it:
+        yield it
+
+
+def whatsapp_of(running: Running) -> WhatsAppHouse:
+    whatsapp: WhatsAppHouse | None = running.app.state.engine.whatsapp
+    assert whatsapp is not None
+    return whatsapp
+
+
+def stand_in_of(running: Running) -> StandIn:
+    stand_in = whatsapp_of(running).stand_in
+    assert stand_in is not None
+    return stand_in
+
+
+async def thread_of(running: Running, phone: Phone) -> ThreadId:
+    [address, *_] = Person(wa_id=phone.number).addresses(phone.line.our)
+    async with asyncio.timeout(10):
+        while (thread := await running.house.store.find_address(address.id)) is None:  # noqa: ASYNC110  # nobody tells
+            await asyncio.sleep(0.01)
+    return thread
+
+
+async def deliveries(running: Running, phone: Phone) -> list[DeliveryStatus]:
+    thread = await running.house.conversations.thread(await thread_of(running, phone))
+    return [each.status for each in thread.deliveries]
+
+
+async def goes_on(running: Running, visitor: Guest) -> Phone:
+    """The visitor sends the sentence with the code from their phone."""
+    answer = await running.client.post(
+        f"/api/threads/{visitor.thread}/continue",
+        headers={"Origin": running.origin, "Authorization": f"Bearer {visitor.granted['pass']}"},
+    )
+    assert answer.status_code == 200, answer.text
+    phone = stand_in_of(running).person(NUMBER)
+    assert await phone.say(answer.json()["sentence"]) == 200
+    await until_true(lambda: len(phone.said) == 1)
+    return phone
+
+
+async def test_what_began_on_the_website_goes_on_in_whatsapp_and_staff_see_what_became_of_their_reply(
+    running: Running,
+) -> None:
+    visitor = await guest(running)
+    await visitor.said("Do you treat eczema?")
+
+    phone = await goes_on(running, visitor)
+    assert await phone.say("And on Fridays?") == 200
+    await until_true(lambda: phone.said[1:] == ["You said: And on Fridays?"])
+
+    async with console(running, StaffRole.RECEPTION) as desk:
+        await watching(desk, visitor.thread)  # one conversation: the phone writes in the visitor's
+        reply = await desk.answer(await desk.post("On Fridays until two.", thread=visitor.thread))
+        await until_true(lambda: phone.said[2:] == ["On Fridays until two."])
+        await desk.until("event", kind="receipt", of=reply["seq"], status="delivered")
+        await phone.read()
+        await desk.until("event", kind="receipt", of=reply["seq"], status="read")
+    assert reply["channel"] == Channel.WHATSAPP
+
+
+async def test_a_worker_that_dies_between_sending_and_writing_down_sends_nothing_twice(running: Running) -> None:
+    stand_in, phone = stand_in_of(running), stand_in_of(running).person(NUMBER)
+    stand_in.statuses.held = True
+    stand_in.fail(Fault(accepted=True))  # it was taken, and nobody heard the answer: what a death looks like
+
+    await phone.say("Are you open?")
+    outbox = whatsapp_of(running).outbox
+    await until_true(lambda: len(phone.said) == 1 and not outbox.busy)
+    assert await deliveries(running, phone) == [DeliveryStatus.UNKNOWN]
+
+    stand_in.statuses.held = False
+    await stand_in.release()
+    async with asyncio.timeout(10):
+        while await deliveries(running, phone) != [DeliveryStatus.DELIVERED]:  # noqa: ASYNC110  # nobody tells us
+            await asyncio.sleep(0.01)
+    assert phone.said == ["You said: Are you open?"]
+
+
+async def test_the_same_webhook_many_times_at_once_is_one_message(running: Running) -> None:
+    stand_in, phone = stand_in_of(running), stand_in_of(running).person(NUMBER)
+    await phone.say("Are you open?")
+    [webhook] = [each for each in stand_in.webhooks if b"Are you open?" in each.body]
+
+    answers = await asyncio.gather(*(stand_in.repeat(webhook) for _ in range(1000)))
+
+    assert set(answers) <= {200, 503}  # all of it is one loop here: a busy one may say to come again
+    async with asyncio.timeout(30):
+        while await stand_in.repeat(webhook) != 200:
+            pass
+    await until_true(lambda: len(phone.said) == 1)
+    assert await phone.say("Thank you") == 200
+    await until_true(lambda: len(phone.said) == 2)
+    assert phone.said == ["You said: Are you open?", "You said: Thank you"]
+
+
+async def test_what_is_said_while_the_provider_is_away_arrives_once_it_is_back(running: Running) -> None:
+    stand_in, phone = stand_in_of(running), stand_in_of(running).person(NUMBER)
+    stand_in.go_down()
+    await phone.say("Are you open?")
+    await until_true(lambda: any(asked.status == 503 for asked in stand_in.asked))
+    assert phone.said == []
+
+    stand_in.come_back()
+    outbox = whatsapp_of(running).outbox
+    thread = await thread_of(running, phone)
+    async with asyncio.timeout(60):
+        while not phone.said:
+            outbox.start(thread)
+            await asyncio.sleep(0.5)
+
+    assert phone.said == ["You said: Are you open?"]
