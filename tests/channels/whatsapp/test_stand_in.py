@@ -1,5 +1,6 @@
 """The stand-in is what the providers are: clients nobody here wrote send to it and believe what it posts."""
 
+import asyncio
 import json
 import logging
 from collections.abc import AsyncIterator
@@ -55,12 +56,15 @@ class Clinic:
     def __init__(self) -> None:
         self.got: list[tuple[str, bytes, httpx.Headers]] = []
         self.answer = 200
+        self.told_of_delivery = asyncio.Event()
         self.app = Starlette(routes=[Route("/{path:path}", self.take, methods=["GET", "POST"])])
 
     async def take(self, request: Request) -> Response:
         if request.method == "GET":
             return PlainTextResponse(challenge(request.query_params, "verify") or "", 200)
         self.got.append((str(request.url), await request.body(), httpx.Headers(request.headers.raw)))
+        if b'"delivered"' in self.got[-1][1]:
+            self.told_of_delivery.set()
         return Response(status_code=self.answer)
 
     def arrived(self, provider: str) -> list[Any]:
@@ -363,6 +367,20 @@ async def test_an_answer_that_is_lost_belongs_to_a_message_that_arrived(world: W
     assert [each.status_code for each in (lost, broken, held)] == [504, 500, 200]
     assert phone.said == ["Eins"]
     assert world.clinic.states() == ["sent", "delivered", "failed"]
+
+
+async def test_a_provider_that_falls_silent_may_have_taken_the_message(world: World) -> None:
+    phone = world.standin.person(f"+{MOBILE}")
+    await phone.say("Hallo")
+    world.standin.fail(Fault(accepted=True, hangs=True))
+
+    sending = asyncio.ensure_future(world.send("meta", Reply("Eins"), Person(MOBILE), tag="t.1"))
+    async with asyncio.timeout(30):
+        await world.clinic.told_of_delivery.wait()
+    sending.cancel()
+
+    assert phone.said == ["Eins"]
+    assert world.clinic.arrived("meta")[-1].tag == "t.1"
 
 
 async def test_a_provider_that_is_down_says_so_until_it_is_back(world: World) -> None:
