@@ -71,7 +71,6 @@ class Webhooks:
         self._store, self._secret, self._public_url = store, secret, public_url.rstrip("/")
         self._clock, self._kept, self._lead = clock, kept, lead
         self._storing: dict[str, Task[None]] = {}
-        self._storing: dict[str, asyncio.Task[None]] = {}
         self.answered: Counter[str] = Counter()  # by what became of them, for the metrics
 
     def routes(self) -> list[Route]:
@@ -126,10 +125,10 @@ class Webhooks:
         id = keyed_hash(self._secret, "webhook", f"{source}\0{keyed_body(self._secret, body)}")
         storing = self._storing.get(id)
         if storing is None:
-            storing = self._storing[id] = asyncio.create_task(self._store_it(id, source, body))
+            storing = self._storing[id] = create_task(self._store_it(id, source, body))
             storing.add_done_callback(lambda task: self._stored(id, task))
         try:
-            await asyncio.shield(storing)  # a client that goes away takes nobody else's insert with it
+            await shield(storing)  # a client that goes away takes nobody else's insert with it
         except Unavailable as error:
             raise HTTPException(503, headers={"retry-after": str(RETRY_AFTER)}) from error
 
@@ -137,7 +136,7 @@ class Webhooks:
         if await self._store.keep_raw(id, source, body, self._clock() + self._lead):
             self._kept(id, source, body)
 
-    def _stored(self, id: str, task: "asyncio.Task[None]") -> None:
+    def _stored(self, id: str, task: Task[None]) -> None:
         del self._storing[id]
         if not task.cancelled():
             task.exception()  # whoever waits has it; where nobody does any more, the provider comes again
@@ -177,7 +176,7 @@ async def _body(request: Request, limit: int) -> bytes:
         raise HTTPException(413)
     body = bytearray()
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with timeout(PATIENCE):
             async for chunk in request.stream():
                 body += chunk
                 if len(body) > limit:
