@@ -39,6 +39,13 @@ const sheets = {
     }),
 };
 
+/** What tells the sources of one build from another's: the two files only fit together when they are of the same. */
+async function fingerprint() {
+  const hash = createHash('sha256');
+  for (const name of (await readdir(here('src'))).filter((one) => /\.(js|css)$/.test(one)).sort()) hash.update(await text(`src/${name}`));
+  return hash.digest('hex').slice(0, 8);
+}
+
 async function bundle(entry, options) {
   const common = { bundle: true, minify: true, target: 'es2022', charset: 'utf8', legalComments: 'none', write: false, plugins: [sheets] };
   const { outputFiles, mangleCache } = await build({ ...common, entryPoints: [here(entry).pathname], ...options });
@@ -47,9 +54,10 @@ async function bundle(entry, options) {
 
 /** The widget: what esbuild leaves, once more through terser, which finds another twentieth. */
 async function widget() {
+  const define = { BUILD: `'${await fingerprint()}'` };
   const names = new RegExp(`^(${OURS.trim().split(/\s+/).join('|')})$`);
-  const first = await bundle('src/index.js', { format: 'iife', mangleProps: names, mangleCache: {} });
-  const second = await bundle('src/more.js', { format: 'esm', mangleProps: names, mangleCache: first.mangleCache });
+  const first = await bundle('src/index.js', { format: 'iife', define, mangleProps: names, mangleCache: {} });
+  const second = await bundle('src/more.js', { format: 'esm', define, mangleProps: names, mangleCache: first.mangleCache });
   const { code } = await minify(first.code, {
     ecma: 2020,
     compress: { passes: 6, unsafe: true, unsafe_arrows: true, unsafe_methods: true, pure_getters: true, keep_fargs: false, reduce_funcs: false, sequences: false },

@@ -215,9 +215,9 @@ function chatOf(host) {
       talk.start();
       await speak(talk.language);
       tell('open');
-      import(`${server}/widget/v1/more.js`).then(
+      import(`${server}/widget/v1/more.js?${BUILD}`).then(
         (file) => {
-          is.extra ??= file.default(root, talk, soon);
+          is.extra ??= file.default(BUILD, root, talk, soon);
           soon();
         },
         () => {}, // without it people write and read all the same

@@ -21,11 +21,13 @@ const TAKES = 'image/jpeg,image/png,image/webp,image/gif,image/heic,application/
 const REFUSED = { file_type_not_allowed: 'This kind of file is not taken.', file_too_large: 'At most 10 MB, please.' };
 
 /**
+ * @param {string} build of the first file: of another one, nothing here fits
  * @param {ShadowRoot} root where everything is drawn
  * @param {ReturnType<import('./conversation.js').converse>} talk
  * @param {() => void} changed something is to be drawn
  */
-export default function more(root, talk, changed) {
+export default function more(build, root, talk, changed) {
+  if (build !== BUILD) return undefined;
   const sheet = new CSSStyleSheet();
   sheet.replaceSync(styles);
   root.adoptedStyleSheets = [...root.adoptedStyleSheets, sheet];
