@@ -3,6 +3,7 @@
 A part that cannot be had skips its tests loudly. Under ``CI=true`` it fails them: not having looked is not a pass.
 """
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -146,12 +147,32 @@ def chromium_path() -> Path:
         go_without("Chromium", why)
 
 
-@pytest.fixture
-async def browser(chromium_path: Path) -> AsyncIterator["Browser"]:
-    """A real Chromium of this test's own. Half a second each; sharing one between event loops is not to be had."""
+@pytest.fixture(scope="session")
+async def chromium(chromium_path: Path) -> AsyncIterator["Browser"]:
+    """A real Chromium for the worker's whole run."""
     from playwright.async_api import async_playwright  # a second of imports that few tests need
 
     async with async_playwright() as playwright:
         chromium = await playwright.chromium.launch(executable_path=chromium_path, args=parts.chromium_flags())
         yield chromium
         await chromium.close()
+
+
+@pytest.fixture
+async def browser(chromium: "Browser") -> AsyncIterator["Browser"]:
+    """A real Chromium that knows nothing of other tests: whatever a context keeps goes with it, and all of them go."""
+    yield chromium
+    for context in chromium.contexts:
+        await context.close()
+
+
+@pytest.fixture(autouse=True)
+async def nothing_goes_on() -> AsyncIterator[None]:
+    """What a test leaves running in the loop ends with it, and how it wanted to hear of errors, too."""
+    before = asyncio.all_tasks()
+    yield
+    left = asyncio.all_tasks() - before - {asyncio.current_task()}
+    for task in left:
+        task.cancel()
+    await asyncio.gather(*left, return_exceptions=True)
+    asyncio.get_running_loop().set_exception_handler(None)

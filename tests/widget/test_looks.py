@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import async_playwright, expect
+from playwright.async_api import expect
 
 from server.command_line import parts
 from server.core.model import Choice
@@ -81,8 +81,7 @@ async def test_everything_fits_and_can_be_hit_on(name: str, clinic: Clinic) -> N
 
 async def test_for_a_reader_who_wants_text_twice_as_large_everything_is(clinic: Clinic, chromium_path: Path) -> None:
     flags = [*parts.chromium_flags(), "--blink-settings=defaultFontSize=32"]
-    async with async_playwright() as playwright:
-        large = await playwright.chromium.launch(executable_path=chromium_path, args=flags)
+    async with await clinic.browser.browser_type.launch(executable_path=chromium_path, args=flags) as large:
         chat = await busy(replace(clinic, browser=large), clinic.site.put())
         await chat.page.keyboard.press("Escape")
         launcher = await chat.launcher.bounding_box()
@@ -92,7 +91,6 @@ async def test_for_a_reader_who_wants_text_twice_as_large_everything_is(clinic: 
         assert await chat.page.evaluate(OUTSIDE) == []
         await chat.write.scroll_into_view_if_needed()
         await expect(chat.write).to_be_in_viewport(ratio=0.9)
-        await large.close()
 
 
 async def test_a_page_that_styles_everything_does_not_reach_in(clinic: Clinic) -> None:
