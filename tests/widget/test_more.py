@@ -3,23 +3,25 @@
 import base64
 from urllib.parse import parse_qs, urlsplit
 
-from playwright.async_api import expect
+from playwright.async_api import FilePayload, expect
 
 from server.core.commands import ASSISTANT, Edit, Post, React, Revoke, person
+from server.core.model import Channel
 from server.service.linking import find_code
+from server.web.house import WHATSAPP_LINK
 from tests.widget.given import Clinic
 
 PIXELS = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAoAAAAICAIAAABPmPnhAAAAEUlEQVR42mPgzk7GgxiGqzQAwBhD0aNkS1EAAAAASUVORK5CYII="
 )
-REFERRAL = {"name": "Überweisung.png", "mimeType": "image/png", "buffer": PIXELS}
-PROGRAM = {"name": "tool.exe", "mimeType": "application/x-msdownload", "buffer": b"MZ" + bytes(300)}
+REFERRAL = FilePayload(name="Überweisung.png", mimeType="image/png", buffer=PIXELS)
+PROGRAM = FilePayload(name="tool.exe", mimeType="application/x-msdownload", buffer=b"MZ" + bytes(300))
 DARK = """(canvas) => { const {data} = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
   return data.filter((value, n) => n % 4 === 0 && value === 0).length }"""
 
 
 async def test_a_file_is_brought_sent_and_shown_and_the_conversation_goes_on_in_whatsapp(clinic: Clinic) -> None:
-    clinic.running.house.whatsapp = "+493023125100"
+    clinic.running.house.whatsapp, clinic.running.house.whatsapp_link = "+493023125100", WHATSAPP_LINK
     chat = await clinic.talking()
     await expect(chat.button("Attach a file")).to_be_visible()
     await expect(chat.button("Continue on WhatsApp")).to_have_count(0)  # nothing was said yet
@@ -53,7 +55,7 @@ async def test_what_happened_to_a_message_later_is_seen_at_once_and_after_a_relo
     phone = person("whatsapp")
 
     def said(key: str, text: str) -> Post:
-        return Post(thread=thread, key=key, by=phone, text=text, channel="whatsapp", past=True)
+        return Post(thread=thread, key=key, by=phone, text=text, channel=Channel.WHATSAPP, past=True)
 
     first = (await handle(said("w1", "Ten o'clock"))).seq
     second = (await handle(said("w2", "Never mind"))).seq
