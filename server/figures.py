@@ -17,6 +17,7 @@ from server.engine import Engine
 from server.service.worker import DEAD
 from server.settings import CHECKOUT
 from server.web.metrics import Metrics
+from server.whatsapp_house import WhatsAppHouse
 
 FRESH = 5.0  # seconds for which an answer of the database is good enough
 PATIENCE = 1.0  # seconds that whoever asks for figures waits for the database
@@ -57,6 +58,23 @@ class Figures:
         look("lanes", "Lanes of all processes.", self._lanes, ["state"])
         look("raw_bodies", "Webhook bodies kept: to be worked, or unreadable.", self._raw, ["state"])
 
+        if engine.whatsapp is not None:
+            self._look_at_whatsapp(engine.whatsapp, metrics)
+
+    def _look_at_whatsapp(self, whatsapp: WhatsAppHouse, metrics: Metrics) -> None:
+        look, outbox, intake = metrics.look_at, whatsapp.outbox, whatsapp.intake
+        look("outbox_busy", "People being written to outside the website.", lambda: outbox.busy)
+        look("outbox_parcels", "What became of requests to providers.", _of(outbox.outcomes), ["outcome"], grows=True)
+        look("webhooks", "Webhooks by what was answered.", _of(whatsapp.webhooks.answered), ["status"], grows=True)
+        look("intake_bodies", "Webhook bodies by what became of them.", _of(intake.done), ["outcome"], grows=True)
+        look(
+            "intake_parts",
+            "What webhooks brought, by what became of it.",
+            _of(whatsapp.arriving.arrived),
+            ["outcome"],
+            grows=True,
+        )
+
     async def refresh(self) -> None:
         """Bring up to date what must be asked of the database; without its answer those figures are left out."""
         if time.monotonic() - self._asked_at < FRESH:
@@ -96,6 +114,10 @@ class Figures:
 
 def _by_kind(counted: dict[str, int]) -> Counted:
     return {(kind,): float(count) for kind, count in counted.items()}
+
+
+def _of(counted: dict[str, int]) -> Callable[[], Counted]:
+    return lambda: _by_kind(counted)
 
 
 @cache

@@ -9,6 +9,7 @@ twilio.com/docs/content/content-api-resources
 
 from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
+from itertools import chain
 
 from channels.whatsapp import reading as r
 from channels.whatsapp.cloud_out import answered
@@ -69,9 +70,10 @@ class Difference(Value, frozen=True):
 
 
 def listed_by_meta(body: bytes) -> Listing:
-    """Return a page of ``GET /{account}/message_templates``."""
+    """Return a page of ``GET /{account}/message_templates``, or of what 360dialog has instead."""
     said = answered(body)
-    found = tuple(_listed(each) for each in r.nodes(said, "data") if r.identifier(each, "name"))
+    nodes = chain(r.nodes(said, "data"), r.nodes(said, "waba_templates"))
+    found = tuple(_listed(each) for each in nodes if r.identifier(each, "name"))
     paging = r.node(said, "paging")
     after = r.identifier(r.node(paging, "cursors"), "after") if paging.get("next") else ""
     return Listing(found, after)

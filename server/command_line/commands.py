@@ -54,6 +54,7 @@ COMMANDS = {
         Command("worker", "Run it", "only the work that conversations owe, beside `serve` on MongoDB and Redis"),
         Command("staff", "Run it", "add, list and disable colleagues, set a password"),
         Command("check", "Run it", "compare what is derived with the log; --rebuild mends it"),
+        Command("templates", "Run it", "`templates check`: compare WhatsApp's approved templates with the clinic's"),
         Command("talk", "Try it", "chat from this terminal, as a visitor or a colleague"),
         Command("bench", "Try it", "measure this server beside others on this machine", lock="test"),
         Command("prove", "Try it", "kill, freeze, cut off and flood it, and write down what was seen", lock="test"),
