@@ -388,7 +388,7 @@ async def afterwards(house: House) -> Observed:
 
 async def prove(plan: Plan) -> AsyncIterator[Observed]:
     """Ask at random, ask oddly, and look at the log."""
-    examples = plan.of(6, 100, 3_000)
+    examples = plan.of(3, 100, 3_000)
     with Serve(plan.folder / "serve", plan.folder / "data", **SETTINGS) as serve:
         async with AsyncExitStack() as stack:
             house = House(serve)
@@ -397,7 +397,7 @@ async def prove(plan: Plan) -> AsyncIterator[Observed]:
             callers = await house.callers(plan.of(1, 5, 8), {"an admin": StaffRole.ADMIN} if short else ROLES)
             for caller in callers[-1:] if short else callers:  # starting to think takes seconds, each time
                 yield await thought_of(plan, house, caller, examples)
-            async for line in not_thought_of(plan, house, plan.of(0.15, 1.0, 1.0), PATIENCE):
+            async for line in not_thought_of(plan, house, plan.of(0.1, 1.0, 1.0), PATIENCE):
                 yield line
             yield await afterwards(house)
     yield await whose_address(plan)

@@ -65,7 +65,7 @@ def _raise_descriptors() -> None:
 
 async def _idle(plan: Plan, serve: Serve, idlers: Idlers) -> AsyncIterator[Observed]:
     """Open the idle ones, look what they cost, and let others talk beside them."""
-    count, rate = plan.of(200, 10_000, 10_000), plan.of(50, 200, 200)
+    count, rate = plan.of(80, 10_000, 10_000), plan.of(50, 200, 200)
     seconds = plan.of(3.0, 300.0, 3600.0)
     client = OnethreadClient(serve.port, LOGIN, PASSWORD)
     try:
@@ -126,8 +126,8 @@ async def _keep_alive(client: OnethreadClient) -> None:
 
 async def _return(plan: Plan, serve: Serve, idlers: Idlers, data: Path) -> AsyncIterator[Observed]:
     """Cut the power while everybody says something, and have them all back, with all that was said."""
-    count = plan.of(100, 5_000, 5_000)
-    await idlers.do("leave", count=plan.of(200, 10_000, 10_000) - count)
+    count = plan.of(40, 5_000, 5_000)
+    await idlers.do("leave", count=plan.of(80, 10_000, 10_000) - count)
     rate = plan.of(200, 500, 500)
     for round in range(plan.of(1, 1, 5)):
         await idlers.do("say", text=f"Good morning {round}", rate=rate)
