@@ -94,7 +94,9 @@ def house(tmp_path: Path) -> House:
     return House(tmp_path)
 
 
-def test_the_first_run_installs_the_next_does_not_and_a_changed_lock_does_again(house: House) -> None:
+def test_the_first_run_installs_the_next_does_not_and_a_changed_lock_or_a_python_that_is_gone_does_again(
+    house: House,
+) -> None:
     first, second = house.run(), house.run()
     before = house.version()
     house.publish("2")
@@ -102,6 +104,11 @@ def test_the_first_run_installs_the_next_does_not_and_a_changed_lock_does_again(
 
     assert [INSTALLING in said for said in (first, second, third)] == [True, False, True]
     assert (before, house.version()) == ("1", "2")
+
+    for name in ("python", "python3"):
+        (house.checkout / ".venv" / "bin" / name).unlink()
+
+    assert "making it anew" in house.run()
 
 
 def test_two_first_runs_at_once_install_once_and_both_go_on(house: House) -> None:
@@ -123,14 +130,6 @@ def test_a_run_that_was_killed_while_installing_is_made_up_for_by_the_next(house
 
     assert "making it anew" in house.run()
     assert house.version() == "1"
-
-
-def test_an_environment_whose_python_is_gone_is_made_anew(house: House) -> None:
-    house.run()
-    for name in ("python", "python3"):
-        (house.checkout / ".venv" / "bin" / name).unlink()
-
-    assert "making it anew" in house.run()
 
 
 def test_a_package_with_another_checksum_is_not_installed_and_nothing_counts_as_done(house: House) -> None:
