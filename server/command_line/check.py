@@ -54,7 +54,30 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
         print(f"The database cannot be looked at: {error}", file=sys.stderr)
         return 1
     print(report(findings))
-    return 0 if findings.fine else 1
+    return 0 if whatsapp_works(settings) and findings.fine else 1
+
+
+def whatsapp_works(settings: Settings) -> bool:
+    """Say of each WhatsApp number whether its settings are good and its webhook is reached; true where all are."""
+    from channels.whatsapp.self_test import self_test
+    from channels.whatsapp.template_file import TemplateFileError
+    from knowledge_base.source import ContentError
+    from server.whatsapp_house import DEMO_ACCOUNT, accounts_of, templates_of
+
+    try:
+        accounts = [account for account in accounts_of(settings) if account is not DEMO_ACCOUNT]
+        templates_of(settings)
+    except (ContentError, TemplateFileError) as error:
+        print(f"WhatsApp: {error}")
+        return False
+    fine = True
+    for account in accounts:
+        found = asyncio.run(self_test(account, settings.origin()))
+        if settings.public_url is None:
+            found.append("ONETHREAD_PUBLIC_URL is unset: no provider can reach this server")
+        fine = fine and not found
+        print(f"WhatsApp, {account.id}: {'; '.join(found) or 'the webhook is reached and checks signatures'}.")
+    return fine
 
 
 async def _opened(store: Store, rebuild: bool) -> Findings:
