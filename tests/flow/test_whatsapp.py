@@ -9,8 +9,9 @@ import pytest
 
 from channels.whatsapp.emulator import Fault, Phone, StandIn
 from channels.whatsapp.wire import Person
+from server.core.events import FileChanged
 from server.core.identity import StaffRole
-from server.core.model import Channel, DeliveryStatus, ThreadId
+from server.core.model import Channel, DeliveryStatus, FileState, ThreadId
 from server.whatsapp_house import WhatsAppHouse
 from tests.web import given
 from tests.web.given import Running
@@ -139,3 +140,16 @@ async def test_what_is_said_while_the_provider_is_away_arrives_once_it_is_back(r
             await asyncio.sleep(0.5)
 
     assert phone.said == ["You said: Are you open?"]
+
+
+async def test_a_picture_from_the_phone_is_fetched_beside_everything_else(running: Running) -> None:
+    phone = stand_in_of(running).person(NUMBER)
+    assert await phone.image() == 200
+
+    thread = await thread_of(running, phone)
+    found: list[FileChanged] = []
+    async with asyncio.timeout(10):
+        while not found:  # noqa: ASYNC110  # nobody tells us
+            await asyncio.sleep(0.01)
+            found = [each for each in await running.house.store.newest(thread) if isinstance(each, FileChanged)]
+    assert [(each.file.state, each.file.type) for each in found] == [(FileState.READY, "image/png")]
