@@ -149,7 +149,7 @@ async def test_a_picture_from_the_phone_is_fetched_beside_everything_else(runnin
     thread = await thread_of(running, phone)
     found: list[FileChanged] = []
     async with asyncio.timeout(10):
-        while not found:  # noqa: ASYNC110  # nobody tells us
+        while not found:  # nobody tells us
             await asyncio.sleep(0.01)
             found = [each for each in await running.house.store.newest(thread) if isinstance(each, FileChanged)]
     assert [(each.file.state, each.file.type) for each in found] == [(FileState.READY, "image/png")]
