@@ -104,7 +104,7 @@ class Chat:
         self.page = page
         self.launcher = page.locator("#launcher")
         self.panel = page.locator("#panel")
-        self.log = page.get_by_role("log")
+        self.log = page.locator("onethread-chat").get_by_role("log")  # a page may have another
         self.write = page.locator("#write")
         self.status = page.locator(".status")
         self.bubbles = page.locator(".bubble")
