@@ -127,7 +127,7 @@ class Arriving:
         except Early:
             return "early"
         except Refused as refused:
-            log.warning("something that arrived was refused", extra={"code": refused.code, "account": account.id})
+            log.warning("something that arrived was refused", extra={"error": refused.code, "account": account.id})
             return "unreadable"
         except Exception:  # our mistake, loud; the others in the body are not harmed, and this is tried again
             log.exception("something that arrived could not be worked", extra={"account": account.id})
@@ -136,7 +136,7 @@ class Arriving:
     async def _happen(self, account: Account, tag: str, item: Arrived) -> str:
         match item:
             case Unreadable():
-                log.warning("a part of a webhook could not be read", extra={"reason": item.reason})
+                log.warning("a part of a webhook could not be read", extra={"error": item.reason})
                 return "unreadable"
             case Message() | Echo() | Past() | Status() | IdentityChanged() | Preference() if not _is_ours(
                 account, item

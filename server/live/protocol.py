@@ -25,6 +25,7 @@ MAX_BEHIND = 1000  # events: a client further behind than this starts again from
 MAX_KEY = 64  # characters of a key that is repeated in an answer; a UUID has 36
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
+KEY = f"^{_UUID.pattern}$"  # which keys a client may make, as documents say it
 _KEY = re.compile(rf'(?<!\\)"key"\s{{0,9}}:\s{{0,9}}"({_UUID.pattern})"')  # in a text a quote has a backslash before it
 _encode = msgspec.json.Encoder().encode
 

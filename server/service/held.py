@@ -15,7 +15,7 @@ from server.core.model import StaffId, ThreadId, Value
 from server.core.ports import Store
 from server.service.conversations import Conversations
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("onethread.held")
 
 COLLECTION = "held"
 DRAFTS = "drafts:{}"  # the drafts of a colleague: where it goes when it may not leave

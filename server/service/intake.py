@@ -160,7 +160,7 @@ class Intake:
             await self._store.postpone_raw(body.id, self._clock() + PUT_OFF)
             return
         except Exception:  # our mistake, loud; the body waits, and does not hold up the others for ever
-            log.exception("a webhook could not be worked", extra={"source": _lane(body.source)})
+            log.exception("a webhook could not be worked", extra={"account": _lane(body.source)})
             read = Read(failed=1)
         await self._let_go(body.id, read)
 

@@ -377,7 +377,7 @@ class Media:
         try:
             await self._conversations.handle(command)
         except Refused as error:  # the conversation goes on in another thread; the record says how it ended
-            log.info("a file's news came too late", extra={"thread_id": command.thread, "code": error.code})
+            log.info("a file's news came too late", extra={"thread_id": command.thread, "error": error.code})
 
     # bytes
 

@@ -583,7 +583,7 @@ class Outbox:
         pause = Pause(until, because, before.since if before is not None else now, times)
         await self._store.put(_PAUSED, our, msgspec.json.encode(pause))
         self._pauses = None
-        log.warning("a number of ours is out of order", extra={"because": because, "times": times})
+        log.warning("a number of ours is out of order", extra={"error": because, "attempts": times})
         return until
 
     # what is kept beside the log

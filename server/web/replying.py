@@ -17,7 +17,7 @@ from server.core.commands import AnyCommand
 from server.core.errors import BadValue, NotFound
 from server.core.identity import Action
 from server.core.model import Agreement, AsTemplate, Channel, Purpose, Thread
-from server.live.protocol import check_key
+from server.live.protocol import KEY, check_key
 from server.service import held
 from server.service.finding import Finding, Wanted
 from server.service.inbox import RowView, view_of
@@ -30,7 +30,7 @@ from server.web.outside import Arrives, Offered
 from server.web.sessions import SignedIn
 from server.web.ways import WayShown, offered, outside_of, ways
 
-Key = Annotated[str, Meta(min_length=1, max_length=64, description="A UUID made by the client")]
+Key = Annotated[str, Meta(pattern=KEY, description="A UUID made by the client")]
 Values = Annotated[dict[str, Annotated[str, Meta(max_length=4096)]], Meta(max_length=64)]
 Id = Annotated[str, Meta(min_length=1, max_length=64)]
 Reason = Annotated[str, Meta(min_length=1, max_length=500)]

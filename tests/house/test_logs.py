@@ -65,7 +65,20 @@ async def test_a_call_that_failed_is_logged_without_what_it_was_given(written: i
 # what is logged -------------------------------------------------------------------------------------------------------
 
 LEVELS = ("debug", "info", "warning", "error", "exception", "critical")
-FIELDS = {"attempts", "clients", "error", "kind", "method", "request_id", "rows", "seq", "thread_id", "topic", "work"}
+FIELDS = {
+    "account",
+    "attempts",
+    "clients",
+    "error",
+    "kind",
+    "method",
+    "request_id",
+    "rows",
+    "seq",
+    "thread_id",
+    "topic",
+    "work",
+}
 OPERATE = (CHECKOUT / "docs" / "operate.md").read_text(encoding="utf-8")
 
 
