@@ -258,7 +258,7 @@ async def _take(visitor: Visitor, alex: Colleague) -> None:
 
 
 def _seconds(onslaught: Onslaught, plan: Plan) -> float:
-    return plan.of(0.8, onslaught.seconds, onslaught.seconds * 10)
+    return plan.of(0.4, onslaught.seconds, onslaught.seconds * 10)
 
 
 async def _under(house: Serve, pair: Pair, onslaught: Onslaught, number: int, plan: Plan) -> Found:

@@ -104,7 +104,6 @@ async def test_check_says_what_is_wrong_with_what_is_derived_and_mends_it(
     code, said = await check()
     assert (code, said[1].partition(",")[0]) == (0, "2 behind")
     assert (await check("--rebuild"))[1][-1] == "2 rows made anew."
-    assert await check() == (0, ["2 threads, 6 events.", FINE])
     assert await found(data, store, "lindgren", "penic") == [named]
     assert await found(data, store, "open", "monday") == [plain]
 
