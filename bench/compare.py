@@ -16,7 +16,7 @@ from pathlib import Path
 
 import uvloop
 
-from bench import broadcast, charts, idle, storm, two_processes
+from bench import broadcast, charts, idle, storm, two_processes, webhooks
 from bench.answers import ask_in_turn, ask_together
 from bench.clients import Client, Faults, OnethreadClient, RelayClient, SocketIoClient
 from bench.load import lost, paced, saturate
@@ -81,6 +81,7 @@ def measure(plan: Plan) -> int:
     with tempfile.TemporaryDirectory(prefix="onethread-bench-") as folder, Mongod(program, Path(folder) / "db") as db:
         valkey = Valkey(parts.valkey_program(), Path(folder) / "valkey")
         wrong = uvloop.run(_run(plan, db.uri, Path(folder)))
+        wrong += uvloop.run(_webhooks(plan, db.uri, Path(folder)))
         with valkey:
             wrong += uvloop.run(_two(plan, db.uri, valkey.url, Path(folder)))
     return wrong
@@ -111,6 +112,20 @@ async def _run(plan: Plan, uri: str, folder: Path) -> int:
     if plan.charts is not None:
         _draw(plan, plan.charts, contestants, memory)
     return missed + sum(_wrong(each) for each in contestants.values())
+
+
+async def _webhooks(plan: Plan, uri: str, folder: Path) -> int:
+    """Measure the door for WhatsApp's webhooks; return how many it refused."""
+    ours = {"ONETHREAD_MONGODB_URI": uri, "ONETHREAD_MONGODB_DATABASE": "bench_webhooks"}
+    ours["ONETHREAD_SECRET"] = secrets.token_hex(32)
+    ours |= {"ONETHREAD_DATA": str(folder / "webhooks"), "ONETHREAD_LOG_LEVEL": "error"}
+    server = start_onethread(ours, folder / "webhooks.log")
+    try:
+        table, refused = await webhooks.measure(server, uri, folder, plan.rounds - 1, plan.saturated)
+    finally:
+        server.stop()
+    print(f"\n{table}")
+    return refused
 
 
 async def _two(plan: Plan, uri: str, redis: str, folder: Path) -> int:

@@ -5,7 +5,7 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from bench import charts, idle, storm
+from bench import charts, idle, storm, webhooks
 from bench.clients import Counting
 from bench.load import Slice, lost
 from bench.tables import micro, table, times
@@ -51,6 +51,15 @@ def test_a_storm_is_compared_with_the_relay() -> None:
     shown = storm.shown({storm.OURS: [storm.Came(0.1, 0.3, 0.001)], storm.RELAY: [storm.Came(0.1, 0.2, 0.001)]}, 10)
 
     assert "| 100 ms | 300 ms | 1.50 | 1000 µs |" in shown
+
+
+def test_answering_webhooks_is_compared_with_a_bare_door() -> None:
+    waited = {
+        name: webhooks.Waited([wait] * 3, cpu=[wait / 2])
+        for name, wait in ((webhooks.OURS, 0.003), (webhooks.BARE, 0.002))
+    }
+
+    assert "| 3.0 ms | 1.50 | 3.0 ms | 1500 µs | 0 |" in webhooks.shown(waited)
 
 
 def test_a_chart_is_drawn_to_scale_and_can_be_read_without_seeing_it() -> None:
