@@ -58,6 +58,9 @@ T = TypeVar("T")
 
 TIMEOUT = 3.0  # seconds for one operation, waiting for a primary included: who asked one that froze is served within 5
 CONNECTIONS = 32  # at most, of one process
+HEARTBEAT = 1000  # milliseconds between looks at each member: by the driver's ten seconds, a primary whose election was
+# missed because its line broke in that moment is found only when the old one has let an operation time out twice
+CONNECT = 2000  # milliseconds, also for a member's sign of life: then it froze, and what waits for it is let go
 INSERT_BYTES = 8 * 1024 * 1024  # in one insert; MongoDB takes 48 MB, and nobody should wait for that much
 WIRE_7_0 = 21  # the protocol version that MongoDB 7.0 speaks
 COUNTED = 10_000  # documents looked at to say how much waits: beyond that it is "very much"
@@ -149,7 +152,12 @@ class MongoStore:
         """
         if self._client is None:
             self._client = AsyncMongoClient(
-                self._uri, appname="onethread", timeoutMS=round(self._timeout * 1000), maxPoolSize=CONNECTIONS
+                self._uri,
+                appname="onethread",
+                timeoutMS=round(self._timeout * 1000),
+                maxPoolSize=CONNECTIONS,
+                heartbeatFrequencyMS=HEARTBEAT,
+                connectTimeoutMS=CONNECT,
             )
         hello = await self._do(self._client.admin.command("hello"))
         if hello["maxWireVersion"] < WIRE_7_0:
