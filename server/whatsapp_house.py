@@ -112,7 +112,7 @@ class WhatsAppHouse:
             engine.conversations,
             self.outbox,
             engine.media,
-            redeem=engine.linking.redeem,
+            codes=engine.linking,
             seen=self.outbox.seen,
             secret=secret,
             clock=clock,

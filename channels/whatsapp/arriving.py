@@ -15,7 +15,7 @@ from datetime import datetime
 from channels.whatsapp.accounts import Account
 from channels.whatsapp.people import People, turn_of
 from channels.whatsapp.providers import ADAPTERS
-from channels.whatsapp.saying import Conversing, Early, Expecting, Redeem, Saying, Seen
+from channels.whatsapp.saying import Codes, Conversing, Early, Expecting, Saying, Seen
 from channels.whatsapp.webhook import account_and_tag
 from channels.whatsapp.wire import (
     Arrived,
@@ -54,7 +54,7 @@ class Arriving:
         sent: Sent,
         files: Expecting,
         *,
-        redeem: Redeem,
+        codes: Codes,
         seen: Seen,
         secret: bytes,
         clock: Callable[[], datetime],
@@ -64,6 +64,7 @@ class Arriving:
         """Let what comes to one of ``accounts`` happen in ``conversations``.
 
         Args:
+            codes: what one-time codes from other doors lead to.
             secret: the house's own, from which keys and file ids are made.
             language: of placeholders for somebody whose own is not known.
             max_text: characters of one post; a longer message becomes several.
@@ -76,7 +77,7 @@ class Arriving:
             conversations,
             sent,
             files,
-            redeem=redeem,
+            codes=codes,
             seen=seen,
             secret=secret,
             clock=clock,

@@ -1,7 +1,8 @@
 """Which questions are open, so that a typed `ja` can be the tap it stands for.
 
 A question is a message of ours with choices. It is open for a day, until one of its choices is taken, until the same
-choices are offered again, or, where the assistant only guessed what was meant, until it found out.
+choices are offered again, or, where the assistant only guessed what was meant, until it found out. Whether two
+conversations may be shown together is answered at once or not at all: a `ja` to anything said since is not for it.
 """
 
 from collections.abc import Iterable, Sequence
@@ -32,10 +33,13 @@ def open_questions(log: Iterable[AnyEvent], now: datetime) -> list[Question]:
     """
     standing: dict[int, Posted] = {}
     for event in log:
-        if not isinstance(event, Posted) or event.past:
+        if not isinstance(event, Posted):
+            continue
+        if event.role is not Role.ASSISTANT:
+            standing = {seq: each for seq, each in standing.items() if not _is_for_now(each)}
+        if event.past:
             continue
         if event.role is Role.PERSON:
-            standing = {seq: each for seq, each in standing.items() if not _asks_which(each)}
             _close(standing, event)
         else:
             if event.covers is not None:
@@ -45,7 +49,7 @@ def open_questions(log: Iterable[AnyEvent], now: datetime) -> list[Question]:
                 standing = {s: each for s, each in standing.items() if {choice.id for choice in each.choices} != same}
                 standing[event.seq] = event
     recent = [each for each in standing.values() if now - each.at <= OPEN][-MOST:]
-    if recent and _asks_which(recent[-1]):  # the others are in it
+    if recent and _is_for_now(recent[-1]):  # the others are in it, or have to wait
         recent = recent[-1:]
     return [Question(each.seq, each.choices, str(each.seq)) for each in recent]
 
@@ -58,8 +62,9 @@ def _close(standing: dict[int, Posted], answer: Posted) -> None:
         del standing[answer.reply_to if answer.reply_to in offering else offering[-1]]
 
 
-def _asks_which(question: Posted) -> bool:
-    return any(choices.taken(choice.id)[0] is not None for choice in question.choices)
+def _is_for_now(question: Posted) -> bool:
+    """Whether only the very next word answers it: which of several was meant, or may two conversations be one?"""
+    return any(choices.taken(each.id)[0] is not None or choices.link_of(each.id) for each in question.choices)
 
 
 def meaning(content: Plain, reply_to: int | None, questions: Sequence[Question]) -> Meant:

@@ -4,7 +4,7 @@ A message is found by the key that its provider's id makes. So an edit or a with
 takes that key: the message, when it comes, is known already, and what stands is what its sender wanted in the end.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -88,8 +88,18 @@ class Expecting(Protocol):
         """
 
 
-Redeem = Callable[[str, ThreadId, str], Awaitable[ThreadId | None]]
-"""What a text with a one-time code leads to, when it comes from this thread and sender: where the person goes on."""
+class Codes(Protocol):
+    """One-time codes with which somebody comes from another door."""
+
+    async def redeem(self, text: str, thread: ThreadId, sender: str = "") -> ThreadId | None:
+        """Return where the sender of a text goes on, if a code in it leads there at once."""
+
+    async def confirm(self, choice: str, thread: ThreadId, sender: str, cause: str) -> ThreadId | None:
+        """Return where a sender goes on whose choice is the yes to two conversations being one."""
+
+    async def recall(self, cause: str) -> str | None:
+        """Return the choice that ``confirm`` was given for this cause before, by whoever died over it."""
+
 
 Seen = Callable[[str, str], None]
 """Told our number and the provider's id of a message that is being answered: it is marked as read, typing shows."""
@@ -113,7 +123,7 @@ class Saying:
         sent: Sent,
         files: Expecting,
         *,
-        redeem: Redeem,
+        codes: Codes,
         seen: Seen,
         secret: bytes,
         clock: Callable[[], datetime],
@@ -122,7 +132,7 @@ class Saying:
     ) -> None:
         """Say it in ``conversations``; the arguments are those of ``Arriving``."""
         self._store, self._conversations, self._sent, self._files = store, conversations, sent, files
-        self._redeem, self._seen = redeem, seen
+        self._codes, self._seen = codes, seen
         self._secret, self._clock, self._language, self._max_text = secret, clock, language, max_text
         self._people = People(store)
 
@@ -158,6 +168,8 @@ class Saying:
         posted = None if new else await self._known(state, by_whom(item), _part_key(key, len(pieces) - 1))
         if posted is None:
             meant = await self._meant(item, state, content, choice)
+            if isinstance(item, Message):
+                thread, meant = await self._confirmed(item, known, state, key, meant)
             file = await self._file(account, thread, item, content)
             again = meant.choice == choices.STOP and _stopped(state)  # it was confirmed before, and once is enough
             post = commands.Post(
@@ -195,6 +207,20 @@ class Saying:
             return asking.Meant(None, reply_to)
         return meant
 
+    async def _confirmed(
+        self, item: Message, known: ThreadId | None, state: Thread, key: str, meant: asking.Meant
+    ) -> tuple[ThreadId, asking.Meant]:
+        """Put two conversations together where this is the yes to it; return where it belongs, and as what."""
+        joined = known is not None and (bool(state.joined) or known != state.id)
+        # before a crash, a typed yes was understood where it was asked, and that may have moved since
+        choice = (await self._codes.recall(key) if joined else None) or meant.choice
+        if choice is None or choices.link_of(choice) is None:
+            return state.id, meant
+        goes_on = await self._codes.confirm(choice, state.id, turn_of(item.our, item.person), key)
+        if goes_on is None or goes_on == state.id:
+            return state.id, replace(meant, choice=choice)
+        return await self.introduce(goes_on, item.our, item.person), asking.Meant(choice)
+
     async def _parts(self, post: commands.Post, pieces: Sequence[str]) -> None:
         for number, text in enumerate(pieces):
             part = replace(
@@ -218,7 +244,7 @@ class Saying:
         """
         thread = known or new_thread()
         if isinstance(item, Message) and isinstance(content, Text):
-            thread = await self._redeem(content.body, thread, turn_of(item.our, item.person)) or thread
+            thread = await self._codes.redeem(content.body, thread, turn_of(item.our, item.person)) or thread
         thread = await self._people.claim(item.our, item.person, thread)
         return await self.introduce(thread, item.our, item.person)
 

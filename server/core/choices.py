@@ -12,6 +12,8 @@ ASK_STOP = "ask_stop"  # it says stop, and more: is that meant?
 KEEP = "keep_messages"  # no, that was not meant
 START = "start_messages"  # write to me again
 
+LINK_YES, LINK_NO = "link_yes:", "link_no:"  # may two conversations be shown together? before the mark of who is asked
+
 WHICH = "which:"
 _OF = re.compile(r"of:(\d{1,15}):(.+)", re.DOTALL)
 
@@ -27,6 +29,14 @@ def takings_of(choice: str | None) -> tuple[tuple[int, str], ...]:
         return ()
     found = (taken(each) for each in choice.removeprefix(WHICH).split("\n"))
     return tuple((question, bare) for question, bare in found if question is not None)
+
+
+def link_of(choice: str | None) -> tuple[str, bool] | None:
+    """Return the mark behind an answer to whether two conversations may be shown together, and whether it is a yes."""
+    for prefix, agreed in ((LINK_YES, True), (LINK_NO, False)):
+        if choice is not None and choice.startswith(prefix):
+            return choice.removeprefix(prefix), agreed
+    return None
 
 
 def of(question: int, choice: str) -> str:

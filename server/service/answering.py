@@ -19,7 +19,7 @@ from server.core.events import Posted
 from server.core.model import MAX_TEXT, Channel, Choice, Handover, Link, Role, Rules, Thread, ThreadId, Value, Why
 from server.core.ports import Store
 from server.service.conversations import PAGE, Conversations
-from server.service.linking import Linking, Proof
+from server.service.linking import Linking, Proof, Shown
 from server.service.sentences import FALLBACK, say
 
 PERSON_CHOICE = "person"  # the choice that stands for "a person, please", on every channel
@@ -196,15 +196,34 @@ class Answering:
 
     async def _about_code(self, thread: Thread, post: Posted) -> Reply | None:
         """Return what is said to a one-time code: where it leads on, in which language and at which point."""
-        shown = await self._linking.shown(post.text, thread.id) if self._linking and not post.past else None
+        shown = await self._shown(thread, post)
         if shown is None:
             return None
-        if shown.proof is Proof.WORTHLESS:
-            language = post.language or thread.language or FALLBACK
-            return Reply(ReplyKind.ANSWER, say("link_worthless", language), language)
+        language = post.language or thread.language or FALLBACK
+        match shown.proof:
+            case Proof.WORTHLESS:
+                return Reply(ReplyKind.ANSWER, say("link_worthless", language), language)
+            case Proof.APART:
+                return Reply(ReplyKind.ANSWER, say("link_apart", language), language)
+            case Proof.ASKED:
+                offered = (
+                    Choice(choices.LINK_YES + shown.mark, say("link_yes", language)),
+                    Choice(choices.LINK_NO + shown.mark, say("link_no", language)),
+                )
+                return Reply(ReplyKind.ANSWER, say("link_asked", language), language, offered)
+            case Proof.GOOD:
+                pass
         language = shown.left.language or thread.language or FALLBACK
         kind = ReplyKind.PERSON if shown.left.waits else ReplyKind.ANSWER
         return Reply(kind, say("link_good", language), language, shown.left.choices)
+
+    async def _shown(self, thread: Thread, post: Posted) -> Shown | None:
+        """Return what a post has shown by a one-time code, or by its answer to whether one may be good."""
+        if self._linking is None or post.past:
+            return None
+        if post.choice is not None and (answered := await self._linking.answered(post.choice, thread.id)) is not None:
+            return answered
+        return await self._linking.shown(post.text, thread.id)
 
     async def _which(self, thread: Thread, post: Posted) -> Reply | None:
         """Ask which of several questions was answered, of those that are there."""

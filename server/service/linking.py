@@ -3,6 +3,10 @@
 A code is made for whoever holds a conversation, stands in a sentence that can be sent as it is, and is good once, for
 half an hour. Whoever sends it from elsewhere has been given it by the holder: that is the proof, and only then are the
 two conversations put together, the younger into the older. The store knows a code by a keyed hash alone.
+
+But a prepared sentence may be sent by somebody who was talked into it. So whoever has a conversation of their own is
+asked first, in that conversation: whoever holds the other one would read it. Only their own yes counts, said where they
+were asked, as the next thing they say, while the code's half an hour lasts; it is good once.
 """
 
 import re
@@ -11,6 +15,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from server.core import choices
 from server.core.commands import SYSTEM, Move
 from server.core.errors import CannotMove, Moved, RateLimited, Refused
 from server.core.events import AnyEvent, MovedTo, Posted
@@ -26,7 +31,8 @@ HALF = 4  # characters on each side of the dash: 28^8 codes, of which a thousand
 TRIES = 10  # codes brought by one sender in an hour, good or not
 HOUR = 3600.0  # seconds
 MADE = 10  # codes for one conversation in an hour
-LOOKED_BACK = 20  # events in which the point is found at which the person left
+LOOKED_BACK = 20  # events in which the point is found at which the person left, or what they were asked
+REMEMBERED = timedelta(days=1)  # what was answered: the same answer may come again after a crash
 OF = "of:"  # before the thread in a code's record, which is no way in: it does not move along with the addresses
 HOPS = 10  # conversations that moved on one after the other
 
@@ -54,6 +60,8 @@ class Proof(StrEnum):
 
     GOOD = "good"
     WORTHLESS = "worthless"  # used, over, made up, or the sender's own
+    ASKED = "asked"  # good, if the sender says that both conversations may be shown together
+    APART = "apart"  # the sender said no to that
 
 
 class Left(Value, frozen=True):
@@ -69,6 +77,24 @@ class Shown(Value, frozen=True):
 
     proof: Proof
     left: Left = Left()
+    mark: str = ""  # of the question, where one is to be asked: for its choices
+
+
+class _Asked(Value, frozen=True):
+    """A question that waits for its yes: a code (as its hash), whose conversation it is of, and where it is asked."""
+
+    code: str
+    there: ThreadId
+    here: ThreadId
+
+
+class _Answer(Value, frozen=True):
+    """What was answered, and by which message (as its hash)."""
+
+    agreed: bool
+    cause: str
+    code: str
+    there: ThreadId
 
 
 class Linking:
@@ -107,11 +133,13 @@ class Linking:
         if wait:
             raise RateLimited("Too many codes; please wait.", retry_ms=int(wait * 1000) + 1)
         text, until = new_code(), self._clock() + self._lasting
-        await self._store.claim_address(self._record(text), f"{OF}{here.id}", keep=until)
+        await self._store.claim_address(self._record(self._hash("code", text)), f"{OF}{here.id}", keep=until)
         return Code(text, say("link_sentence", language or here.language, code=text), until)
 
     async def redeem(self, text: str, thread: ThreadId, sender: str = "") -> ThreadId | None:
         """Return the thread in which the sender of ``text`` goes on, if it brings a good code of somebody's.
+
+        Whoever has said something here goes on here until they have agreed, see ``confirm``.
 
         Args:
             thread: whose text it is; nothing needs to have been said there.
@@ -123,10 +151,14 @@ class Linking:
         code = find_code(text)
         if code is None:
             return None
+        code = self._hash("code", code)
         here, there = await self._current(thread), await self._holder(code)
         mark = self._hash("mark", sender or here.id)
         guesses = await self._bus.allow(self._name("tries", mark), TRIES, HOUR) > 0
         if guesses or there is None or there.id == here.id or not await self._use(code, mark):
+            return None
+        if here.last_message or here.joined:  # there is something that the holder of the code would get to see
+            await self._ask(mark, _Asked(code, there.id, here.id))
             return None
         if not here.seq:  # a stranger on this channel: there is nothing to be moved but what leads here
             await self._store.point_addresses(here.id, there.id)
@@ -138,13 +170,106 @@ class Linking:
         code = find_code(text)
         if code is None:
             return None
-        first = await self._made_for(code)
-        used = await self._store.find_address(self._used(code))
-        if first is None or used is None or (await self._current(first)).id != thread:
+        code = self._hash("code", code)
+        first, used = await self._made_for(code), await self._store.find_address(self._used(code))
+        if first is None or used is None:
+            return Shown(Proof.WORTHLESS)
+        mark = self._mark(used, code)
+        asked, answer = await self._asked(mark), await self._answer(mark)
+        if asked is not None and answer is None:
+            is_here = (await self._current(asked.here)).id == thread
+            return Shown(Proof.ASKED, mark=mark) if is_here else Shown(Proof.WORTHLESS)
+        if answer is not None and not answer.agreed:
+            return Shown(Proof.WORTHLESS)
+        return await self._good(first, code, thread)
+
+    # agreeing
+
+    async def confirm(self, choice: str, thread: ThreadId, sender: str, cause: str) -> ThreadId | None:
+        """Return the thread in which two conversations go on, if this is the yes to that.
+
+        Args:
+            choice: what was chosen; nobody gets anywhere with another's.
+            thread: where it was chosen.
+            sender: who chose it, as ``redeem`` was told.
+            cause: what the choice came with: again from the same is the same as once.
+
+        Raises:
+            Unavailable: the store cannot be reached; nothing is certain, and the same again is safe.
+        """
+        said, here = choices.link_of(choice), await self._current(thread)
+        if said is None:
+            return None
+        mark, agreed = said
+        answer, by = await self._answer(mark), self._hash("cause", cause)
+        if answer is None:
+            asked = await self._asked(mark)
+            if asked is None or mark != self._mark(self._hash("mark", sender), asked.code):
+                return None
+            if (await self._current(asked.here)).id != here.id or not await self._stands(here.id, choice):
+                return None
+            until = self._clock() + REMEMBERED
+            await self._store.claim_address(self._meant(by), choice, keep=until)
+            answer = _Answer(agreed, by, asked.code, asked.there)
+            answer = _answer_of(await self._store.claim_address(self._answered(mark), _as_text(answer), keep=until))
+        if not answer.agreed or answer.cause != by:
+            return None
+        there = await self._current(answer.there)
+        return here.id if there.id == here.id else await self._join(answer.code, here, there)
+
+    async def recall(self, cause: str) -> str | None:
+        """Return the choice that ``confirm`` was given for this cause before."""
+        return await self._store.find_address(self._meant(self._hash("cause", cause)))
+
+    async def answered(self, choice: str, thread: ThreadId) -> Shown | None:
+        """Return what came of the question that this choice in ``thread`` answers; ``None`` for any other choice."""
+        said = choices.link_of(choice)
+        if said is None:
+            return None
+        answer = await self._answer(said[0])
+        if answer is None:
+            return Shown(Proof.WORTHLESS)
+        return await self._good(answer.there, answer.code, thread) if answer.agreed else Shown(Proof.APART)
+
+    async def _ask(self, mark: str, asked: _Asked) -> None:
+        """Remember what is asked, from the first time on: the same message again makes it wait no longer."""
+        record = self._open(self._mark(mark, asked.code))
+        if await self._store.find_address(record) is None:
+            until = self._clock() + self._lasting
+            await self._store.claim_address(record, f"{asked.code} {asked.there} {asked.here}", keep=until)
+
+    async def _stands(self, thread: ThreadId, choice: str) -> bool:
+        """Whether the question of this choice was asked not long ago, and nobody but the assistant spoke since."""
+        for event in reversed(await self._store.newest(thread, LOOKED_BACK)):
+            if isinstance(event, Posted):
+                if event.role is not Role.ASSISTANT:
+                    return False
+                if any(each.id == choice for each in event.choices):
+                    return self._clock() - event.at <= self._lasting
+        return False
+
+    async def _asked(self, mark: str) -> _Asked | None:
+        found = await self._store.find_address(self._open(mark))
+        return _Asked(*found.split(" ")) if found is not None else None
+
+    async def _answer(self, mark: str) -> _Answer | None:
+        found = await self._store.find_address(self._answered(mark))
+        return _answer_of(found) if found is not None else None
+
+    async def _good(self, first: ThreadId, code: str, thread: ThreadId) -> Shown:
+        """Return what is shown in ``thread`` once it has become one with that which a code was made for."""
+        if (await self._current(first)).id != thread:
             return Shown(Proof.WORTHLESS)
         origin = await self._conversations.refresh(first)
         log = await self._store.newest(first, LOOKED_BACK)
-        return Shown(Proof.GOOD, left_at(origin, log, code))
+        return Shown(Proof.GOOD, left_at(origin, [event for event in log if not self._brings(event, code)]))
+
+    def _brings(self, event: AnyEvent, code: str) -> bool:
+        """Whether somebody only came in with this: the code, or the yes to it."""
+        if not isinstance(event, Posted):
+            return False
+        found = find_code(event.text)
+        return choices.link_of(event.choice) is not None or (found is not None and self._hash("code", found) == code)
 
     # the two conversations
 
@@ -176,7 +301,7 @@ class Linking:
             thread = await self._conversations.refresh(thread.moved_to)
         return thread
 
-    # codes
+    # codes, from here on as their hashes
 
     async def _holder(self, code: str) -> Thread | None:
         """Return the conversation a code was made for, while it is good."""
@@ -195,10 +320,23 @@ class Linking:
         return await self._store.claim_address(self._used(code), mark, keep=until) == mark
 
     def _record(self, code: str) -> str:
-        return f"code:{self._hash('code', code)}"
+        return f"code:{code}"
 
     def _used(self, code: str) -> str:
-        return f"code-used:{self._hash('code', code)}"
+        return f"code-used:{code}"
+
+    def _mark(self, mark: str, code: str) -> str:
+        """Return the mark of the question that a code is to whoever brought it: nobody else has it."""
+        return self._hash("ask", f"{mark} {code}")
+
+    def _open(self, mark: str) -> str:
+        return f"link-asked:{mark}"
+
+    def _answered(self, mark: str) -> str:
+        return f"link-answered:{mark}"
+
+    def _meant(self, cause: str) -> str:
+        return f"link-meant:{cause}"
 
     def _name(self, what: str, of: str) -> str:
         return f"link:{self._hash(what, of)}"
@@ -220,13 +358,22 @@ def find_code(text: str) -> str | None:
     return None
 
 
-def left_at(thread: Thread, log: Sequence[AnyEvent], code: str) -> Left:
-    """Return where a conversation was before ``code`` came in, from its newest events."""
-    said = [event for event in log if isinstance(event, Posted) and find_code(event.text) != code]
+def left_at(thread: Thread, log: Sequence[AnyEvent]) -> Left:
+    """Return where a conversation was, from its newest events."""
+    said = [event for event in log if isinstance(event, Posted)]
     moved = any(isinstance(event, MovedTo) for event in log)
     last = said[-1] if said else None
-    choices = last.choices if last is not None and last.role is Role.ASSISTANT else ()
-    return Left(thread.language, choices, moved and not thread.floor.is_assistant)
+    offered = last.choices if last is not None and last.role is Role.ASSISTANT else ()
+    return Left(thread.language, offered, moved and not thread.floor.is_assistant)
+
+
+def _as_text(answer: _Answer) -> str:
+    return f"{'yes' if answer.agreed else 'no'} {answer.cause} {answer.code} {answer.there}"
+
+
+def _answer_of(text: str) -> _Answer:
+    agreed, cause, code, there = text.split(" ")
+    return _Answer(agreed == "yes", cause, code, there)
 
 
 def _half() -> str:

@@ -10,6 +10,7 @@ from typing import Any
 from channels.whatsapp.accounts import Account
 from channels.whatsapp.arriving import Arriving
 from channels.whatsapp.people import People
+from channels.whatsapp.saying import Codes
 from channels.whatsapp.wire import Person, key_of
 from server.core import commands
 from server.core.commands import ASSISTANT, AnyCommand
@@ -46,14 +47,14 @@ class World:
         self.codes: dict[str, ThreadId] = {}
         self.arriving = self.process(conversations)
 
-    def process(self, conversations: Conversations, **more: Any) -> Arriving:
+    def process(self, conversations: Conversations, codes: Codes | None = None, **more: Any) -> Arriving:
         return Arriving(
             ACCOUNTS,
             self.store,
             conversations,
             self,
             self,
-            redeem=self._redeem,
+            codes=codes or self,
             seen=lambda our, id: self.read_marks.append(id),
             secret=SECRET,
             clock=self.clock,
@@ -79,8 +80,14 @@ class World:
         self.origins.append(origin)
         return File(f"file-{origin.media or 'url'}", name, origin.mime, 0, FileState.FETCHING, voice)
 
-    async def _redeem(self, text: str, thread: ThreadId, sender: str) -> ThreadId | None:
+    async def redeem(self, text: str, thread: ThreadId, sender: str = "") -> ThreadId | None:
         return next((to for code, to in self.codes.items() if code in text), None)
+
+    async def confirm(self, choice: str, thread: ThreadId, sender: str, cause: str) -> ThreadId | None:
+        return None
+
+    async def recall(self, cause: str) -> str | None:
+        return None
 
     # what happens
 
