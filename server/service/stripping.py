@@ -20,6 +20,7 @@ WEBP_KEPT = frozenset({b"VP8 ", b"VP8L", b"VP8X", b"ANIM", b"ANMF", b"ALPH", b"I
 GIF_KEPT = frozenset({b"NETSCAPE2.0", b"ANIMEXTS1.0"})  # how often it repeats
 FILM_DROPPED = frozenset({b"udta", b"meta", b"uuid"})  # where, when, with what
 FILM_ENTERED = frozenset({b"moov", b"trak", b"moof", b"traf"})
+FILM_DEPTH = 8  # boxes within boxes that are entered: two are usual, and a thousand would be an attack
 ORIENTATION = 0x0112
 STANDS_ALONE = frozenset({0x01, *range(0xD0, 0xD8)})  # JPEG markers without a length
 
@@ -234,7 +235,9 @@ def _film(data: bytes) -> bytes:
     return bytes(film)
 
 
-def _blank(film: bytearray, at: int, end: int) -> None:
+def _blank(film: bytearray, at: int, end: int, depth: int = 0) -> None:
+    if depth > FILM_DEPTH:
+        raise Broken
     while at + 8 <= end:
         length, name = struct.unpack_from(">I4s", film, at)
         head = 8
@@ -248,5 +251,5 @@ def _blank(film: bytearray, at: int, end: int) -> None:
             film[at + 4 : at + 8] = b"free"
             film[at + head : at + length] = bytes(length - head)
         elif name in FILM_ENTERED:
-            _blank(film, at + head, at + length)
+            _blank(film, at + head, at + length, depth + 1)
         at += length

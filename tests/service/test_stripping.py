@@ -108,6 +108,13 @@ def test_a_film_forgets_where_it_was_taken_and_nothing_in_it_moves() -> None:
         assert stripped(kind, film(box(b"udta", b"+52.52+013.40/"))) == film(box(b"free", bytes(14)))
 
 
+def test_a_film_with_thousands_of_boxes_in_boxes_is_broken_and_never_an_accident() -> None:
+    film = b"".join(struct.pack(">I4s", 8 * (5000 - place), b"moov") for place in range(5000))
+
+    with pytest.raises(Broken):
+        stripped("video/mp4", film)
+
+
 def test_other_types_stay_as_they_are() -> None:
     assert stripped("application/pdf", b"%PDF-1.7") == b"%PDF-1.7"
 
