@@ -27,7 +27,7 @@ from server.core.errors import NotFound, Refused, Unavailable
 from server.core.events import FileChanged, Posted
 from server.core.identity import keyed_hash
 from server.core.media import CannotBeFetched, Fetching, Origin, Transcribing
-from server.core.model import MAX_TEXT, File, FileState, ThreadId, Value
+from server.core.model import MAX_TEXT, File, FileState, Role, ThreadId, Value
 from server.core.owed import Fetch
 from server.core.ports import Due, Store
 from server.service.conversations import Conversations
@@ -42,6 +42,7 @@ MAX_FETCHED = 100 * 1024 * 1024  # bytes: the largest document that WhatsApp car
 MAX_STRIPPED = 20 * 1024 * 1024  # bytes of a picture or film that are held in memory; WhatsApp's have at most 16 MB
 STRIPPED_AT_ONCE = 2
 MAX_HEARD = 25 * 1024 * 1024  # bytes of a voice note to be written down: what the usual services take
+HOPS = 10  # conversations that moved on one after the other
 KEPT_UNUSED = timedelta(hours=24)  # for a message to name an uploaded file
 KEPT_ANNOUNCED = timedelta(days=8)  # where a file can be fetched: providers keep it for seven
 GRACE = timedelta(hours=1)  # beyond that before it goes: a message may be under way
@@ -221,6 +222,8 @@ class Media:
         if now > unused.until:
             raise FileNotYours
         if kept.thread != thread:  # the conversation has moved since
+            if sender.startswith(f"{Role.STAFF}:") and await self._goes_on(kept.thread) != thread:
+                raise FileNotYours  # it was meant for another person
             await self._save(replace(kept, thread=thread))
         after = unused.after if unused.thread == thread else await self._head(thread)
         await self._note_unused(id, _Unused(now + KEPT_UNUSED, thread, after))
@@ -480,6 +483,15 @@ class Media:
         return False
 
     # records
+
+    async def _goes_on(self, id: ThreadId) -> ThreadId:
+        """Return the conversation in which this one goes on by now."""
+        for _ in range(HOPS):
+            moved_to = (await self._conversations.refresh(id)).moved_to
+            if moved_to is None:
+                break
+            id = moved_to
+        return id
 
     async def _head(self, thread: ThreadId) -> int:
         return (await self._conversations.thread(thread)).seq

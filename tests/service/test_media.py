@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from server.core.commands import SYSTEM
+from server.core.commands import SYSTEM, Move
 from server.core.errors import NotFound, Refused, Unavailable
 from server.core.events import AnyEvent, FileChanged, Posted, Transcribed
 from server.core.media import CannotBeFetched, Origin
@@ -163,6 +163,19 @@ async def test_a_file_moves_with_its_sender_as_long_as_no_message_names_it(given
     await given.media.claim(VISITOR.sender, "t1", [file.id])
 
     assert (await given.media.found("t1", file.id)).file == file
+
+
+async def test_what_a_colleague_uploads_for_one_person_cannot_go_to_another_unless_both_are_one(given: Given) -> None:
+    await given.conversations.handle(post())
+    await given.conversations.handle(post("k2", thread="t2"))
+    file = await given.media.save("t1", ANNA.sender, pieces(PDF), "Befund.pdf")
+
+    with pytest.raises(FileNotYours):
+        await given.media.claim(ANNA.sender, "t2", [file.id])
+    assert (await given.media.found("t1", file.id)).file == file
+
+    await given.conversations.handle(Move(thread="t1", key="join", by=ANNA, to="t2", reason="the same person"))
+    assert await given.media.claim(ANNA.sender, "t2", [file.id]) == (file,)
 
 
 async def test_what_no_message_names_goes_after_a_day_and_what_one_names_stays(given: Given) -> None:

@@ -10,7 +10,8 @@ export const begin = (say) => (toast = say);
 let chosen = []; // {id, name, row, done}, of the conversation `of`
 let of;
 let number = 0;
-let parked = []; // what was taken last: it comes back with a reply that is taken back
+let parked = []; // what was taken last, of the conversation `parkedOf`: it comes back with a reply that is taken back
+let parkedOf;
 
 /** Upload these. */
 export function add(list) {
@@ -77,16 +78,16 @@ export const ready = () => chosen.every(({ id }) => id);
 
 /** Take what is to be sent. */
 export function take() {
-  parked = chosen;
+  [parked, parkedOf] = [chosen, of];
   for (const { row } of chosen) row.remove();
   chosen = [];
   show();
   return parked.map(({ id }) => id);
 }
 
-/** They were not sent after all. */
+/** They were not sent after all. Where another conversation is open by now, they must not go to that person. */
 export function back(ids = []) {
-  const again = parked.filter(({ id }) => ids.includes(id) && by('work').dataset.thread === of);
+  const again = parked.filter(({ id }) => ids.includes(id) && by('work').dataset.thread === parkedOf);
   parked = [];
   chosen.push(...again);
   by('files')?.append(...again.map(({ row }) => row));
