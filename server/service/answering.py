@@ -231,7 +231,8 @@ class Answering:
         if not takings:
             return None
         log = await self._store.before(thread.id, post.seq, PAGE)
-        asked = {each.seq: each.text for each in log if isinstance(each, Posted) and each.role is not Role.PERSON}
+        ours = (each for each in log if isinstance(each, Posted) and each.role is not Role.PERSON)
+        asked = {each.seq: each.text for each in ours if each.text.strip()}  # a file alone asks nothing
         options = tuple(
             Choice(choices.of(seq, taken), _last_line(asked[seq])) for seq, taken in takings if seq in asked
         )

@@ -13,7 +13,7 @@ from server.core.ports import Store
 from server.service.answering import Answering, Question, Reply, ReplyKind
 from server.service.conversations import Conversations
 from server.service.sentences import say
-from tests.service.given import Clock, post
+from tests.service.given import ANNA, Clock, post, release
 
 NOTE = File("f1", "", "audio/ogg", voice=True)
 PICTURE = File("f2", "knie.jpg", "image/jpeg")
@@ -114,6 +114,14 @@ async def test_who_answered_two_questions_at_once_is_asked_which(desk: Desk) -> 
     assert [choice.id for choice in told.choices] == [choices.of(seq, "yes") for seq in seqs]
     assert told.choices[0].label == "Soll ich nachsehen?"
     assert len(told.choices[1].label) == 60
+
+
+async def test_a_made_up_choice_about_messages_without_words_is_answered_like_any_other_word(desk: Desk) -> None:
+    sent = [commands.Post(thread="t1", key=f"f{n}", by=ANNA, text="", files=(PICTURE,)) for n in range(2)]
+    seqs = [(await desk.conversations.handle(each)).seq for each in sent]
+    await desk.conversations.handle(release())
+
+    assert await desk.hears("ja", choice=choices.which([(seq, "yes") for seq in seqs])) == "Ein Wort, bitte."
 
 
 async def test_history_is_not_answered_together_with_what_comes_after_it(desk: Desk) -> None:
