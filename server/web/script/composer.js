@@ -42,7 +42,7 @@ let onThread;
 /** How a reply would leave: for how long still, or only as a template. */
 export function way(wished) {
   const select = by('on');
-  if (!select) return;
+  if (!select) return void (on = undefined); // there is one way alone: what was chosen for somebody else is not it
   if (wished || onThread !== thread()) [on, onThread] = [select.value === usual() ? undefined : select.value, thread()];
   else if (on && [...select.options].some(({ value }) => value === on)) select.value = on; // drawn anew, and still wanted
   const { until } = chosen();
