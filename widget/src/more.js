@@ -31,10 +31,20 @@ export default function more(build, root, talk, changed) {
   const sheet = new CSSStyleSheet();
   sheet.replaceSync(styles);
   root.adoptedStyleSheets = [...root.adoptedStyleSheets, sheet];
-  const pictures = new Map(); // by the id of a file: a bitmap, or whether one is coming
+  let pictures = new Map(); // by the id of a file: a bitmap, or whether one is coming
   let chosen = []; // `{key, name, part, id?, trouble?}`: files that wait to be sent
   let going; // the answer to "continue on WhatsApp", or what went wrong
   let trouble; // what went wrong with a download
+
+  const { drop } = talk;
+  /** What the page knows of a conversation goes from here as well: whoever sits here next may be somebody else. */
+  talk.drop = () => {
+    for (const { stop } of chosen) stop?.();
+    chosen = [];
+    going = trouble = undefined;
+    pictures = new Map();
+    drop();
+  };
 
   return {
     ring: chime,
@@ -227,15 +237,18 @@ export default function more(build, root, talk, changed) {
   // going on elsewhere ---------------------------------------------------------------------------------------------------
 
   async function goOn() {
-    going = {};
+    const asked = (going = {});
     changed();
+    let said;
     try {
       const [base, pass] = talk.reach();
       const answer = await fetch(`${base}/continue`, { method: 'POST', headers: { Authorization: `Bearer ${pass}` } });
-      going = answer.ok ? await answer.json() : { why: answer.status };
+      said = answer.ok ? await answer.json() : { why: answer.status };
     } catch {
-      going = { why: 'away' };
+      said = { why: 'away' };
     }
+    if (going !== asked) return; // it is of no use any more, or not this person's
+    going = said;
     changed();
     queueMicrotask(() => root.getElementById('over')?.focus());
   }
