@@ -6,19 +6,18 @@ only keeps two processes from doing the same work.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
-from datetime import datetime, timedelta
+from collections.abc import Callable
+from datetime import datetime
 
 from server.core.errors import LeaseLost, Unavailable
 from server.core.model import ThreadId
 from server.core.owed import Fetch
 from server.core.ports import Due, Store
-from server.service.media import Media
+from server.service.media import Media, pause
 
 KIND = "fetch"
 LEASE = 180.0  # seconds a file belongs to one worker: longer than the slowest provider takes
 AT_ONCE = 4  # files
-PUT_OFF = timedelta(seconds=10)  # after a mistake of ours
 
 log = logging.getLogger("onethread.fetches")
 
@@ -78,7 +77,7 @@ class Fetches:
         if lease is None:
             return
         try:
-            later = await self._try(self._media.fetch(due))
+            later = await self._try(due)
             if later is None:
                 await self._store.settle([(due.thread, due.seq, KIND)], lease)
             else:
@@ -88,11 +87,11 @@ class Fetches:
         finally:
             await self._store.release(lease)
 
-    async def _try(self, fetching: Awaitable[datetime | None]) -> datetime | None:
+    async def _try(self, due: Due) -> datetime | None:
         try:
-            return await fetching
+            return await self._media.fetch(due)
         except Unavailable:
             raise
-        except Exception:  # our mistake, loud; the file waits, and holds up no other
+        except Exception:  # our mistake, loud; the file waits, each time longer, and holds up no other
             log.exception("a file could not be fetched")
-            return self._clock() + PUT_OFF
+            return self._clock() + pause(due.attempts)

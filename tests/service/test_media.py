@@ -15,6 +15,7 @@ from server.core.model import Channel, File, FileState
 from server.core.owed import Fetch
 from server.core.ports import Due, Store
 from server.service.conversations import Conversations
+from server.service.fetches import Fetches
 from server.service.media import (
     DRAFTS,
     MAX_UPLOAD,
@@ -350,3 +351,19 @@ async def test_an_address_opens_one_file_for_a_short_time(given: Given) -> None:
     given.clock.go_on(timedelta(hours=1))
     with pytest.raises(NotFound):
         await given.media.at_address(id, until, seal)
+
+
+async def test_a_file_that_makes_us_stumble_is_tried_less_and_less_often(given: Given) -> None:
+    given.provider.refuses = RuntimeError("our mistake")
+    await given.note_arrives()
+    fetches = Fetches(given.store, given.media, name="worker", clock=given.clock)
+
+    waits = []
+    for _ in range(4):
+        await fetches.work("t1")
+        item = (await given.owed()).item
+        waits.append((item.due - given.clock()).total_seconds())
+        given.clock.now = item.due
+
+    assert waits == [5, 10, 20, 40]
+    assert given.provider.asked == 4
