@@ -278,6 +278,7 @@ async def endured(clinic: Clinic, outage: Outage) -> Observed:
                     wrong.append(what.what)
             await asyncio.sleep(max(0.0, began + outage.seconds - time.monotonic()))
             unsaid = {talker.name: talker.waiting for talker in clinic.talkers}
+            ends = time.monotonic()  # from here on a health check may know before we do that it is back
             await outage.back()
             over = time.monotonic()
             await _goes_on(clinic, unsaid)
@@ -288,10 +289,11 @@ async def endured(clinic: Clinic, outage: Outage) -> Observed:
     finally:
         watching.cancel()
     put_off = sum(talker.put_off for talker in clinic.talkers) - put_off
-    lost = [talker.name for talker in clinic.talkers if len(talker.screen.closes) > closes[talker.name]]
+    ended = {talker.name: talker.screen.closes[closes[talker.name] :] for talker in clinic.talkers}
+    lost = [f"{name} ({', '.join(map(str, codes))})" for name, codes in ended.items() if codes]
     wrong += [f"lost their socket: {', '.join(lost)}"] if lost else []
     wrong += [f"it took {took:.0f} s until all were heard again"] if took > GOES_ON else []
-    wrong += _untrue(watch, outage, began, over) + await clinic.wrong()
+    wrong += _untrue(watch, outage, began, ends) + await clinic.wrong()
     wrong += ["nobody was put off"] if outage.missing and not put_off else []
     named = f"`/health/ready` named `{outage.part}`, " if outage.part else ""
     seen.append(
@@ -323,10 +325,10 @@ async def _all_ready(clinic: Clinic) -> None:
                 await asyncio.sleep(0.1)
 
 
-def _untrue(watch: Watch, outage: Outage, began: float, over: float) -> list[str]:
+def _untrue(watch: Watch, outage: Outage, began: float, ends: float) -> list[str]:
     """Say where a health check did not tell the truth."""
-    during = [(status, said) for at, status, said in watch.said if began + NOTICES < at < over]
-    named = [said for at, _, said in watch.said if began < at < over and outage.part in str(said)]
+    during = [(status, said) for at, status, said in watch.said if began + NOTICES < at < ends]
+    named = [said for at, _, said in watch.said if began < at < ends and outage.part in str(said)]
     if not outage.part:
         return [f"the health check said {said}" for status, said in during if status != 200][:1]
     wrong = [] if named else [f"the health check never named {outage.part}"]

@@ -109,7 +109,7 @@ async def preview(
     return house.outside.arrives(outside_of(known), id, data.language, data.values)
 
 
-@post("/threads/{thread:str}/templates/{id:str}", summary="Send a template", **needs(Action.REPLY))
+@post("/threads/{thread:str}/templates/{id:str}", summary="Send a template", **needs(Action.REPLY, refuses=(409,)))
 async def send_template(
     house: NamedDependency[House],
     me: NamedDependency[SignedIn],
@@ -129,7 +129,12 @@ async def send_template(
     )
 
 
-@put("/threads/{thread:str}/reply-channel", status_code=200, summary="Where replies go", **needs(Action.REPLY))
+@put(
+    "/threads/{thread:str}/reply-channel",
+    status_code=200,
+    summary="Where replies go",
+    **needs(Action.REPLY, refuses=(409,)),
+)
 async def prefer(
     house: NamedDependency[House], me: NamedDependency[SignedIn], thread: FromPath[str], data: JSONBody[Preferred]
 ) -> Done:
@@ -164,7 +169,7 @@ async def failed(house: NamedDependency[House], me: NamedDependency[SignedIn]) -
     ]
 
 
-@post("/threads/{thread:str}/messages/{seq:int}/retry", summary="Send it again", **needs(Action.REPLY))
+@post("/threads/{thread:str}/messages/{seq:int}/retry", summary="Send it again", **needs(Action.REPLY, refuses=(409,)))
 async def retry(
     house: NamedDependency[House],
     me: NamedDependency[SignedIn],
@@ -188,7 +193,12 @@ class Waits(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     text: Annotated[str, Meta(min_length=1, max_length=4096)]
 
 
-@put("/threads/{thread:str}/held", status_code=204, summary="Send when they write again", **needs(Action.REPLY))
+@put(
+    "/threads/{thread:str}/held",
+    status_code=204,
+    summary="Send when they write again",
+    **needs(Action.REPLY, refuses=(409,)),
+)
 async def hold(
     house: NamedDependency[House], me: NamedDependency[SignedIn], thread: FromPath[str], data: JSONBody[Waits]
 ) -> None:
@@ -223,7 +233,7 @@ async def agreements(house: NamedDependency[House], thread: FromPath[str]) -> li
     return agreements_shown(await known_thread(house, thread))
 
 
-@post("/threads/{thread:str}/agreements", summary="Enter an agreement", **needs(Action.REPLY))
+@post("/threads/{thread:str}/agreements", summary="Enter an agreement", **needs(Action.REPLY, refuses=(409,)))
 async def agree(
     house: NamedDependency[House], me: NamedDependency[SignedIn], thread: FromPath[str], data: JSONBody[Agreed]
 ) -> Done:
@@ -267,7 +277,7 @@ async def suggestions(house: NamedDependency[House], thread: FromPath[str]) -> S
     return Suggested(shown, found.sharing)
 
 
-@post("/threads/{thread:str}/join", summary="Join two conversations", **needs(Action.JOIN))
+@post("/threads/{thread:str}/join", summary="Join two conversations", **needs(Action.JOIN, refuses=(409,)))
 async def join(
     house: NamedDependency[House], me: NamedDependency[SignedIn], thread: FromPath[str], data: JSONBody[Joined]
 ) -> Done:
@@ -284,7 +294,7 @@ def _by_age(one: Thread, other: Thread) -> tuple[Thread, Thread]:
     return younger, older
 
 
-@post("/threads/{thread:str}/part", summary="Take two conversations apart", **needs(Action.JOIN))
+@post("/threads/{thread:str}/part", summary="Take two conversations apart", **needs(Action.JOIN, refuses=(409,)))
 async def part(
     house: NamedDependency[House], me: NamedDependency[SignedIn], thread: FromPath[str], data: JSONBody[Joined]
 ) -> Done:

@@ -32,4 +32,4 @@ async def nothing() -> None:
 def test_a_health_check_that_does_not_tell_the_truth_is_seen(status: int, said: dict[str, object], right: bool) -> None:
     gone = Outage("The store is gone", nothing, nothing, "store")
 
-    assert (_untrue(Watch([(50.0, status, said)]), gone, began=0.0, over=100.0) == []) is right
+    assert (_untrue(Watch([(50.0, status, said)]), gone, began=0.0, ends=100.0) == []) is right

@@ -17,8 +17,8 @@ const SIDE = 480; // px of a preview's longer side, twice what it is shown at
 const QUIET = 4; // modules: the margin a QR code must have
 const MODULE = 3; // px
 const CLIP = 'M20 11.5 12.3 19a5 5 0 0 1-7.1-7.1l8-7.6a3.3 3.3 0 0 1 4.7 4.7l-7.8 7.4a1.6 1.6 0 0 1-2.3-2.3l7.2-6.9';
-const TAKES = 'image/jpeg,image/png,image/webp,image/gif,image/heic,application/pdf,text/plain,audio/*,.docx,.xlsx';
-const REFUSED = { file_type_not_allowed: 'This kind of file is not taken.', file_too_large: 'At most 10 MB, please.' };
+const TAKES = 'image/jpeg,image/png,image/webp,image/gif,application/pdf,audio/*,video/mp4';
+const REFUSED = { file_type_not_allowed: 'This kind of file is not taken.', too_large: 'At most 10 MB, please.' };
 
 /**
  * @param {string} build of the first file: of another one, nothing here fits
@@ -101,7 +101,7 @@ export default function more(build, root, talk, changed) {
     const one = { key: uuid(), name: file.name, part: 0 };
     chosen.push(one);
     changed();
-    if (file.size > LARGEST) return void (one.trouble = REFUSED.file_too_large);
+    if (file.size > LARGEST) return void (one.trouble = REFUSED.too_large);
     const [base, pass] = talk.reach();
     const request = new XMLHttpRequest(); // `fetch` cannot say how far it is
     request.open('POST', `${base}/files`);
