@@ -37,6 +37,7 @@ class Screen:
         self.client.staff = staff
         self.told: list[Json] = []  # every frame of every connection, in order
         self.acknowledged: list[str] = []  # keys, as they came back
+        self._will_try = False
         self.closes: list[int] = []  # why connections ended: 1006 when nobody said
         self.socket: ClientConnection | None = None
         self._coming: asyncio.Task[None] | None = None
@@ -117,10 +118,12 @@ class Screen:
         self.told.append(frame)
         if "key" in frame and frame["t"] in ("event", "done"):
             self.acknowledged.append(frame["key"])
-        if frame["t"] == "later":
+        if frame["t"] == "later" and not self._will_try:
+            self._will_try = True  # once, however often it is told
             asyncio.get_running_loop().call_later(frame["retry_ms"] / 1000, self._try_again)
 
     def _try_again(self) -> None:
+        self._will_try = False
         if self._coming is not None:
             asyncio.ensure_future(self._send(self.client.again()))  # noqa: RUF006  # awaits the socket and nothing else
 
