@@ -19,6 +19,7 @@ from collections.abc import Awaitable, Mapping
 from collections.abc import Callable as Calls
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import TypeVar
 
 import msgspec
 from msgspec.structs import replace
@@ -49,7 +50,9 @@ from server.service.conversations import Conversations
 
 KIND = "deliver"
 LEASE = 60.0  # seconds a lane belongs to one worker: longer than the slowest answer of a provider
-SLOWEST = 30.0  # seconds within which a courier says what became of a parcel
+SLOWEST = 30.0  # seconds within which a courier says what became of a parcel, or nobody knows
+RENEWALS = 30  # of a lane's lease, each for a third of it, while files are given to a provider
+T = TypeVar("T")
 log = logging.getLogger("onethread.outbox")
 
 
@@ -293,8 +296,8 @@ class Outbox:
         try:
             if courier is None:
                 raise CannotLeave("registration")
-            await self._check(thread, message, item.to, lane)
-            parcels = await self._prepare(courier, thread, message, item.to, lane, letter)
+            shut = await self._check(thread, message, item.to, lane)
+            parcels = await self._prepare(courier, thread, message, item.to, shut, letter, lease)
         except CannotLeave as error:
             await self._fail(letter, error.because)
             return
@@ -306,7 +309,7 @@ class Outbox:
         letter = await self._letter(thread.id, of)
         if letter is None:
             return Letter(thread.id, of, by=by)
-        if letter.by == by:
+        if letter.by >= by:  # an item older than the attempt asks for no other one: it may just be under way
             return letter
         parts = tuple(Part() if _is_queued(thread, of, number) else Part(_SENT) for number in range(len(letter.parts)))
         return Letter(thread.id, of, letter.attempt + 1, by, parts=parts)
@@ -323,9 +326,9 @@ class Outbox:
                 continue
             said = self._said(thread, letter.of, number)
             if part.state is PartState.WAITING:
-                part = Part(_SENT, now) if said is PartState.SENT else part
+                part = replace(part, state=_SENT, since=now) if said is PartState.SENT else part
             elif said is not None:
-                part = Part(said, now)
+                part = replace(part, state=said, since=now)
             elif part.state is PartState.SENDING:
                 part = Part(PartState.UNKNOWN, now, part.repeated)
                 await self._receive(letter, number, DeliveryStatus.UNKNOWN)
@@ -348,8 +351,8 @@ class Outbox:
             return PartState.SENT
         return PartState.FAILED if standing.status is DeliveryStatus.FAILED else None
 
-    async def _check(self, thread: Thread, message: Posted, to: Address, lane: str) -> None:
-        """Return when this may leave now: where messages leave is where a no counts.
+    async def _check(self, thread: Thread, message: Posted, to: Address, lane: str) -> Shut | None:
+        """Return what we know of the person when this may leave now: where messages leave is where a no counts.
 
         Raises:
             CannotLeave: the person does not want it, or the provider told us to leave them alone.
@@ -365,14 +368,22 @@ class Outbox:
             wrote = max((heard.at for heard in thread.heard if heard.our == to.our), default=None)
             if wrote is None or shut.since is None or wrote <= shut.since:
                 raise CannotLeave(shut.because, Remedy.SUPPRESS)
+        return shut
 
     async def _prepare(
-        self, courier: Courier, thread: Thread, message: Posted, to: Address, lane: str, letter: Letter
+        self,
+        courier: Courier,
+        thread: Thread,
+        message: Posted,
+        to: Address,
+        shut: Shut | None,
+        letter: Letter,
+        lease: Lease,
     ) -> tuple[Parcel, ...]:
-        shut = await self._shut(lane)
         tag, now = self._tag(letter), self._clock()
+        preparing = courier.prepare(thread, message, to, tag, now, shut.at if shut is not None else None)
         try:
-            parcels = await courier.prepare(thread, message, to, tag, now, shut.at if shut is not None else None)
+            parcels = await (self._holding(lease, preparing) if message.files else preparing)
         except CannotLeave:
             raise
         except Unavailable as error:  # a file cannot be read or uploaded now
@@ -416,10 +427,10 @@ class Outbox:
             await self._paced(lane, parcel.our)
             began = self._clock()
             sending = Part(PartState.SENDING, began, letter.parts[number].repeated)
+            await self._still_ours(lease)  # before the mark: who has lost the lane leaves none, and nobody wonders
             letter = _with(letter, number, sending)
             await self._keep(letter)
-            await self._still_ours(lease)
-            outcome = await courier.send(parcel)
+            outcome = await _answered(courier.send(parcel))
             self.outcomes[type(outcome).__name__.lower()] += 1
             letter = await self._became(letter, number, outcome, item.to, lane, began, thread)
 
@@ -427,11 +438,28 @@ class Outbox:
         """Return with the lane ours for as long as the slowest answer takes.
 
         Raises:
-            LeaseLost: it is somebody else's; what was marked as being sent has not been, and they will not know.
+            LeaseLost: it is somebody else's.
         """
         renewed = await self._store.claim(lease.lane, self._name, LEASE)
         if renewed is None or renewed.fence != lease.fence:
             raise LeaseLost
+
+    async def _holding(self, lease: Lease, work: Awaitable[T]) -> T:
+        """Do what may take longer than the lane is ours, such as giving the provider files, and keep it ours meanwhile.
+
+        Raises:
+            LeaseLost: it is somebody else's.
+            Unavailable: it takes too long.
+        """
+        task = asyncio.ensure_future(work)
+        try:
+            for _ in range(RENEWALS):
+                if (await asyncio.wait([task], timeout=LEASE / 3))[0]:
+                    return task.result()
+                await self._still_ours(lease)
+            raise Unavailable
+        finally:
+            task.cancel()
 
     async def _became(
         self,
@@ -469,7 +497,7 @@ class Outbox:
         if to.our in await self._paused():
             await self._store.drop(_PAUSED, to.our)
             self._pauses = None
-        letter = _with(letter, number, Part(PartState.SENT, now))
+        letter = _with(letter, number, replace(letter.parts[number], state=PartState.SENT, since=now))
         await self._keep(letter)
         return letter
 
@@ -632,6 +660,10 @@ class Outbox:
         Raises:
             Unavailable: the store cannot be read.
         """
+        found = await self._tagged(tag)
+        return found[0] if found is not None else None
+
+    async def _tagged(self, tag: str) -> tuple[Place, Letter] | None:
         whole, part = _part_of(tag)
         name, _, attempt = whole.rpartition("-")
         if not name or not (attempt.isascii() and attempt.isdigit() and len(attempt) < 6):
@@ -640,7 +672,7 @@ class Outbox:
         if found is None:
             return None
         letter = msgspec.json.decode(found, type=Letter)
-        return Place(letter.thread, letter.of, part, int(attempt))
+        return Place(letter.thread, letter.of, part, int(attempt)), letter
 
     async def heard(self, report: Report) -> bool:
         """Let a report happen; ``False`` when it is about nothing that we know, perhaps not yet.
@@ -650,23 +682,33 @@ class Outbox:
         Raises:
             Unavailable: not now.
         """
-        place = await self.by_tag(report.tag) if report.tag else None
-        if place is not None and report.id:
-            await self._remember(report.id, place)  # it may be the only one to name it: nobody heard the answer
-        elif place is None:
-            place = await self.by_id(report.id)
-        if place is None:
-            return False
-        letter = await self._letter(place.thread, place.of)
-        if report.status is DeliveryStatus.FAILED and letter is not None and letter.attempt > place.attempt:
+        failed = report.status is DeliveryStatus.FAILED
+        tagged = await self._tagged(report.tag) if report.tag else None
+        letter: Letter | None
+        if tagged is not None:
+            place, letter = tagged
+            if report.id and not _has_id(tagged[1], place):
+                await self._remember(report.id, place)  # it may be the only one to name it: nobody heard the answer
+        else:
+            known = await self.by_id(report.id)
+            if known is None:
+                return False
+            place, letter = known, await self._letter(known.thread, known.of) if failed else None
+        if failed and letter is not None and letter.attempt > place.attempt:
             return True
-        if report.status is DeliveryStatus.FAILED and report.remedy is not None:
+        if failed and report.remedy is not None and await self._is_news(place, report):
             await self._learn(place, report)
         about = Letter(place.thread, place.of, place.attempt)
         has_it = report.status in (DeliveryStatus.QUEUED, DeliveryStatus.SENDING)  # which is what we call sent
         status = DeliveryStatus.SENT if has_it else report.status
         await self._receive(about, place.part, status, report.because)
         return True
+
+    async def _is_news(self, place: Place, report: Report) -> bool:
+        """Whether a failure is heard for the first time: days later the person may have changed their mind since."""
+        receipt = Receipt(place.of, report.status, place.part, report.because)
+        standing = delivery.standing((await self._conversations.refresh(place.thread)).deliveries, receipt)
+        return standing is not None and delivery.climb(standing, receipt) != standing
 
     async def _learn(self, place: Place, report: Report) -> None:
         """Remember of a failure what concerns more than its message."""
@@ -700,6 +742,15 @@ _SENT = PartState.SENT
 _OVER = (PartState.SENT, PartState.FAILED, PartState.UNKNOWN)
 
 
+async def _answered(sending: Awaitable[SendOutcome]) -> SendOutcome:
+    """Return what became of a parcel. One that answers drop by drop has not: the lane is not ours for ever."""
+    try:
+        async with asyncio.timeout(SLOWEST):
+            return await sending
+    except TimeoutError:
+        return Lost()
+
+
 def _is_queued(thread: Thread, of: int, part: int) -> bool:
     standing = delivery.find(thread.deliveries, of, part)
     return standing is not None and standing.status in (DeliveryStatus.QUEUED, DeliveryStatus.SENDING)
@@ -707,6 +758,14 @@ def _is_queued(thread: Thread, of: int, part: int) -> bool:
 
 def _with(letter: Letter, number: int, part: Part) -> Letter:
     return replace(letter, parts=(*letter.parts[:number], part, *letter.parts[number + 1 :]))
+
+
+def _has_id(letter: Letter, place: Place) -> bool:
+    """Whether this part left once and its answer was heard, so that the provider's id for it is known."""
+    if letter.attempt != place.attempt or place.part >= len(letter.parts):
+        return False
+    part = letter.parts[place.part]
+    return part.state is PartState.SENT and not part.repeated
 
 
 def _waiting(letter: Letter, number: int) -> Letter:

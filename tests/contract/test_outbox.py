@@ -1,8 +1,9 @@
 """Messages leave: once, in order, and honestly when nobody knows. On both stores, over real sockets."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from datetime import timedelta
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
@@ -14,6 +15,8 @@ from channels.whatsapp.template_file import read_templates
 from server.core import commands
 from server.core.commands import ASSISTANT, SYSTEM, AnyCommand
 from server.core.errors import Unavailable
+from server.core.events import Posted
+from server.core.identity import keyed_hash
 from server.core.model import (
     Address,
     Agreement,
@@ -25,9 +28,11 @@ from server.core.model import (
     DeliveryStatus,
     File,
     Purpose,
+    Thread,
 )
-from server.core.ports import Store
+from server.core.ports import Lease, Store
 from server.core.sending import Courier, Lost, Parcel, Remedy, Report, SendOutcome
+from server.service import outbox
 from server.service.conversations import Conversations
 from server.service.outbox import Outbox, Patience
 from tests.contract.provider import Provider, a_provider
@@ -103,6 +108,25 @@ class Office:
 
     async def owed(self) -> list[int]:
         return [due.seq for due in await self.store.owed("t1", "deliver")]
+
+
+class Slow:
+    """A courier that takes its time: over preparing until ``tried`` returns, and over an answer for ever."""
+
+    channel = Channel.WHATSAPP
+
+    def __init__(self, courier: WhatsApp, tried: Callable[[], Awaitable[None]]) -> None:
+        self._courier, self._tried, self.seen = courier, tried, courier.seen
+
+    async def prepare(
+        self, thread: Thread, message: Posted, to: Address, tag: str, now: datetime, shut_at: datetime | None
+    ) -> tuple[Parcel, ...]:
+        await self._tried()
+        return await self._courier.prepare(thread, message, to, tag, now, shut_at)
+
+    async def send(self, parcel: Parcel) -> SendOutcome:
+        await asyncio.Event().wait()
+        return Lost()
 
 
 class Dying:
@@ -460,3 +484,98 @@ async def test_a_person_sees_that_we_read_and_answer(office: Office) -> None:
     await office.outbox.stop()
 
     assert office.provider.marks == ["wamid.theirs"]
+
+
+@ON_ONE
+async def test_an_attempt_that_is_under_way_is_not_begun_anew_by_the_one_before_it(office: Office) -> None:
+    office.provider.next = ["accept_and_hang_up"]
+    await office.say(reply())
+    await office.work()
+    await office.say(commands.Retry(thread="t1", key="again", by=ANNA, of=3))
+    dying = Dying(office.courier)
+    killed = asyncio.create_task(office.outbox_with(dying).work("t1"))
+    await dying.handed_over.wait()
+    killed.cancel()
+    await asyncio.wait([killed])
+    assert office.provider.asked == 2
+
+    await office.work(120 * SECOND)
+    await office.work(120 * SECOND)
+
+    assert (office.provider.asked, await office.owed()) == (2, [])
+    assert await office.deliveries() == (Delivery(3, UNKNOWN),)
+
+
+@ON_ONE
+async def test_a_lane_stays_ours_while_files_are_given_to_the_provider_and_an_answer_has_an_end(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox, "LEASE", 0.3)
+    monkeypatch.setattr(outbox, "SLOWEST", 0.05)
+    lane, got = f"deliver:{OUR}:{keyed_hash(SECRET, 'lane', MOBILE.id)}", []
+
+    async def tried() -> None:
+        until = time.monotonic() + 0.8  # more than two leases
+        while time.monotonic() < until:
+            got.append(await office.store.claim(lane, "two", 0.01))
+            await asyncio.sleep(0.02)
+
+    await office.say(reply("r1", "Here.", files=(File("f1", "a.pdf", "application/pdf", 4),)))
+    await office.outbox_with(Slow(office.courier, tried)).work("t1")
+
+    assert set(got) == {None}
+    assert [each.status for each in await office.deliveries()] == [UNKNOWN]
+
+
+@ON_ONE
+async def test_who_cannot_renew_the_lane_leaves_no_mark_and_nobody_wonders_whether_it_left(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claim, asked = office.store.claim, 0
+
+    async def away(lane: str, holder: str, seconds: float) -> Lease | None:
+        nonlocal asked
+        asked += 1
+        if asked == 2:
+            raise Unavailable
+        return await claim(lane, holder, seconds)
+
+    monkeypatch.setattr(office.store, "claim", away)
+    await office.say(reply())
+    with pytest.raises(Unavailable):
+        await office.work()
+    await office.work()
+
+    assert office.provider.texts == ["Please come at nine."]
+    assert await office.deliveries() == (Delivery(3, SENT),)
+
+
+@ON_ONE
+async def test_a_refusal_that_is_told_again_does_not_undo_what_the_person_has_agreed_to_since(office: Office) -> None:
+    yes = Agreement(Channel.WHATSAPP, Purpose.NEWS, given=True)
+    await office.say(commands.Agree(thread="t1", key="a", by=VISITOR, agreement=yes), reply())
+    await office.work()
+    told = {"because": "opted_out", "remedy": Remedy.SUPPRESS}
+    assert await office.status(FAILED, **told)
+    thread = await office.conversations.refresh("t1")
+    assert [each.given for each in thread.agreements] == [False]
+
+    await office.say(commands.Agree(thread="t1", key="b", by=VISITOR, agreement=yes))
+    assert await office.status(FAILED, **told)
+    thread = await office.conversations.refresh("t1")
+    assert [each.given for each in thread.agreements] == [True]
+
+
+@ON_ONE
+async def test_a_status_of_what_is_known_by_its_id_writes_nothing_but_the_log(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await office.say(reply())
+    await office.work()
+
+    async def put(collection: str, id: str, value: bytes) -> None:
+        raise AssertionError(collection)
+
+    monkeypatch.setattr(office.store, "put", put)
+    assert await office.status(DELIVERED, tag=office.provider.tags[0])
+    assert await office.status(READ)
