@@ -6,6 +6,7 @@ second one stops at once.
 
 import argparse
 import asyncio
+import contextlib
 import errno
 import signal
 import socket
@@ -72,6 +73,7 @@ def _serve_on(listening: socket.socket, settings: Settings) -> int:
 
 async def _serve(listening: socket.socket, settings: Settings) -> None:
     from server.app import create_app, drain
+    from server.core.errors import Unavailable
     from server.demo_staff import ADMIN
     from server.running import Server, let_the_collector_rest
 
@@ -82,7 +84,10 @@ async def _serve(listening: socket.socket, settings: Settings) -> None:
     house = app.state.house
 
     async def say_where() -> None:
-        link = await house.sessions.link(ADMIN) if settings.demo else None
+        link = None
+        if settings.demo:
+            with contextlib.suppress(Unavailable):  # the database is waited for, and `staff link` makes one then
+                link = await house.sessions.link(ADMIN)
         print(welcome(house.origin, link), flush=True)
 
     def asked_to_stop() -> None:

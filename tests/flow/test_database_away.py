@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 
+from proof.houses import Serve
 from proof.people import Screen, Visitor, browser, signed_in, until_true, visit
 from server.command_line.part_processes import Mongod
 from server.demo_staff import RECEPTION
@@ -15,6 +16,7 @@ from tests.flow.conftest import LIFTED, SECRET
 from tests.web import given
 from tests.web.given import Running
 
+STARTS = 60.0  # seconds: a process of ours on a machine that is busy
 TAKES = 15.0  # seconds: a database that does not answer is waited for, five seconds each time
 
 
@@ -103,6 +105,27 @@ async def test_while_mongodb_is_away_sockets_stay_and_posts_are_put_off_until_it
         await theirs.ask(t="release")
         await mine.say("Is anybody there?", **visitor.more)
         await mine.shows("You said: Is anybody there?")
+
+
+async def test_a_house_that_starts_while_mongodb_is_away_waits_for_it(own_mongod: Mongod, tmp_path: Path) -> None:
+    own_mongod.kill()
+    serve = Serve(tmp_path / "serve", tmp_path / "data", mongodb_uri=own_mongod.uri, secret=SECRET)
+    try:
+        serve.spawn()
+        async with browser(serve.origin) as http:
+
+            async def says(status: int) -> bool:
+                try:
+                    return (await http.get("/health/ready")).status_code == status
+                except httpx.TransportError:
+                    return False  # it does not listen yet
+
+            await until_true(lambda: says(503), STARTS)
+            await until_true(lambda: asyncio.sleep(0, "API " in serve.said), STARTS)
+            await asyncio.to_thread(own_mongod.start)
+            await until_true(lambda: says(200), TAKES)
+    finally:
+        serve.kill()
 
 
 async def test_while_sqlite_cannot_write_sockets_stay_and_posts_are_put_off_until_it_can(tmp_path: Path) -> None:
