@@ -13,6 +13,7 @@ from server.core.errors import LeaseLost, Unavailable
 from server.core.model import ThreadId
 from server.core.owed import Fetch
 from server.core.ports import Due, Store
+from server.service.beside import Beside
 from server.service.media import Media, pause
 
 KIND = "fetch"
@@ -30,7 +31,7 @@ class Fetches:
         self._store, self._media, self._name, self._clock = store, media, name, clock
         self._room = asyncio.Semaphore(AT_ONCE)
         self._at_work: set[ThreadId] = set()
-        self._running: set[asyncio.Task[None]] = set()
+        self._beside = Beside(_failed)
         self._stopping = False
 
     def start(self, thread: ThreadId) -> None:
@@ -38,17 +39,13 @@ class Fetches:
         if self._stopping or thread in self._at_work:
             return  # what came in between is found by the next sweep
         self._at_work.add(thread)
-        task = asyncio.ensure_future(self._start(thread))
-        self._running.add(task)
-        task.add_done_callback(self._finished)
+        self._beside.start(self._start(thread))
 
     async def stop(self) -> None:
         """Let go at once: what was not fetched is fetched by whoever comes next."""
         self._stopping = True
-        for task in self._running:
-            task.cancel()
-        if self._running:
-            await asyncio.wait(self._running)
+        self._beside.cancel()
+        await self._beside.rest()
 
     async def _start(self, thread: ThreadId) -> None:
         try:
@@ -56,11 +53,6 @@ class Fetches:
                 await self.work(thread)
         finally:
             self._at_work.discard(thread)
-
-    def _finished(self, task: "asyncio.Task[None]") -> None:
-        self._running.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None and not isinstance(error, Unavailable):
-            log.error("fetching failed", extra={"error": type(error).__name__}, exc_info=error)
 
     async def work(self, thread: ThreadId) -> None:
         """Fetch what a thread owes and is due.
@@ -95,3 +87,7 @@ class Fetches:
         except Exception:  # our mistake, loud; the file waits, each time longer, and holds up no other
             log.exception("a file could not be fetched")
             return self._clock() + pause(due.attempts)
+
+
+def _failed(error: BaseException) -> None:
+    log.error("fetching failed", extra={"error": type(error).__name__}, exc_info=error)

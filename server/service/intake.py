@@ -8,7 +8,7 @@ in their order. Reading a body twice is harmless: everything in it happens under
 import asyncio
 import logging
 from collections import Counter, OrderedDict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,6 +16,7 @@ from server.core.errors import Unavailable
 from server.core.intake import Read, Reader
 from server.core.model import Value
 from server.core.ports import Store
+from server.service.beside import Beside
 
 AT_ONCE = 64  # bodies read at the same time; those of one person wait for each other further in
 LEASE = 30.0  # seconds an account's backlog belongs to one worker; taken anew before each batch
@@ -59,7 +60,7 @@ class Intake:
         self._waiting = 0  # bytes
         self._tried: OrderedDict[str, int] = OrderedDict()
         self._parked: OrderedDict[str, datetime] = OrderedDict()
-        self._running: set[asyncio.Task[None]] = set()
+        self._beside = Beside(_failed)
         self._stopping = False
         self.done: Counter[str] = Counter()  # bodies by outcome, for the metrics
 
@@ -69,12 +70,12 @@ class Intake:
             return
         self._at_hand.add(id)
         self._waiting += len(body)
-        self._start(self._work_fresh(_Body(id, source, body)))
+        self._beside.start(self._work_fresh(_Body(id, source, body)))
 
     def rung(self, payload: bytes) -> None:
         """Look at what is due: another process has stored a body and leaves the work to us."""
         if not self._stopping:
-            self._start(self._sweep())
+            self._beside.start(self.work())
 
     async def work(self) -> int:
         """Work everything that is due now; return how many bodies were found.
@@ -98,26 +99,9 @@ class Intake:
 
     async def rest(self) -> None:
         """Wait until nothing is under way."""
-        while self._running:
-            await asyncio.wait(self._running)
+        await self._beside.rest()
 
     # working
-
-    def _start(self, work: Awaitable[None]) -> None:
-        task = asyncio.ensure_future(work)
-        self._running.add(task)
-        task.add_done_callback(self._finished)
-
-    def _finished(self, task: "asyncio.Future[None]") -> None:
-        self._running.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("working a webhook failed", extra={"error": type(error).__name__}, exc_info=error)
-
-    async def _sweep(self) -> None:
-        try:
-            await self.work()
-        except Unavailable:  # the next sweep, then
-            return
 
     async def _work_fresh(self, body: _Body) -> None:
         try:
@@ -195,6 +179,10 @@ class Intake:
     def _waits_too_long(self, id: str) -> bool:
         since = self._parked.get(id)
         return since is not None and self._clock() - since >= PARKED
+
+
+def _failed(error: BaseException) -> None:
+    log.error("working a webhook failed", extra={"error": type(error).__name__}, exc_info=error)
 
 
 def _lane(source: str) -> str:

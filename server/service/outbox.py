@@ -46,6 +46,7 @@ from server.core.sending import (
     Report,
     SendOutcome,
 )
+from server.service.beside import Beside
 from server.service.conversations import Conversations
 
 KIND = "deliver"
@@ -127,6 +128,10 @@ class _Later(Exception):
         self.when, self.blocks = when, blocks
 
 
+def _failed(error: BaseException) -> None:
+    log.error("delivering failed", extra={"error": type(error).__name__}, exc_info=error)
+
+
 class Outbox:
     """One per process that does work."""
 
@@ -156,7 +161,7 @@ class Outbox:
         self._lately: OrderedDict[str, list[datetime]] = OrderedDict()  # lanes, and when messages went
         self._at_work: set[str] = set()
         self._again: set[str] = set()
-        self._running: set[asyncio.Task[None]] = set()
+        self._beside = Beside(_failed)
         self._stopping = False
         self.outcomes: Counter[str] = Counter()  # what became of parcels, for the metrics
 
@@ -170,34 +175,23 @@ class Outbox:
     def start(self, thread: ThreadId) -> None:
         """Begin to deliver what a thread owes, beside everything else."""
         if not self._stopping:
-            self._run(self.work(thread))
+            self._beside.start(self.work(thread))
 
     def seen(self, our: str, id: str) -> None:
         """Let a person see that we have read their message ``id`` and answer it."""
         courier = self._couriers.get(Channel.WHATSAPP)
         if courier is not None and not self._stopping:
-            self._run(courier.seen(our, id))
-
-    def _run(self, work: Awaitable[None]) -> None:
-        task = asyncio.ensure_future(work)
-        self._running.add(task)
-        task.add_done_callback(self._finished)
-
-    def _finished(self, task: "asyncio.Future[None]") -> None:
-        self._running.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None and not isinstance(error, Unavailable):
-            log.error("delivering failed", extra={"error": type(error).__name__}, exc_info=error)
+            self._beside.start(courier.seen(our, id))
 
     @property
     def busy(self) -> int:
         """How much is under way."""
-        return len(self._running)
+        return len(self._beside)
 
     async def stop(self) -> None:
         """Finish what is being handed over; what is left is found by the next sweep of another worker."""
         self._stopping = True
-        if self._running:
-            await asyncio.wait(self._running)
+        await self._beside.rest()
 
     # lanes
 

@@ -22,6 +22,7 @@ from server.core.model import Thread, ThreadId
 from server.core.owed import Answer, Point, Wake, WakeReason, kind_of
 from server.core.ports import Due, Lease, Store
 from server.service.answering import Answering
+from server.service.beside import Beside
 from server.service.conversations import Conversations
 
 SWEEP = 3.0  # seconds between looks at what is due
@@ -63,7 +64,7 @@ class Worker:
         self._store_away = False  # settling failed: wait for the next sweep
         self._done = 0  # items that sweeps have done
         self._bell = asyncio.Event()
-        self._running: set[asyncio.Task[None]] = set()
+        self._beside = Beside(_failed, self._look_on)
         self._stopping = False
         self.done: Counter[str] = Counter()  # items by kind, for the metrics, as are the next two
         self.failed: Counter[str] = Counter()
@@ -72,7 +73,7 @@ class Worker:
     @property
     def busy(self) -> int:
         """How many threads are being worked on."""
-        return len(self._running)
+        return len(self._beside)
 
     def give(self, kind: str, start: Callable[[ThreadId], None]) -> None:
         """Leave work of this kind to somebody else: ``start`` begins all that a thread owes of it, and never waits."""
@@ -89,7 +90,7 @@ class Worker:
             self._fresh[event.thread] = event if isinstance(event, Posted) and not known else None
             self._bell.set()
         if any(isinstance(item, Point) or (isinstance(item, Wake) and item.due <= event.at) for item in event.owes):
-            self._start(self._sweep_thread(event.thread))
+            self._beside.start(self._sweep_thread(event.thread))
         if self._others:
             for kind in {kind_of(item) for item in event.owes} & self._others.keys():
                 self._others[kind](event.thread)
@@ -115,41 +116,33 @@ class Worker:
     async def stop(self) -> None:
         """Finish what is under way and begin nothing new; what is left is found by the next sweep of another worker."""
         self._stopping = True
-        if self._running:
-            await asyncio.wait(self._running)
+        await self._beside.rest()
         await self._flush_settled()
 
-    def _start(self, work: Awaitable[None]) -> None:
-        task = asyncio.ensure_future(work)
-        self._running.add(task)
-        task.add_done_callback(self._finished)
-
-    def _finished(self, task: "asyncio.Future[None]") -> None:
-        self._running.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None and not isinstance(error, Unavailable):
-            log.error("work failed", extra={"error": type(error).__name__}, exc_info=error)
+    def _look_on(self) -> None:
+        """Begin what waited for room, and mark what is done when nothing else is, or enough has come together."""
         if self._fresh or self._rung:
             self._bell.set()
-        enough = not self._running or len(self._settled) >= SETTLE_MANY
+        enough = not self._beside or len(self._settled) >= SETTLE_MANY
         if self._settled and enough and not self._store_away and not self._stopping:
-            self._start(self._flush_settled())
+            self._beside.start(self._flush_settled())
 
     @property
     def _room(self) -> int:
-        return 0 if self._stopping else max(0, AT_ONCE - len(self._running))
+        return 0 if self._stopping else max(0, AT_ONCE - len(self._beside))
 
     def _start_fresh(self) -> None:
         """Begin with whoever has waited longest; a thread that is being answered just now comes after that answer."""
         for id in list(islice((id for id in self._fresh if id not in self._answered_now), self._room)):
             self._answered_now.add(id)
-            self._start(self._answer(id, self._fresh.pop(id)))
+            self._beside.start(self._answer(id, self._fresh.pop(id)))
 
     def _start_rung(self) -> None:
         """Likewise with threads of processes that leave work to us. Other workers heard it too; one gets the lane."""
         for id in list(islice((id for id in self._rung if id not in self._swept_now), self._room)):
             del self._rung[id]
             self._swept_now.add(id)
-            self._start(self._sweep_rung(id))
+            self._beside.start(self._sweep_rung(id))
 
     # answering
 
@@ -315,3 +308,7 @@ class Worker:
             else:
                 break
         return command.thread
+
+
+def _failed(error: BaseException) -> None:
+    log.error("work failed", extra={"error": type(error).__name__}, exc_info=error)

@@ -9,7 +9,7 @@ from litestar.di import NamedDependency
 from litestar.openapi import ResponseSpec
 from litestar.params import FromPath, FromQuery, QueryParameter
 
-from server.core.commands import person, staff
+from server.core.commands import person
 from server.core.errors import BadValue, NotFound
 from server.core.events import AnyEvent
 from server.core.identity import Action, require
@@ -94,7 +94,7 @@ async def _reader(request: AnyRequest, house: House, thread: str) -> tuple[Audie
     require(me.staff.role, Action.READ)
     if not THREAD.fullmatch(thread) or not (await house.conversations.refresh(thread)).seq:
         raise NotFound
-    return Audience.STAFF, staff(me.staff.id).sender, None
+    return Audience.STAFF, me.actor.sender, None
 
 
 async def _page(house: House, thread: str, after: int | None, before: int | None, limit: int) -> list[AnyEvent]:

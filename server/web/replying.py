@@ -122,10 +122,9 @@ async def send_template(
     to = outside_of(known)
     arrives = house.outside.arrives(to, id, data.language, data.values)
     template = AsTemplate(id, data.language, tuple(data.values.items()))
-    by = commands.staff(me.staff.id, me.staff.name)
     return await _do(
         house,
-        commands.Post(thread=known.id, key=data.key, by=by, text=arrives.text, on=to.channel, template=template),
+        commands.Post(thread=known.id, key=data.key, by=me.actor, text=arrives.text, on=to.channel, template=template),
     )
 
 
@@ -140,8 +139,7 @@ async def prefer(
 ) -> Done:
     """Let replies go to one channel, or wherever the person last wrote."""
     known = await known_thread(house, thread)
-    by = commands.staff(me.staff.id, me.staff.name)
-    return await _do(house, commands.Prefer(thread=known.id, key=data.key, by=by, channel=data.channel))
+    return await _do(house, commands.Prefer(thread=known.id, key=data.key, by=me.actor, channel=data.channel))
 
 
 # what did not arrive --------------------------------------------------------------------------------------------------
@@ -179,8 +177,7 @@ async def retry(
 ) -> Done:
     """Make a real new attempt for a message that failed, or of which nobody knows; any other stays as it is."""
     known = await known_thread(house, thread)
-    by = commands.staff(me.staff.id, me.staff.name)
-    return await _do(house, commands.Retry(thread=known.id, key=data.key, by=by, of=seq))
+    return await _do(house, commands.Retry(thread=known.id, key=data.key, by=me.actor, of=seq))
 
 
 # what waits -----------------------------------------------------------------------------------------------------------
@@ -240,8 +237,7 @@ async def agree(
     """Note a yes or a no that the person told a colleague."""
     known = await known_thread(house, thread)
     said = Agreement(data.channel, data.purpose, data.given, source=STAFF)
-    by = commands.staff(me.staff.id, me.staff.name)
-    return await _do(house, commands.Agree(thread=known.id, key=data.key, by=by, agreement=said))
+    return await _do(house, commands.Agree(thread=known.id, key=data.key, by=me.actor, agreement=said))
 
 
 # joining and parting --------------------------------------------------------------------------------------------------
@@ -283,8 +279,9 @@ async def join(
 ) -> Done:
     """Put two conversations together, the younger into the older."""
     younger, older = _by_age(await known_thread(house, thread), await known_thread(house, data.other))
-    by = commands.staff(me.staff.id, me.staff.name)
-    return await _do(house, commands.Move(thread=younger.id, key=data.key, by=by, to=older.id, reason=data.reason))
+    return await _do(
+        house, commands.Move(thread=younger.id, key=data.key, by=me.actor, to=older.id, reason=data.reason)
+    )
 
 
 def _by_age(one: Thread, other: Thread) -> tuple[Thread, Thread]:
@@ -302,8 +299,7 @@ async def part(
     known = await known_thread(house, thread)
     if all(each.thread != data.other for each in known.joined):
         raise BadValue("other", "a conversation that was joined with this one")
-    by = commands.staff(me.staff.id, me.staff.name)
-    return await _do(house, commands.Return(thread=data.other, key=data.key, by=by, reason=data.reason))
+    return await _do(house, commands.Return(thread=data.other, key=data.key, by=me.actor, reason=data.reason))
 
 
 replying_api = Router(

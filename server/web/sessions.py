@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 import msgspec
 from litestar.datastructures import Cookie
 
+from server.core import commands
 from server.core.errors import RateLimited, Refused
 from server.core.identity import Staff, StaffRole
 from server.core.model import StaffId, Value
@@ -81,6 +82,11 @@ class SignedIn(Value, frozen=True):
     staff: Staff
     session: Session
     account: Account
+
+    @property
+    def actor(self) -> commands.Actor:
+        """Who asks, in what is asked of a conversation."""
+        return commands.staff(self.staff.id, self.staff.name)
 
 
 class Sessions:

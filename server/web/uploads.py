@@ -21,7 +21,7 @@ from litestar.openapi.spec.enums import OpenAPIFormat, OpenAPIType
 from litestar.params import FromPath, HeaderParameter
 from litestar.response import Stream
 
-from server.core.commands import person, staff
+from server.core.commands import person
 from server.core.errors import NotFound, RateLimited, Refused
 from server.core.identity import Action, keyed_hash, require
 from server.core.model import File, FileState
@@ -145,7 +145,7 @@ async def fetch_again(
     """Try again to get a file from its provider that could not be had."""
     if not THREAD.fullmatch(thread) or not ID.fullmatch(file):
         raise NotFound
-    return Uploaded(_shown(await house.media.again(thread, file, staff(me.staff.id, me.staff.name))))
+    return Uploaded(_shown(await house.media.again(thread, file, me.actor)))
 
 
 @get(
@@ -199,7 +199,7 @@ async def _sender(request: AnyRequest, house: House, thread: str) -> str:
     house.sessions.check_csrf(me.session, request.headers.get("x-csrf-token"))
     require(me.staff.role, Action.REPLY)
     await _check_thread(house, thread)
-    return staff(me.staff.id).sender
+    return me.actor.sender
 
 
 async def _check_reader(request: AnyRequest, house: House, thread: str) -> None:
