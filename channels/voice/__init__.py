@@ -1,0 +1,1 @@
+"""The phone as a door to the same conversations: live calls at Twilio, and what others' agents report of theirs."""
