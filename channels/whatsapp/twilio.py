@@ -8,13 +8,11 @@ Sources: twilio.com/docs/messaging/guides/webhook-request, /docs/messaging/api/m
 /docs/usage/webhooks/webhooks-security
 """
 
-import base64
-import hashlib
-import hmac
 import json
 from collections.abc import Mapping
-from urllib.parse import parse_qsl, quote, urlsplit, urlunsplit
+from urllib.parse import quote
 
+from channels.twilio_signature import HEADER, fields_of, is_signed
 from channels.whatsapp import reading as r
 from channels.whatsapp.cloud_out import answered
 from channels.whatsapp.errors import TWILIO, judged
@@ -51,9 +49,6 @@ from channels.whatsapp.wire import (
 from server.core.errors import BadValue
 from server.core.model import DeliveryStatus
 
-SIGNATURE = "X-Twilio-Signature"
-MAX_FORM = 64 * 1024  # bytes
-MAX_FIELDS = 256
 LIMITS = Limits(text=1600, buttons=0, rows=0, link_buttons=False)
 
 _STATUSES = {
@@ -84,24 +79,12 @@ class Twilio:
 
         Twilio signs the address with its port or without, as it pleases; both are tried.
         """
-        given = header(headers, SIGNATURE).encode(errors="replace")
-        fields = _fields(raw)
-        if fields is None or not seal.url:
-            return False
-        named: dict[str, set[str]] = {}
-        for name, value in fields:
-            named.setdefault(name, set()).add(value)
-        signed = "".join(name + value for name in sorted(named) for value in sorted(named[name]))
-        return any(
-            hmac.compare_digest(given, _signature(secret, url + signed))
-            for secret in seal.secrets
-            for url in _with_and_without_port(seal.url)
-            if secret
-        )
+        fields = fields_of(raw)
+        return fields is not None and is_signed(seal.url, fields, header(headers, HEADER), seal.secrets)
 
     def parse(self, raw: bytes) -> list[Arrived]:
         """Return the message or status in a form. Never raises."""
-        fields = _fields(raw)
+        fields = fields_of(raw)
         if fields is None:
             return [Unreadable("body", "not_a_form")]
         form: Form = {}
@@ -140,30 +123,6 @@ class Twilio:
     def classify(self, status: int, body: bytes) -> Verdict:
         """Return what to do about a refused request."""
         return judged(TWILIO, r.number(answered(body), "code"), status)
-
-
-# The signature -----------------------------------------------------------------------------------------------------
-
-
-def _fields(raw: bytes) -> list[tuple[str, str]] | None:
-    if len(raw) > MAX_FORM or b"\0" in raw:
-        return None
-    try:
-        return parse_qsl(raw.decode("ascii"), keep_blank_values=True, max_num_fields=MAX_FIELDS, errors="replace")
-    except ValueError:  # also UnicodeDecodeError: a form is ASCII, everything else in it is escaped
-        return None
-
-
-def _signature(token: str, signed: str) -> bytes:
-    return base64.b64encode(hmac.new(token.encode(), signed.encode(errors="replace"), hashlib.sha1).digest())
-
-
-def _with_and_without_port(url: str) -> tuple[str, str]:
-    parts = urlsplit(url)
-    host = parts.netloc
-    bare = host.rpartition(":")[0] if parts.port else host
-    full = host if parts.port else f"{host}:{443 if parts.scheme == 'https' else 80}"
-    return urlunsplit(parts._replace(netloc=bare)), urlunsplit(parts._replace(netloc=full))
 
 
 # In ----------------------------------------------------------------------------------------------------------------

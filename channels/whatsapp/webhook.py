@@ -17,11 +17,11 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from channels.twilio_signature import MAX_FORM
 from channels.whatsapp.accounts import Account
 from channels.whatsapp.meta import challenge
 from channels.whatsapp.providers import ADAPTERS
 from channels.whatsapp.reading import MAX_BODY
-from channels.whatsapp.twilio import MAX_FORM
 from channels.whatsapp.wire import Seal
 from server.core.errors import Unavailable
 from server.core.identity import keyed_hash

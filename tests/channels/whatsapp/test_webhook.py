@@ -12,7 +12,7 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
-from channels.whatsapp.twilio import _signature
+from channels.twilio_signature import signature
 from channels.whatsapp.webhook import Webhooks, account_and_tag
 from server.core.errors import Unavailable
 from tests.channels.whatsapp.given import body, form, message, value
@@ -134,7 +134,7 @@ async def test_twilio_signs_the_public_address_and_statuses_bring_our_tag(door: 
     plain = {"content-type": "application/x-www-form-urlencoded"}
 
     for path in (SECOND, f"{SECOND}/status/t.7"):
-        seal = {**plain, "X-Twilio-Signature": _signature("token", f"{PUBLIC}{path}{fields}").decode()}
+        seal = {**plain, "X-Twilio-Signature": signature("token", f"{PUBLIC}{path}{fields}").decode()}
         assert await door.knocks(raw, path, seal) == 200
         assert await door.knocks(raw + b"&Body=No", path, seal) == 401
 
