@@ -233,8 +233,10 @@ class Store(Protocol):
     async def settle_upto(self, upto: Sequence[tuple[ThreadId, int, str]]) -> None:
         """Take away all items of a kind up to and including a seq, for each (thread, seq, kind), in one write."""
 
-    async def postpone(self, thread: ThreadId, seq: int, kind: str, due: datetime, fence: Lease | None = None) -> None:
-        """Let the item be due later and count an attempt.
+    async def postpone(
+        self, thread: ThreadId, seq: int, kind: str, due: datetime, fence: Lease | None = None, *, counts: bool = True
+    ) -> None:
+        """Let the item be due later, and count an attempt unless it only had to wait (``counts``).
 
         Raises:
             LeaseLost: ``fence`` is not the newest of its lane.
@@ -349,13 +351,17 @@ class Store(Protocol):
 
     # small things by name: drafts, canned replies, settings of a console user
 
-    async def put(self, collection: str, id: str, value: bytes) -> None: ...
+    async def put(self, collection: str, id: str, value: bytes, keep: datetime | None = None) -> None:
+        """Insert or replace a value, which ends by itself at ``keep``, or never."""
 
-    async def get(self, collection: str, id: str) -> bytes | None: ...
+    async def get(self, collection: str, id: str) -> bytes | None:
+        """Return a value that has not ended."""
 
-    async def listing(self, collection: str) -> dict[str, bytes]: ...
+    async def listing(self, collection: str) -> dict[str, bytes]:
+        """Return the values of a collection that have not ended, by id."""
 
-    async def drop(self, collection: str, id: str) -> None: ...
+    async def drop(self, collection: str, id: str, value: bytes | None = None) -> None:
+        """Forget a value; with ``value`` only if it is still this one."""
 
 
 class Doorbell(Protocol):

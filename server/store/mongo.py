@@ -119,6 +119,7 @@ _STORED = Stored()
 _STILL_OWED = {  # the earliest due of what is left; no field when nothing is
     "$ifNull": [
         {"$min": {"$map": {"input": {"$objectToArray": "$owes"}, "in": "$$this.v.due"}}},
+    "things": [_ENDS],
         "$$REMOVE",
     ]
 }
@@ -353,14 +354,16 @@ class MongoStore:
             ],
         )
 
-    async def postpone(self, thread: ThreadId, seq: int, kind: str, due: datetime, fence: Lease | None = None) -> None:
-        """Let the item be due later and count an attempt.
+    async def postpone(
+        self, thread: ThreadId, seq: int, kind: str, due: datetime, fence: Lease | None = None, *, counts: bool = True
+    ) -> None:
+        """Let the item be due later, and count an attempt unless it only had to wait.
 
         Raises:
             LeaseLost: ``fence`` is not the newest of its lane.
         """
         await self._check_fence(fence)
-        attempts = {"$add": [{"$ifNull": [f"$owes.{kind}.attempts", 0]}, 1]}
+        attempts = {"$add": [{"$ifNull": [f"$owes.{kind}.attempts", 0]}, int(counts)]}
         later = {"$set": {f"owes.{kind}.due": due, f"owes.{kind}.attempts": attempts}}
         await self._update("events", [{"q": _owed_by(thread, seq, kind), "u": [later, {"$set": {"due": _STILL_OWED}}]}])
 
@@ -423,11 +426,10 @@ class MongoStore:
 
     async def keep_raw(self, id: str, source: str, body: bytes, due: datetime) -> bool:
         """Store a webhook's body durably until it is worked; ``False`` when this id is known already."""
-        try:
-            await self._do(self._in("raw").insert_one({"_id": id, "source": source, "body": body, "due": due}))
-        except _Taken:
-            return False
-        return True
+        kept = {"_id": id, "source": source, "body": body, "due": due}
+        reply = await self._command({"insert": "raw", "documents": [kept]})
+        _check_reply(reply, known={DUPLICATE_KEY})  # also that what stands already is in the journal of a majority
+        return "writeErrors" not in reply
 
     async def raw_due(self, now: datetime, limit: int = 100) -> list[tuple[str, str, bytes]]:
         """Return (id, source, body) of bodies to be worked."""
@@ -660,24 +662,26 @@ class MongoStore:
 
     # small things by name
 
-    async def put(self, collection: str, id: str, value: bytes) -> None:
-        """Insert or replace a value."""
-        await self._replace("things", {"_id": {"c": collection, "i": id}, "value": value})
+    async def put(self, collection: str, id: str, value: bytes, keep: datetime | None = None) -> None:
+        """Insert or replace a value, which ends by itself at ``keep``, or never."""
+        ends: Document = {} if keep is None else {"ends": keep}
+        await self._replace("things", {"_id": {"c": collection, "i": id}, "value": value, **ends})
 
     async def get(self, collection: str, id: str) -> bytes | None:
-        """Return a value."""
-        found = await self._one("things", {"_id": {"c": collection, "i": id}})
+        """Return a value that has not ended."""
+        found = await self._one("things", {"_id": {"c": collection, "i": id}, **_NOT_ENDED})
         return found["value"] if found is not None else None
 
     async def listing(self, collection: str) -> dict[str, bytes]:
-        """Return all values of a collection, by id."""
+        """Return the values of a collection that have not ended, by id."""
         span = {"$gte": {"c": collection, "i": ""}, "$lt": {"c": collection, "i": MaxKey()}}
-        found = await self._all("things", {"_id": span}, sort=[("_id", 1)])
+        found = await self._all("things", {"_id": span, **_NOT_ENDED}, sort=[("_id", 1)])
         return {each["_id"]["i"]: each["value"] for each in found}
 
-    async def drop(self, collection: str, id: str) -> None:
-        """Forget a value."""
-        await self._delete("things", {"c": collection, "i": id})
+    async def drop(self, collection: str, id: str, value: bytes | None = None) -> None:
+        """Forget a value; with ``value`` only if it is still this one."""
+        same: Document = {} if value is None else {"value": value}
+        await self._do(self._in("things").delete_one({"_id": {"c": collection, "i": id}, **same}))
 
     # operations
 

@@ -113,7 +113,7 @@ CREATE TABLE IF NOT EXISTS accounts (
 CREATE TABLE IF NOT EXISTS sessions (id TEXT PRIMARY KEY, body TEXT NOT NULL, ends INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS tokens (id TEXT PRIMARY KEY, ends INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS things (
-    collection TEXT NOT NULL, id TEXT NOT NULL, value BLOB NOT NULL, PRIMARY KEY (collection, id)
+    collection TEXT NOT NULL, id TEXT NOT NULL, value BLOB NOT NULL, ends INTEGER, PRIMARY KEY (collection, id)
 ) WITHOUT ROWID;
 """
 
@@ -300,14 +300,16 @@ class SqliteStore:
 
         await self._file.write(settle)
 
-    async def postpone(self, thread: ThreadId, seq: int, kind: str, due: datetime, fence: Lease | None = None) -> None:
-        """Let the item be due later and count an attempt.
+    async def postpone(
+        self, thread: ThreadId, seq: int, kind: str, due: datetime, fence: Lease | None = None, *, counts: bool = True
+    ) -> None:
+        """Let the item be due later, and count an attempt unless it only had to wait.
 
         Raises:
             LeaseLost: ``fence`` is not the newest of its lane.
         """
         item = f"$.{kind}"
-        attempts = "coalesce(json_extract(owes, ?1 || '.attempts'), 0) + 1"
+        attempts = f"coalesce(json_extract(owes, ?1 || '.attempts'), 0) + {int(counts)}"
         later = f"json_set(owes, ?1 || '.due', ?2, ?1 || '.attempts', {attempts})"
         sql = f"""UPDATE events SET
             due = (SELECT min(json_extract(value, '$.due')) FROM json_each({later})), owes = {later}
@@ -582,24 +584,26 @@ class SqliteStore:
 
     # small things by name
 
-    async def put(self, collection: str, id: str, value: bytes) -> None:
-        """Insert or replace a value."""
-        await self._write("INSERT OR REPLACE INTO things VALUES (?, ?, ?)", collection, id, value)
+    async def put(self, collection: str, id: str, value: bytes, keep: datetime | None = None) -> None:
+        """Insert or replace a value, which ends by itself at ``keep``, or never."""
+        sql = "INSERT OR REPLACE INTO things (collection, id, value, ends) VALUES (?, ?, ?, ?)"
+        await self._write(sql, collection, id, value, micros(keep) if keep is not None else None)
 
     async def get(self, collection: str, id: str) -> bytes | None:
-        """Return a value."""
-        found: bytes | None = await self._value(
-            "SELECT value FROM things WHERE collection = ? AND id = ?", collection, id
-        )
+        """Return a value that has not ended."""
+        sql = "SELECT value FROM things WHERE collection = ? AND id = ? AND (ends IS NULL OR ends > ?)"
+        found: bytes | None = await self._value(sql, collection, id, _now())
         return found
 
     async def listing(self, collection: str) -> dict[str, bytes]:
-        """Return all values of a collection, by id."""
-        return dict(await self._all("SELECT id, value FROM things WHERE collection = ? ORDER BY id", collection))
+        """Return the values of a collection that have not ended, by id."""
+        sql = "SELECT id, value FROM things WHERE collection = ? AND (ends IS NULL OR ends > ?) ORDER BY id"
+        return dict(await self._all(sql, collection, _now()))
 
-    async def drop(self, collection: str, id: str) -> None:
-        """Forget a value."""
-        await self._write("DELETE FROM things WHERE collection = ? AND id = ?", collection, id)
+    async def drop(self, collection: str, id: str, value: bytes | None = None) -> None:
+        """Forget a value; with ``value`` only if it is still this one."""
+        sql = "DELETE FROM things WHERE collection = ?1 AND id = ?2 AND (?3 IS NULL OR value = ?3)"
+        await self._write(sql, collection, id, value)
 
     # statements
 
@@ -640,14 +644,17 @@ def _create(connection: sqlite3.Connection) -> None:
     for statement in SCHEMA.split(";\n"):
         if statement.strip():
             connection.execute(statement)
-    epoch = "INSERT INTO things VALUES ('store', 'epoch', ?) ON CONFLICT DO NOTHING"
+    if "ends" not in [column[1] for column in connection.execute("PRAGMA table_info(things)")]:  # by an older version
+        connection.execute("ALTER TABLE things ADD COLUMN ends INTEGER")
+    connection.execute("CREATE INDEX IF NOT EXISTS things_ends ON things (ends) WHERE ends IS NOT NULL")
+    epoch = "INSERT INTO things (collection, id, value) VALUES ('store', 'epoch', ?) ON CONFLICT DO NOTHING"
     connection.execute(epoch, (secrets.token_hex(16).encode(),))
 
 
 def _delete_ended(connection: sqlite3.Connection) -> None:
     now = _now()
-    for table in ("addresses", "raw", "sessions", "tokens"):
-        connection.execute(f"DELETE FROM {table} WHERE ends <= ?", (now,))  # noqa: S608  # one of these four
+    for table in ("addresses", "raw", "sessions", "tokens", "things"):
+        connection.execute(f"DELETE FROM {table} WHERE ends <= ?", (now,))  # noqa: S608  # one of these five
     connection.execute("DELETE FROM lanes WHERE max(until, next_at) <= ?", (now - FORGOTTEN,))
 
 

@@ -136,6 +136,26 @@ async def test_small_things_are_kept_by_name(store: Store) -> None:
     assert await store.listing("draft") == {}
 
 
+async def test_a_small_thing_ends_when_it_was_to_or_lasts(store: Store) -> None:
+    now = await store.now()
+    await store.put("letters", "gone", b"1", keep=now - SECOND)
+    await store.put("letters", "there", b"2", keep=now + HOUR)
+    assert await store.get("letters", "gone") is None
+    assert await store.listing("letters") == {"there": b"2"}
+
+    await store.put("letters", "gone", b"3")
+    await store.put("letters", "there", b"4", keep=now - SECOND)
+    assert await store.listing("letters") == {"gone": b"3"}
+
+
+async def test_a_small_thing_that_has_changed_is_not_dropped_for_what_it_was(store: Store) -> None:
+    await store.put("held", "t", b"new")
+    await store.drop("held", "t", b"old")
+    assert await store.get("held", "t") == b"new"
+    await store.drop("held", "t", b"new")
+    assert await store.get("held", "t") is None
+
+
 async def test_the_epoch_stays_when_the_store_is_opened_again(place: Place) -> None:
     processes = await asyncio.gather(*(place.open() for _ in range(1)))
     processes += await asyncio.gather(*(place.open() for _ in range(6)))

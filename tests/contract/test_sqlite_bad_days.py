@@ -19,7 +19,7 @@ from server.store import sqlite_file
 from server.store.errors import StoreFault, StoreInUse, StoreTooNew, StoreTooOld
 from server.store.sqlite import SqliteStore
 from tests.contract.questions import ask_everything
-from tests.contract.scenes import append, insist, keep, post, seqs, whole_log
+from tests.contract.scenes import HOUR, append, insist, keep, post, seqs, whole_log
 from tests.contract.sqlite_writer import THREADS
 
 ROOT = Path(__file__).parents[2]
@@ -168,13 +168,28 @@ async def test_a_write_that_fails_undoes_only_itself(store: SqliteStore) -> None
 
 
 def half_a_write(connection: sqlite3.Connection) -> None:
-    connection.execute("INSERT INTO things VALUES ('things', 'half', x'')")
+    connection.execute("INSERT INTO things VALUES ('things', 'half', x'', NULL)")
     connection.execute("INSERT INTO no_such_table VALUES (1)")
+
+
+async def test_a_file_of_an_older_version_learns_that_things_end(path: Path) -> None:
+    path.parent.mkdir()
+    older = sqlite3.connect(path)
+    older.execute("CREATE TABLE things (collection TEXT, id TEXT, value BLOB, PRIMARY KEY (collection, id))")
+    older.execute("INSERT INTO things VALUES ('drafts', 't', x'41')")
+    older.commit()
+    older.close()
+    store = SqliteStore(path)
+    await store.open()
+    await store.put("drafts", "u", b"B", keep=await store.now() + HOUR)
+
+    assert await store.listing("drafts") == {"t": b"A", "u": b"B"}
+    await store.close()
 
 
 async def test_a_fault_of_ours_is_loud_and_quotes_nothing(store: SqliteStore) -> None:
     with pytest.raises(StoreFault) as caught:
-        await store._file.write(lambda c: c.execute("INSERT INTO things VALUES ('c', 'i', NULL)"))
+        await store._file.write(lambda c: c.execute("INSERT INTO things VALUES ('c', 'i', NULL, NULL)"))
 
     assert str(caught.value) == "The database refused an operation: SQLITE_CONSTRAINT_NOTNULL."
     assert caught.value.__cause__ is None

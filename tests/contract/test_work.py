@@ -81,6 +81,15 @@ async def test_what_is_postponed_counts_its_attempts(store: Store) -> None:
     assert await store.owed("t", "answer") == [Due("t", 1, owed.Answer(due=NOON + 3 * HOUR), attempts=2)]
 
 
+async def test_what_only_had_to_wait_was_not_tried(store: Store) -> None:
+    await keep(store, post("t", 1, owes=(ANSWER,)))
+    await store.postpone("t", 1, "answer", NOON + HOUR, counts=False)
+    await store.postpone("t", 1, "answer", NOON + 2 * HOUR)
+    await store.postpone("t", 1, "answer", NOON + 3 * HOUR, counts=False)
+
+    assert [(due.item.due, due.attempts) for due in await store.owed("t", "answer")] == [(NOON + 3 * HOUR, 1)]
+
+
 async def test_a_lane_has_one_holder(place: Place) -> None:
     one, other = await place.open(), await place.open()
 
