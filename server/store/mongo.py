@@ -64,7 +64,7 @@ CONNECT = 2000  # milliseconds, also for a member's sign of life: then it froze,
 INSERT_BYTES = 8 * 1024 * 1024  # in one insert; MongoDB takes 48 MB, and nobody should wait for that much
 WIRE_7_0 = 21  # the protocol version that MongoDB 7.0 speaks
 COUNTED = 10_000  # documents looked at to say how much waits: beyond that it is "very much"
-TOGETHER = 100  # conversations looked at together for a word
+TOGETHER = 100  # of the newest conversations, looked at together for words; further back twice as many each time
 LANE_KEPT = timedelta(days=1)  # a lane that nobody holds or waits for is forgotten after this
 
 DUPLICATE_KEY = 11000
@@ -94,7 +94,8 @@ AWAY_CODES = frozenset(
 _CODEC: CodecOptions[Document] = CodecOptions(tz_aware=True, tzinfo=UTC)
 _OWING = {"due": {"$exists": True}}
 _ENDS = IndexModel("ends", expireAfterSeconds=0)
-_RANK = [("urgent", DESCENDING), ("updated", DESCENDING), ("_id", DESCENDING)]
+_NEWEST = [("updated", DESCENDING), ("_id", DESCENDING)]
+_RANK = [("urgent", DESCENDING), *_NEWEST]
 INDEXES = {
     "events": [
         IndexModel([("_id.t", ASCENDING), ("sender", ASCENDING), ("key", ASCENDING)], name="keys", unique=True),
@@ -107,11 +108,18 @@ INDEXES = {
     "lanes": [_ENDS],
     "raw": [IndexModel("due", partialFilterExpression=_OWING), _ENDS],
     "addresses": [IndexModel("thread"), IndexModel("first"), _ENDS],
-    "rows": [IndexModel([("lists", ASCENDING), *_RANK, ("snoozed_until", ASCENDING)]), IndexModel([("updated", -1)])],
-    "words": [IndexModel([("_id.w", ASCENDING), ("_id.t", ASCENDING)])],
+    "rows": [
+        IndexModel([("lists", ASCENDING), *_RANK, ("snoozed_until", ASCENDING)]),
+        IndexModel(_NEWEST, name="newest"),
+    ],
+    "words": [
+        IndexModel([("_id.w", ASCENDING), ("_id.t", ASCENDING)]),
+        IndexModel([("_id.t", ASCENDING), ("_id.w", ASCENDING)], name="threads"),
+    ],
     "accounts": [IndexModel("login", unique=True)],
     "sessions": [IndexModel("expires_at", expireAfterSeconds=0)],
     "tokens": [_ENDS],
+    "things": [_ENDS],
     **mongo_blobs.INDEXES,
 }
 
@@ -119,7 +127,6 @@ _STORED = Stored()
 _STILL_OWED = {  # the earliest due of what is left; no field when nothing is
     "$ifNull": [
         {"$min": {"$map": {"input": {"$objectToArray": "$owes"}, "in": "$$this.v.due"}}},
-    "things": [_ENDS],
         "$$REMOVE",
     ]
 }
@@ -541,53 +548,49 @@ class MongoStore:
         if not asked:
             return []
         found: list[Document] = []
-        async for threads, others in self._candidates(asked):
-            for count, word in others:
-                threads = await self._having(threads, word, common=count >= RARE)
-            found += await self._all("rows", {"_id": {"$in": threads}}, None, [("updated", -1), ("_id", -1)], limit)
-            if len(found) >= limit:
+        async for threads in self._threads_with(asked):
+            wanted = {"_id": {"$in": threads}}
+            found += await self._all("rows", wanted, None, _NEWEST, limit - len(found))
+            if len(found) == limit:
                 break
-        return [Hit(documents.row_of(each), asked) for each in found[:limit]]
+        return [Hit(documents.row_of(each), asked) for each in found]
 
-    async def _candidates(self, words: Sequence[str]) -> AsyncIterator[tuple[list[ThreadId], list[tuple[int, str]]]]:
-        """Give threads that may have all words, newest first between lists, and the words still to be looked for.
-
-        Each with how often it is there, counting to ``RARE``.
-        """
+    async def _threads_with(self, words: Sequence[str]) -> AsyncIterator[list[ThreadId]]:
+        """Yield threads that have every word: all at once, or in pages from the newest on; see ``searching``."""
         counted = sorted([(await self._frequency(word), word) for word in words])
-        rarest, first = counted[0]
+        rarest, ordered = counted[0][0], [word for _, word in counted]
         if rarest < RARE:
-            yield await self._having(None, first), counted[1:]
+            first = await self._pipeline("words", {"$match": _begins(ordered[0])}, {"$group": {"_id": "$_id.t"}})
+            yield await self._having([each["_id"] for each in first], ordered[1:])
             return
-        start, step = 0, TOGETHER  # most find enough among the newest
-        while start < WALK:
-            newest = [("updated", -1), ("_id", -1)]
-            rows = await self._all("rows", {}, {"_id": 1}, newest, step, skip=start)
+        async for threads in self._newest_first():
+            yield await self._having(threads, ordered)
+
+    async def _newest_first(self) -> AsyncIterator[list[ThreadId]]:
+        """Yield the newest threads, ``WALK`` at most: first a few, as most find enough among those."""
+        behind: Document = {}
+        seen, step = 0, TOGETHER
+        while seen < WALK:
+            step = min(step, WALK - seen)
+            rows = await self._all("rows", behind, {"updated": 1}, _NEWEST, step, hint="newest")
             if rows:
-                yield [each["_id"] for each in rows], counted
+                yield [each["_id"] for each in rows]
             if len(rows) < step:
                 return
-            start, step = start + step, min(2 * step, WALK // 10)
+            behind = _older(rows[-1])  # and not so many further on: what moves to the front would shift them
+            seen, step = seen + step, min(2 * step, WALK // 10)
 
     async def _frequency(self, word: str) -> int:
+        """Return how many records have a word that begins with this one, counting to ``RARE``."""
         return await self._do(self._in("words").count_documents(_begins(word), limit=RARE))
 
-    async def _having(self, threads: Sequence[ThreadId] | None, word: str, common: bool = False) -> list[ThreadId]:
-        """Return those of these threads, or of all, that have a word that begins with ``word``."""
-        if threads is None or not common:
-            wanted = _begins(word) if threads is None else {"_id.t": {"$in": list(threads)}, **_begins(word)}
-            found = await self._pipeline("words", {"$match": wanted}, {"$group": {"_id": "$_id.t"}})
-            return [each["_id"] for each in found]
-        having: list[ThreadId] = []
-        first, behind = span(word)
-        for start in range(0, len(threads), TOGETHER):  # one step in the index for each, however common the word is
-            spans = [
-                {"_id": {"$gte": {"t": thread, "w": first}, "$lt": {"t": thread, "w": behind}}}
-                for thread in threads[start : start + TOGETHER]
-            ]
-            found = await self._pipeline("words", {"$match": {"$or": spans}}, {"$group": {"_id": "$_id.t"}})
-            having += [each["_id"] for each in found]
-        return having
+    async def _having(self, threads: list[ThreadId], words: Sequence[str]) -> list[ThreadId]:
+        """Return those of these threads that have every word: two steps in the index for each, however much it says."""
+        for word in words:
+            wanted = {"_id.t": {"$in": threads}, **_begins(word)}
+            found = await self._pipeline("words", {"$match": wanted}, {"$group": {"_id": "$_id.t"}}, hint="threads")
+            threads = [each["_id"] for each in found]
+        return threads
 
     async def recent_threads(self, since: datetime, limit: int = 10_000) -> list[ThreadId]:
         """Return threads with events since then, by the log, newest first."""
@@ -695,10 +698,9 @@ class MongoStore:
         only: Document | None = None,
         sort: Sequence[tuple[str, int]] | None = None,
         limit: int = 0,
-        skip: int = 0,
         hint: str | None = None,
     ) -> list[Document]:
-        found = self._in(collection).find(wanted, only, skip, limit, sort=sort, batch_size=limit, hint=hint)
+        found = self._in(collection).find(wanted, only, 0, limit, sort=sort, batch_size=limit, hint=hint)
         return await self._do(found.to_list())
 
     async def _pipeline(self, collection: str, *stages: Document, hint: str | None = None) -> list[Document]:
@@ -830,6 +832,12 @@ def _behind(place: documents.Place) -> list[Document]:
         {"urgent": place.urgent, "updated": updated, "_id": {"$lt": place.thread}},
     ]
     return [*behind, {"urgent": False}] if place.urgent else behind
+
+
+def _older(row: Document) -> Document:
+    """Return what finds the rows that come after this one when the newest are first."""
+    updated, thread = row["updated"], row["_id"]
+    return {"updated": {"$lte": updated}, "$or": [{"updated": {"$lt": updated}}, {"_id": {"$lt": thread}}]}
 
 
 def _begins(word: str) -> Document:

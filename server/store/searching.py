@@ -1,8 +1,9 @@
 """How both stores look for words, and how far they go.
 
-Words are insert-only records (thread, folded word). A search asks which threads have, for every word asked, a word that
-begins with it. It starts from the rarest; when even that one is common, most of the newest threads have it, so the
-newest threads are walked instead. Either way the work is bounded, whatever is asked.
+Words are insert-only records (thread, folded word), found by either. A search asks which threads have, for every word
+asked, a word that begins with it. It starts from the rarest; when even that one is common, most of the newest threads
+have it, so the newest threads are walked instead, in the order of an index, until enough are found. Whether a thread
+has a word is one look into the index of its own words. Either way the work is bounded, whatever is asked and stored.
 """
 
 from collections.abc import Sequence

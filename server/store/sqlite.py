@@ -95,7 +95,7 @@ CREATE TABLE IF NOT EXISTS rows (
     updated INTEGER NOT NULL,
     snoozed INTEGER
 ) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS rows_updated ON rows (updated DESC);
+CREATE INDEX IF NOT EXISTS rows_newest ON rows (updated DESC, thread DESC);
 CREATE TABLE IF NOT EXISTS lists (
     list TEXT NOT NULL,
     urgent INTEGER NOT NULL,
@@ -756,11 +756,11 @@ def _search(connection: sqlite3.Connection, words: Sequence[str], limit: int) ->
         values, where = list(first), "true"
     else:  # along the index, so that it ends when enough are found
         oldest = f"SELECT updated FROM rows ORDER BY updated DESC LIMIT 1 OFFSET {WALK - 1}"  # noqa: S608  # ours
-        source, where = "rows AS r INDEXED BY rows_updated", f"r.updated >= coalesce(({oldest}), 0)"
+        source, where = "rows AS r INDEXED BY rows_newest", f"r.updated >= coalesce(({oldest}), 0)"
         values, others = [], [first, *others]
     has = f"EXISTS (SELECT 1 FROM words WHERE words.thread = r.thread AND {_SPAN})"  # noqa: S608  # ours
     where = " AND ".join([where, *[has] * len(others)])
-    sql = f"SELECT snapshot, preview FROM {source} WHERE {where} ORDER BY r.updated DESC LIMIT ?"  # noqa: S608  # ours
+    sql = f"SELECT snapshot, preview FROM {source} WHERE {where} ORDER BY r.updated DESC, r.thread DESC LIMIT ?"  # noqa: S608  # ours
     values += [end for each in others for end in each]
     found = connection.execute(f"SELECT {_ROWS} FROM ({sql})", [*values, limit]).fetchone()  # noqa: S608  # ours
     return documents.rows_of(found[0])
