@@ -80,7 +80,9 @@ class Engine:
             store, self.rules, clock=self.clock, journal=self.journal, cached_threads=settings.cached_threads
         )
         keep = timedelta(days=settings.visitor_days)
-        self.inbound = Inbound(store, self.conversations, clock=self.clock, keep=keep)
+        self.inbound = Inbound(
+            store, self.conversations, clock=self.clock, keep=keep, remembered=settings.cached_threads
+        )
         self.hub = Hub(store, self.conversations, bus, sweep_seconds=settings.sweep_seconds)
         self.conversations.doorbell = self.hub
         every = timedelta(milliseconds=settings.row_flush_milliseconds)

@@ -14,7 +14,7 @@ from server.core.model import Address, Channel, ThreadId, Value
 from server.core.ports import Store
 from server.service.conversations import Conversations, Handled
 
-REMEMBERED = 50_000  # addresses known to be stored; a miss costs one write
+REMEMBERED = 10_000  # visitors whose records are known to be stored; a miss costs one write
 SLIDE = timedelta(hours=1)  # how often a talking visitor's record is written anew at most
 
 
@@ -35,11 +35,27 @@ class Inbound:
     """Lets people in."""
 
     def __init__(
-        self, store: Store, conversations: Conversations, *, clock: Callable[[], datetime], keep: timedelta
+        self,
+        store: Store,
+        conversations: Conversations,
+        *,
+        clock: Callable[[], datetime],
+        keep: timedelta,
+        remembered: int = REMEMBERED,
     ) -> None:
-        """Remember visitors for ``keep`` after their last word."""
+        """Let a record lead a visitor here for ``keep`` after their last word.
+
+        Args:
+            remembered: visitors of whom this process remembers that their record is stored.
+        """
         self._store, self._conversations, self._clock, self._keep = store, conversations, clock, keep
-        self._claimed: OrderedDict[tuple[str, str], datetime] = OrderedDict()  # by site and visitor
+        self._remembered = remembered
+        self._claimed: OrderedDict[tuple[str, str], datetime] = OrderedDict()  # by site and visitor, oldest first
+
+    @property
+    def remembered(self) -> int:
+        """Of how many visitors it is remembered that their record is stored."""
+        return len(self._claimed)
 
     async def post(self, visitor: Visitor, command: Post) -> Handled:
         """Let a visitor's post happen, in the thread that is theirs.
@@ -78,5 +94,5 @@ class Inbound:
         who = (visitor.site, visitor.hash)
         self._claimed[who] = now
         self._claimed.move_to_end(who)
-        if len(self._claimed) > REMEMBERED:
-            self._claimed.popitem(last=False)
+        while len(self._claimed) > self._remembered or now - next(iter(self._claimed.values())) > SLIDE:
+            self._claimed.popitem(last=False)  # too many, or so old that they would be written anew

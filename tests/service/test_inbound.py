@@ -135,3 +135,18 @@ async def test_a_refused_first_post_leaves_the_next_one_free(store: Store, clock
         with pytest.raises(ConsentNeeded):
             await inbound.post(MIA, post())
         assert (await inbound.post(MIA, post(consent="c"))).seq == 1
+
+
+async def test_visitors_who_have_left_are_not_remembered_for_ever(
+    inbound: Inbound, conversations: Conversations, store: Store, clock: Clock
+) -> None:
+    few = Inbound(store, conversations, clock=clock, keep=MONTH, remembered=3)
+    for n in range(5):
+        for door in (few, inbound):
+            await door.post(Visitor("demo", f"v{n}", f"t{n}"), post(thread=f"t{n}"))
+    assert (few.remembered, inbound.remembered) == (3, 5)
+
+    clock.now += SLIDE + timedelta(seconds=1)  # by then their records would be written anew
+    await inbound.post(MIA, post("k2"))
+
+    assert inbound.remembered == 1
