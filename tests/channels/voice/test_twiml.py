@@ -1,0 +1,101 @@
+"""What we answer Twilio is what Twilio's own library would have written."""
+
+from xml.etree import ElementTree
+
+from twilio.twiml.voice_response import Connect, Dial, Gather, VoiceResponse
+
+from channels.voice import twiml
+from channels.voice.accounts import Account, Voice
+
+PLAIN = Account("main", "twilio", "+493023125100")
+SEVERAL = Account(
+    "main",
+    "twilio",
+    "+493023125100",
+    voices=(
+        Voice("de", "de-DE", "Kore", "Google", "Deepgram", "nova-3-general"),
+        Voice("sv", "sv-SE"),
+    ),
+)
+SOCKET, ACTION = "wss://clinic.example/webhooks/voice/main/relay", "https://clinic.example/webhooks/voice/main/action"
+
+
+def same(ours: bytes, theirs: VoiceResponse) -> bool:
+    return ElementTree.canonicalize(ours.decode()) == ElementTree.canonicalize(str(theirs))
+
+
+def test_a_call_is_handed_to_the_socket_in_the_languages_of_the_number() -> None:
+    response, connect = VoiceResponse(), Connect(action=ACTION)
+    noun = connect.conversation_relay(
+        url=SOCKET,
+        tts_language="de-DE",
+        transcription_language="multi",
+        tts_provider="Google",
+        voice="Kore",
+        transcription_provider="Deepgram",
+        speech_model="nova-3-general",
+        interruptible="any",
+        dtmf_detection=True,
+    )
+    noun.language(
+        code="de-DE",
+        tts_provider="Google",
+        voice="Kore",
+        transcription_provider="Deepgram",
+        speech_model="nova-3-general",
+    )
+    noun.language(code="sv-SE")
+    response.append(connect)
+
+    assert same(twiml.document(twiml.relay(SEVERAL, SOCKET, ACTION, "de")), response)
+
+
+def test_without_voices_of_its_own_a_number_speaks_the_call_s_language() -> None:
+    response, connect = VoiceResponse(), Connect(action=ACTION)
+    noun = connect.conversation_relay(
+        url=SOCKET, tts_language="sv-SE", transcription_language="sv-SE", interruptible="any", dtmf_detection=True
+    )
+    noun.language(code="sv-SE")
+    response.append(connect)
+
+    assert same(twiml.document(twiml.relay(PLAIN, SOCKET, ACTION, "sv")), response)
+
+
+def test_a_turn_is_spoken_and_listened_for() -> None:
+    response = VoiceResponse()
+    gather = Gather(
+        input="dtmf speech",
+        action=f"{ACTION}?n=2&after=7",
+        language="de-DE",
+        action_on_empty_result=True,
+        timeout=8,
+        speech_timeout="auto",
+        finish_on_key="#",
+        num_digits=6,
+    )
+    gather.say('Größe < 5 & "mehr"', voice="Google.Kore", language="de-DE")
+    gather.say("Hej", language="sv-SE")
+    response.append(gather)
+
+    said = [('Größe < 5 & "mehr"\x00\x1b', "de"), ("Hej", "sv"), ("", "de")]
+    assert same(twiml.document(twiml.gather(SEVERAL, said, f"{ACTION}?n=2&after=7", "de", code=True)), response)
+
+
+def test_a_call_is_put_through_moved_on_and_ended() -> None:
+    response = VoiceResponse()
+    response.say("One moment.", language="en-US")
+    dial = Dial(action=ACTION, timeout=30, answer_on_bridge=True, caller_id="+493023125100")
+    dial.number("+493023125199")
+    response.append(dial)
+    response.redirect(f"{ACTION}?a=1&b=2", method="POST")
+    response.pause(length=2)
+    response.hangup()
+
+    ours = twiml.document(
+        twiml.say(PLAIN, "One moment.", "en"),
+        twiml.dial("+493023125199", ACTION, caller="+493023125100"),
+        twiml.redirect(f"{ACTION}?a=1&b=2"),
+        twiml.pause(2),
+        twiml.hang_up(),
+    )
+    assert same(ours, response)
