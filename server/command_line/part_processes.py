@@ -22,6 +22,8 @@ from server.command_line.parts import Program
 
 START_SECONDS = 60.0  # a mongod is ready in about one second; two cores busy with a whole test run may need many
 STOP_SECONDS = 20.0
+QUICK = ("--setParameter", "oplogNetworkTimeoutBufferSeconds=1")  # with elections after 2 s: a member that follows one
+# which froze goes on waiting for it for 5 s by itself, and until it follows the new one no majority has anything
 
 
 class DidNotStart(Exception):
@@ -150,7 +152,7 @@ class Mongod(Server):
         """Loopback alone, a small cache, no diagnostics recorded."""
         said = ["--bind_ip", "127.0.0.1", "--port", str(self.port), "--dbpath", str(self.folder), "--nounixsocket"]
         said += ["--wiredTigerCacheSizeGB", "0.5", "--setParameter", "diagnosticDataCollectionEnabled=false"]
-        return [str(self.program.path), *said, *(["--replSet", self.replset] if self.replset else [])]
+        return [str(self.program.path), *said, *(["--replSet", self.replset, *QUICK] if self.replset else [])]
 
     def answers(self) -> bool:
         """Whether it answers `ping`."""
