@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from server.core import commands, delivery, events, owed, routing
 from server.core.commands import AnyCommand, Command
+from server.core.delivery import Receipt
 from server.core.errors import (
     BadValue,
     CannotMove,
@@ -29,6 +30,7 @@ from server.core.events import AnyEvent
 from server.core.model import (
     ASSISTANT_FLOOR,
     MAX_ADDRESSES,
+    MAX_DELIVERIES,
     MAX_FACTS,
     MAX_FILES,
     MAX_HEARD,
@@ -43,6 +45,8 @@ from server.core.model import (
     Assurance,
     AsTemplate,
     Channel,
+    Delivery,
+    DeliveryStatus,
     Fact,
     File,
     FileState,
@@ -557,10 +561,43 @@ def _linked(known: tuple[Linked, ...], address: Address, assurance: Assurance) -
 
 
 def _receive(thread: Thread, command: commands.Receive, now: datetime) -> AnyEvent | None:
+    if _comes_back(thread, command.receipt):
+        return events.Received(**_by(thread, command, now), receipt=command.receipt)
     standing = delivery.standing(thread.deliveries, command.receipt)
     if standing is None or delivery.climb(standing, command.receipt) == standing:
         return None
     return events.Received(**_by(thread, command, now), receipt=command.receipt)
+
+
+def _comes_back(thread: Thread, receipt: Receipt) -> bool:
+    """Whether a message begins to leave for which there was no room among those that wait."""
+    begins = receipt.status is DeliveryStatus.SENDING and receipt.part == 0
+    waited = begins and receipt.of <= thread.crowded and thread.is_message(receipt.of)
+    return waited and not any(each.of == receipt.of for each in thread.deliveries)
+
+
+def _listed(thread: Thread, deliveries: tuple[Delivery, ...], of: int) -> dict[str, Any]:
+    """Return what changes with these deliveries, in which there may have been no room for some."""
+    changes: dict[str, Any] = {"deliveries": deliveries}
+    if len(deliveries) == MAX_DELIVERIES:
+        listed = {each.of for each in deliveries}
+        gone = {each.of for each in thread.deliveries if each.of not in listed and each.status is not _QUEUED}
+        waiting = {each.of for each in thread.deliveries if each.of not in listed} - gone
+        waiting |= {of} - listed
+        changes["let_go"] = max(gone | {thread.let_go})
+        changes["crowded"] = max(waiting | {thread.crowded})
+    return changes
+
+
+def _received(thread: Thread, event: AnyEvent, receipt: Receipt) -> Thread:
+    if not _comes_back(thread, receipt):
+        return _next(thread, event, deliveries=delivery.received(thread.deliveries, receipt))
+    last = receipt.of == thread.crowded  # they leave in order: nobody is left behind
+    changes = _listed(thread, delivery.begun(thread.deliveries, receipt.of), receipt.of)
+    return _next(thread, event, **changes | ({"crowded": 0} if last else {}))
+
+
+_QUEUED = DeliveryStatus.QUEUED
 
 
 def _move(
@@ -666,7 +703,7 @@ def evolve(thread: Thread, event: AnyEvent) -> Thread:
         case events.AddressLinked(address=address, assurance=assurance):
             return _next(thread, event, addresses=_linked(thread.addresses, address, assurance))
         case events.Received(receipt=receipt):
-            return _next(thread, event, deliveries=delivery.received(thread.deliveries, receipt))
+            return _received(thread, event, receipt)
         case events.MovedTo(to=to):
             return _next(thread, event, moved_to=to, open=False, open_when_moved=thread.open or thread.open_when_moved)
         case events.Returned():
@@ -782,7 +819,7 @@ def _posted(thread: Thread, event: events.Posted) -> Thread:
         changes = _assistant_posted(thread, event)
     by_us = event.role is not Role.PERSON and not event.past
     if by_us and event.channel is not Channel.WEB:  # by what is in the log, not by what is owed
-        changes["deliveries"] = delivery.queued(thread.deliveries, event.seq)
+        changes |= _listed(thread, delivery.queued(thread.deliveries, event.seq), event.seq)
     return replace(
         thread,
         seq=event.seq,

@@ -44,7 +44,7 @@ def received(deliveries: tuple[Delivery, ...], receipt: Receipt) -> tuple[Delive
     if known is None:
         return deliveries
     if known not in deliveries:
-        deliveries = (*deliveries, known)[-MAX_DELIVERIES:]
+        deliveries = fitted((*deliveries, known))
     climbed = tuple(
         climb(each, receipt) if (each.of, each.part) == (receipt.of, receipt.part) else each for each in deliveries
     )
@@ -75,5 +75,35 @@ def stuck(delivery: Delivery) -> bool:
 
 
 def queued(deliveries: tuple[Delivery, ...], of: int) -> tuple[Delivery, ...]:
-    """Return the deliveries with message ``of`` waiting to leave; the newest ``MAX_DELIVERIES`` are kept."""
-    return (*deliveries, Delivery(of, DeliveryStatus.QUEUED))[-MAX_DELIVERIES:]
+    """Return the deliveries with message ``of`` waiting to leave, if there is room for it."""
+    return fitted((*deliveries, Delivery(of, DeliveryStatus.QUEUED)))
+
+
+def begun(deliveries: tuple[Delivery, ...], of: int) -> tuple[Delivery, ...]:
+    """Return the deliveries with message ``of``, for which there was no room, beginning to leave."""
+    return fitted((*deliveries, Delivery(of, DeliveryStatus.SENDING)))
+
+
+def fitted(deliveries: tuple[Delivery, ...]) -> tuple[Delivery, ...]:
+    """Return ``MAX_DELIVERIES`` of these.
+
+    What has left goes first, the oldest before the others, then what is stuck. Of those that only wait the newest go:
+    they wait in the log, too, and come back when they begin to leave.
+    """
+    too_many = len(deliveries) - MAX_DELIVERIES
+    if too_many <= 0:
+        return deliveries
+    places = sorted(range(len(deliveries)), key=lambda place: _let_go(deliveries[place], place))
+    gone = set(places[:too_many])
+    return tuple(each for place, each in enumerate(deliveries) if place not in gone)
+
+
+def _let_go(delivery: Delivery, place: int) -> tuple[int, int]:
+    """Return what orders deliveries by how little is lost with them."""
+    match delivery.status:
+        case DeliveryStatus.QUEUED:
+            return 2, -place
+        case DeliveryStatus.SENDING:
+            return 3, place
+        case _:
+            return int(stuck(delivery)), place

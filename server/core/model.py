@@ -10,7 +10,7 @@ from enum import IntEnum, StrEnum
 import msgspec
 
 MAX_TEXT = 4096  # characters: the longest text body WhatsApp takes, so a post fits every channel
-MAX_DELIVERIES = 200  # unfinished deliveries kept in a thread's state; older ones live in the log alone
+MAX_DELIVERIES = 200  # unfinished deliveries kept in a thread's state; the others live in the log alone
 MAX_PARTS = 16  # requests that one message becomes: a text in pieces, its files
 MAX_FACTS = 3  # what the console shows of a person in one glance
 MAX_ADDRESSES = 32  # of one person, over all channels and years; beyond it the weakest, then the oldest, goes
@@ -327,6 +327,8 @@ class Thread(msgspec.Struct, frozen=True, omit_defaults=True):
     agreements: tuple[Agreement, ...] = ()  # what was said last, for each channel and purpose
     prefers: Channel | None = None  # where the person would rather be written to
     wrote_on: tuple[Channel, ...] = ()  # the doors they came through before they changed to another
+    crowded: int = 0  # the newest message that waits to leave and found no room in ``deliveries``
+    let_go: int = 0  # the newest message that has left and was let go for others: read or not, nobody knows
 
     def is_message(self, seq: int) -> bool:
         """Whether event ``seq`` is a message, as far back as this state remembers; before that: yes."""

@@ -11,15 +11,15 @@ provider's ids.
 """
 
 import asyncio
+import contextlib
 import logging
 import random
 import time
 from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Mapping
 from collections.abc import Callable as Calls
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import TypeVar
 
 import msgspec
 from msgspec.structs import replace
@@ -50,10 +50,14 @@ from server.service.beside import Beside
 from server.service.conversations import Conversations
 
 KIND = "deliver"
-LEASE = 60.0  # seconds a lane belongs to one worker: longer than the slowest answer of a provider
+LEASE = 20.0  # seconds a lane belongs to one worker, who renews it while at work: so long it is nobody's when they die
 SLOWEST = 30.0  # seconds within which a courier says what became of a parcel, or nobody knows
-RENEWALS = 30  # of a lane's lease, each for a third of it, while files are given to a provider
-T = TypeVar("T")
+SLOWEST_FILES = 600.0  # seconds within which a provider has taken the files of a message
+SENDING_AT_ONCE = 64  # parcels under way to providers; a courier has more connections than that
+SEEN_AT_ONCE = 4  # read marks under way: what is said goes first
+SEEN_WAITING = 200  # read marks beyond which one more is left out: it is a courtesy, and the answer says more
+KEPT = timedelta(days=400)  # what was tried and the ids of providers: statuses come for a month, reactions for longer
+LOOK_AGAIN = timedelta(seconds=15)  # at a lane whose head waits for longer: another worker may have changed that
 log = logging.getLogger("onethread.outbox")
 
 
@@ -121,11 +125,11 @@ class Shut(Value, frozen=True):
 
 
 class _Later(Exception):
-    """Not now. ``blocks``: what comes behind it in the lane waits as well."""
+    """Not now. ``blocks``: what comes behind it in the lane waits as well. ``tried``: it was, and in vain."""
 
-    def __init__(self, when: datetime, blocks: bool = True) -> None:
+    def __init__(self, when: datetime, *, blocks: bool = True, tried: bool = False) -> None:
         super().__init__()
-        self.when, self.blocks = when, blocks
+        self.when, self.blocks, self.tried = when, blocks, tried
 
 
 def _failed(error: BaseException) -> None:
@@ -161,6 +165,10 @@ class Outbox:
         self._lately: OrderedDict[str, list[datetime]] = OrderedDict()  # lanes, and when messages went
         self._at_work: set[str] = set()
         self._again: set[str] = set()
+        self._resting: OrderedDict[ThreadId, datetime] = OrderedDict()  # of which everything waits, and until when
+        self._sending = asyncio.Semaphore(SENDING_AT_ONCE)
+        self._marking = asyncio.Semaphore(SEEN_AT_ONCE)
+        self._marks = 0
         self._beside = Beside(_failed)
         self._stopping = False
         self.outcomes: Counter[str] = Counter()  # what became of parcels, for the metrics
@@ -170,18 +178,28 @@ class Outbox:
     def touch(self, thread: Thread, event: AnyEvent) -> None:
         """Take note of what an event of this process owes, to do it at once."""
         if event.owes and any(isinstance(item, Deliver) for item in event.owes):
+            self._resting.pop(event.thread, None)
             self.start(event.thread)
 
     def start(self, thread: ThreadId) -> None:
-        """Begin to deliver what a thread owes, beside everything else."""
-        if not self._stopping:
+        """Begin to deliver what a thread owes, beside everything else; not while all of it waits."""
+        if not self._stopping and self._resting.get(thread, _NEVER) <= self._clock():
             self._beside.start(self.work(thread))
 
     def seen(self, our: str, id: str) -> None:
-        """Let a person see that we have read their message ``id`` and answer it."""
+        """Let a person see that we have read their message ``id`` and answer it, unless too many wait for that."""
         courier = self._couriers.get(Channel.WHATSAPP)
-        if courier is not None and not self._stopping:
-            self._beside.start(courier.seen(our, id))
+        if courier is not None and not self._stopping and self._marks < SEEN_WAITING:
+            self._marks += 1
+            self._beside.start(self._mark(courier, our, id))
+
+    async def _mark(self, courier: Courier, our: str, id: str) -> None:
+        try:
+            async with self._marking:
+                if not self._stopping:
+                    await courier.seen(our, id)
+        finally:
+            self._marks -= 1
 
     @property
     def busy(self) -> int:
@@ -191,6 +209,10 @@ class Outbox:
     async def stop(self) -> None:
         """Finish what is being handed over; what is left is found by the next sweep of another worker."""
         self._stopping = True
+        await self.rest()
+
+    async def rest(self) -> None:
+        """Wait until nothing is under way."""
         await self._beside.rest()
 
     # lanes
@@ -205,47 +227,83 @@ class Outbox:
         for due in await self._store.owed(thread, KIND):
             if isinstance(due.item, Deliver):
                 lanes[self._lane_of(due.item.to)] = None
-        for lane in lanes:
-            await self._work_lane(lane, thread)
+        waits = [await self._work_lane(lane, thread) for lane in lanes]
+        if waits and None not in waits:
+            self._rest(thread, min(until for until in waits if until is not None))
+
+    def _rest(self, thread: ThreadId, until: datetime) -> None:
+        """Look at this conversation no more until then: a look at a lane that waits costs the store six questions."""
+        self._resting[thread] = min(until, self._clock() + LOOK_AGAIN)
+        self._resting.move_to_end(thread)
+        if len(self._resting) > _LANES:
+            self._resting.popitem(last=False)
 
     def _lane_of(self, to: Address) -> str:
         return f"deliver:{to.our}:{keyed_hash(self._secret, 'lane', to.id)}"
 
-    async def _work_lane(self, lane: str, thread: ThreadId) -> None:
-        """Work a lane while it is ours; what is added meanwhile is found before it is given back."""
+    async def _work_lane(self, lane: str, thread: ThreadId) -> datetime | None:
+        """Work a lane while it is ours; what is added meanwhile is found before it is given back.
+
+        Returns:
+            Until when everything in it waits for what comes first, if that is so.
+        """
         if lane in self._at_work:
             self._again.add(lane)
-            return
+            return None
         self._at_work.add(lane)
+        until: datetime | None = None
         try:
             lease = await self._store.claim(lane, self._name, LEASE)
             if lease is None:
-                return
+                return None
+            over = asyncio.Event()
+            keeping = asyncio.create_task(self._keep_ours(lease, over))
             try:
                 self._again.add(lane)
                 while lane in self._again and not self._stopping:
                     self._again.discard(lane)
-                    await self._in_order(lane, thread, lease)
+                    until = await self._in_order(lane, thread, lease)
             except LeaseLost:  # it took too long and another worker goes on
-                return
+                return None
             finally:
+                over.set()
+                await asyncio.wait([keeping])  # not in the middle: a lease renewed after it was given back stays
                 await self._store.release(lease)
         finally:
             self._at_work.discard(lane)
             self._again.discard(lane)
+        return until
 
-    async def _in_order(self, lane: str, thread: ThreadId, lease: Lease) -> None:
+    async def _keep_ours(self, lease: Lease, over: asyncio.Event) -> None:
+        """Renew a lease again and again, until it is lost or the work in its lane is over."""
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LEASE / 3):
+                    await over.wait()
+                return
+            try:
+                await self._still_ours(lease)
+            except Unavailable:  # it lasts for two more tries
+                continue
+            except LeaseLost:  # whoever is at work learns of it where it matters
+                return
+            except Exception as error:  # noqa: BLE001  # our mistake, loud; the lease ends if it goes on like this
+                _failed(error)
+
+    async def _in_order(self, lane: str, thread: ThreadId, lease: Lease) -> datetime | None:
+        """Deliver what a thread owes in this lane; return until when the rest waits for its head, if it does."""
         for due in await self._store.owed(thread, KIND):
             if not isinstance(due.item, Deliver) or self._lane_of(due.item.to) != lane:
                 continue
             if self._stopping:
-                return
+                return None
             if due.item.due > self._clock():
                 if await self._steps_aside(due):
                     continue
-                return
-            if await self._one(due, due.item, lane, lease):
-                return
+                return due.item.due
+            if (until := await self._one(due, due.item, lane, lease)) is not None:
+                return until
+        return None
 
     async def _steps_aside(self, due: Due) -> bool:
         """Whether what waits only waits to hear what became of it, or was tried too often: then the next may go."""
@@ -255,22 +313,22 @@ class Outbox:
         letter = await self._letter(due.thread, event.of if isinstance(event, Retried) else due.seq)
         return letter is not None and any(part.state is PartState.UNKNOWN for part in letter.parts)
 
-    async def _one(self, due: Due, item: Deliver, lane: str, lease: Lease) -> bool:
-        """Deliver one message as far as it goes now; return whether the lane waits for it."""
+    async def _one(self, due: Due, item: Deliver, lane: str, lease: Lease) -> datetime | None:
+        """Deliver one message as far as it goes now; return until when the lane waits for it, if it does."""
         try:
             await self._deliver(due, item, lane, lease)
         except _Later as later:
-            await self._store.postpone(due.thread, due.seq, KIND, later.when, lease)
-            return later.blocks
+            await self._store.postpone(due.thread, due.seq, KIND, later.when, lease, counts=later.tried)
+            return later.when if later.blocks else None
         except (Unavailable, LeaseLost):
             raise
         except Exception:  # our mistake, loud; the item waits, and after some tries does not hold up the others
             log.exception("a message could not be delivered", extra={"thread_id": due.thread, "seq": due.seq})
             again = self._clock() + min(self._patience.longest, self._patience.first * 4.0 ** min(due.attempts, 8))
             await self._store.postpone(due.thread, due.seq, KIND, again, lease)
-            return due.attempts < self._patience.tries
+            return again if due.attempts < self._patience.tries else None
         await self._store.settle([(due.thread, due.seq, KIND)], lease)
-        return False
+        return None
 
     # one message
 
@@ -280,8 +338,12 @@ class Outbox:
         of = event.of if isinstance(event, Retried) else due.seq
         message = event if isinstance(event, Posted) else await self._event(due.thread, of)
         thread = await self._conversations.refresh(due.thread)
-        if not isinstance(message, Posted) or not any(each.of == of for each in thread.deliveries):
-            return  # erased, or everything about it is known already
+        if not isinstance(message, Posted):
+            return  # erased
+        if not any(each.of == of for each in thread.deliveries):
+            thread = await self._come_back(thread, message)
+            if not any(each.of == of for each in thread.deliveries):
+                return  # erased, or everything about it is known already
         letter = await self._begin(thread, of, due.seq)
         letter = await self._known_by_now(letter, thread, message)
         if all(part.state in _OVER for part in letter.parts) and letter.parts:
@@ -291,12 +353,20 @@ class Outbox:
             if courier is None:
                 raise CannotLeave("registration")
             shut = await self._check(thread, message, item.to, lane)
-            parcels = await self._prepare(courier, thread, message, item.to, shut, letter, lease)
+            parcels = await self._prepare(courier, thread, message, item.to, shut, letter)
         except CannotLeave as error:
             await self._fail(letter, error.because)
             return
         letter = await self._registered(letter, len(parcels))
         await self._hand_over(courier, thread, message, item, parcels, letter, lane, lease)
+
+    async def _come_back(self, thread: Thread, message: Posted) -> Thread:
+        """Return the thread with a message that waited when there was no room for it, and of which nobody has heard."""
+        begun = message.seq > thread.crowded or await self._letter(thread.id, message.seq) is not None
+        if begun or thread.created_at is None or message.at < thread.created_at:  # erased since
+            return thread
+        await self._receive(Letter(thread.id, message.seq), 0, DeliveryStatus.SENDING)
+        return await self._conversations.refresh(thread.id)
 
     async def _begin(self, thread: Thread, of: int, by: int) -> Letter:
         """Return the letter of a message; another event that owes it is a new attempt at what has not left."""
@@ -372,20 +442,20 @@ class Outbox:
         to: Address,
         shut: Shut | None,
         letter: Letter,
-        lease: Lease,
     ) -> tuple[Parcel, ...]:
         tag, now = self._tag(letter), self._clock()
         preparing = courier.prepare(thread, message, to, tag, now, shut.at if shut is not None else None)
         try:
-            parcels = await (self._holding(lease, preparing) if message.files else preparing)
+            async with asyncio.timeout(SLOWEST_FILES):
+                parcels = await preparing
         except CannotLeave:
             raise
-        except Unavailable as error:  # a file cannot be read or uploaded now
+        except (Unavailable, TimeoutError) as error:  # a file cannot be read or uploaded now
             tried = replace(letter, tries=letter.tries + 1)
             if tried.tries >= self._patience.tries:
                 raise CannotLeave("busy", Remedy.RETRY) from error
             await self._keep(tried)
-            raise _Later(now + self._backoff(tried.tries)) from error
+            raise _Later(now + self._backoff(tried.tries), tried=True) from error
         except Refused as error:  # the provider would refuse it: too many values, a choice without an id
             raise CannotLeave("malformed") from error
         if not parcels or len(parcels) > MAX_PARTS:
@@ -419,41 +489,28 @@ class Outbox:
             if letter.parts[number].state is not PartState.WAITING:
                 continue
             await self._paced(lane, parcel.our)
-            began = self._clock()
-            sending = Part(PartState.SENDING, began, letter.parts[number].repeated)
-            await self._still_ours(lease)  # before the mark: who has lost the lane leaves none, and nobody wonders
-            letter = _with(letter, number, sending)
-            await self._keep(letter)
-            outcome = await _answered(courier.send(parcel))
+            async with self._sending:
+                began = self._clock()
+                sending = Part(PartState.SENDING, began, letter.parts[number].repeated)
+                await self._still_ours(lease)  # before the mark: who has lost the lane leaves none, and nobody wonders
+                letter = _with(letter, number, sending)
+                await self._keep(letter)
+                outcome = await _answered(courier.send(parcel))
             self.outcomes[type(outcome).__name__.lower()] += 1
             letter = await self._became(letter, number, outcome, item.to, lane, began, thread)
 
     async def _still_ours(self, lease: Lease) -> None:
-        """Return with the lane ours for as long as the slowest answer takes.
+        """Return with the lane ours for another while.
 
         Raises:
             LeaseLost: it is somebody else's.
         """
         renewed = await self._store.claim(lease.lane, self._name, LEASE)
-        if renewed is None or renewed.fence != lease.fence:
+        if renewed is None:
             raise LeaseLost
-
-    async def _holding(self, lease: Lease, work: Awaitable[T]) -> T:
-        """Do what may take longer than the lane is ours, such as giving the provider files, and keep it ours meanwhile.
-
-        Raises:
-            LeaseLost: it is somebody else's.
-            Unavailable: it takes too long.
-        """
-        task = asyncio.ensure_future(work)
-        try:
-            for _ in range(RENEWALS):
-                if (await asyncio.wait([task], timeout=LEASE / 3))[0]:
-                    return task.result()
-                await self._still_ours(lease)
-            raise Unavailable
-        finally:
-            task.cancel()
+        if renewed.fence != lease.fence:  # somebody had it meanwhile and has given it back
+            await self._store.release(renewed)
+            raise LeaseLost
 
     async def _became(
         self,
@@ -511,7 +568,7 @@ class Outbox:
                 letter = replace(letter, tries=letter.tries + 1)
                 if letter.tries < self._patience.tries:
                     await self._keep(letter)
-                    raise _Later(now + max(self._backoff(letter.tries), declined.pause or timedelta()))
+                    raise _Later(now + max(self._backoff(letter.tries), declined.pause or timedelta()), tried=True)
             case Remedy.CHANNEL_DOWN:
                 await self._keep(letter)
                 least = max(self._patience.channel, declined.pause or timedelta())
@@ -621,7 +678,8 @@ class Outbox:
         return msgspec.json.decode(found, type=Letter) if found is not None else None
 
     async def _keep(self, letter: Letter) -> None:
-        await self._store.put(_LETTERS, self._id(letter.thread, letter.of), msgspec.json.encode(letter))
+        keep = self._clock() + KEPT
+        await self._store.put(_LETTERS, self._id(letter.thread, letter.of), msgspec.json.encode(letter), keep)
 
     async def _shut(self, lane: str) -> Shut | None:
         found = await self._store.get(_SHUT, lane)
@@ -631,7 +689,8 @@ class Outbox:
         await self._store.put(_SHUT, lane, msgspec.json.encode(shut))
 
     async def _remember(self, id: str, place: Place) -> None:
-        await self._store.put(_IDS, keyed_hash(self._secret, "wamid", id), msgspec.json.encode(place))
+        keep = self._clock() + KEPT
+        await self._store.put(_IDS, keyed_hash(self._secret, "wamid", id), msgspec.json.encode(place), keep)
 
     async def _event(self, thread: ThreadId, seq: int) -> AnyEvent | None:
         found = await self._store.since(thread, seq - 1, 1)
@@ -732,6 +791,7 @@ _PAUSED = "paused_numbers"
 _SHUT = "shut"  # by lane
 _PAUSES_KNOWN = 2.0  # seconds for which is taken for granted which numbers are out of order
 _LANES = 10_000  # people whose pace is remembered
+_NEVER = datetime.min.replace(tzinfo=UTC)
 _SENT = PartState.SENT
 _OVER = (PartState.SENT, PartState.FAILED, PartState.UNKNOWN)
 

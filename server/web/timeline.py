@@ -406,6 +406,8 @@ def tick_of(event: events.Posted, thread: Thread) -> str | None:
     if event.channel is Channel.WEB:
         return "read" if event.seq <= thread.read_by_person else "sent"
     parts = [each.status for each in thread.deliveries if each.of == event.seq]
+    if not parts and event.seq <= max(thread.crowded, thread.let_go):  # nobody heard that it was read
+        return "queued" if event.seq > thread.let_go else "sent"
     worst = next((status for status in _TROUBLE if status in parts), None)
     lowest = min(parts, key=lambda status: status.rung, default=DeliveryStatus.READ)
     return (worst or lowest).name.lower()

@@ -12,7 +12,7 @@ import pytest
 from channels.whatsapp.accounts import Account
 from channels.whatsapp.client import WhatsApp
 from channels.whatsapp.template_file import read_templates
-from server.core import commands
+from server.core import commands, conversation, delivery
 from server.core.commands import ASSISTANT, SYSTEM, AnyCommand
 from server.core.errors import Unavailable
 from server.core.events import Posted
@@ -30,7 +30,7 @@ from server.core.model import (
     Purpose,
     Thread,
 )
-from server.core.ports import Lease, Store
+from server.core.ports import Due, Lease, Store
 from server.core.sending import Courier, Lost, Parcel, Remedy, Report, SendOutcome
 from server.service import outbox
 from server.service.conversations import Conversations
@@ -379,6 +379,67 @@ async def test_a_number_out_of_order_rests_for_everybody_and_nothing_is_lost(off
 
 
 @ON_ONE
+async def test_what_waited_through_a_long_outage_leaves_in_its_order(office: Office) -> None:
+    office.provider.next = ["access"] * 12
+    await office.say(reply())
+    for _ in range(12):
+        await office.work(timedelta(minutes=15))
+    assert (await office.owed(), (await office.store.owed("t1", "deliver"))[0].attempts) == ([3], 0)
+
+    await office.say(reply("r2", "Second."))
+    await office.work(timedelta(minutes=1))
+    assert office.provider.texts == []
+    await office.work(timedelta(minutes=15))
+    assert office.provider.texts == ["Please come at nine.", "Second."]
+
+
+@ON_ONE
+async def test_more_messages_than_a_conversation_remembers_all_leave_in_their_order(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery, "MAX_DELIVERIES", 4)
+    monkeypatch.setattr(conversation, "MAX_DELIVERIES", 4)
+    said = [f"{number}" for number in range(10)]
+    await office.say(*(reply(f"r{number}", number) for number in said))
+    thread = await office.conversations.refresh("t1")
+    assert ([each.of for each in thread.deliveries], thread.crowded) == ([3, 4, 5, 6], 12)
+
+    for _ in range(10):
+        await office.work(timedelta(minutes=1))
+    assert (office.provider.texts, await office.owed()) == (said, [])
+    thread = await office.conversations.refresh("t1")
+    assert thread.deliveries == tuple(Delivery(of, SENT) for of in (9, 10, 11, 12))
+    assert (thread.crowded, thread.let_go) == (0, 8)
+
+
+@ON_ONE
+async def test_a_lane_that_waits_is_not_looked_at_with_every_sweep(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office.provider.next = ["access"]
+    await office.say(reply(), reply("r2", "Second."))
+    await office.work()
+    looked, owed = 0, office.store.owed
+
+    async def counted(thread: str, kind: str, upto: int | None = None) -> list[Due]:
+        nonlocal looked
+        looked += 1
+        return await owed(thread, kind, upto)
+
+    monkeypatch.setattr(office.store, "owed", counted)
+    for _ in range(4):
+        office.clock.go_on(3 * SECOND)
+        office.outbox.start("t1")
+        await office.outbox.rest()
+    assert looked == 0
+
+    office.clock.go_on(timedelta(minutes=1))
+    office.outbox.start("t1")
+    await office.outbox.rest()
+    assert office.provider.texts == ["Please come at nine.", "Second."]
+
+
+@ON_ONE
 async def test_nobody_at_the_other_end_counts_no_attempt(office: Office, provider: Provider) -> None:
     there = office.courier._accounts[OUR]
     office.courier._accounts[OUR] = Account("demo", "meta", OUR, base_url="http://127.0.0.1:1", token="t")
@@ -481,9 +542,34 @@ async def test_two_workers_never_send_the_same(office: Office) -> None:
 @ON_ONE
 async def test_a_person_sees_that_we_read_and_answer(office: Office) -> None:
     office.outbox.seen(OUR, "wamid.theirs")
-    await office.outbox.stop()
+    await office.outbox.rest()
 
     assert office.provider.marks == ["wamid.theirs"]
+
+
+@ON_ONE
+async def test_read_marks_wait_for_each_other_and_never_take_the_room_of_what_is_said(office: Office) -> None:
+    marked, most, go = 0, 0, asyncio.Event()
+
+    async def seen(our: str, id: str) -> None:
+        nonlocal marked, most
+        marked += 1
+        most = max(most, marked)
+        await go.wait()
+        marked -= 1
+
+    dying = Dying(office.courier)
+    dying.seen = seen
+    marking = office.outbox_with(dying)
+    for number in range(500):
+        marking.seen(OUR, f"wamid.{number}")
+    await asyncio.sleep(0)
+    assert marking.busy == outbox.SEEN_WAITING
+    await asyncio.sleep(0)
+    go.set()
+    await marking.rest()
+
+    assert (most, marked) == (outbox.SEEN_AT_ONCE, 0)
 
 
 @ON_ONE
@@ -573,7 +659,7 @@ async def test_a_status_of_what_is_known_by_its_id_writes_nothing_but_the_log(
     await office.say(reply())
     await office.work()
 
-    async def put(collection: str, id: str, value: bytes) -> None:
+    async def put(collection: str, id: str, value: bytes, keep: datetime | None = None) -> None:
         raise AssertionError(collection)
 
     monkeypatch.setattr(office.store, "put", put)

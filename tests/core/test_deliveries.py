@@ -175,12 +175,38 @@ def test_no_receipt_lowers_a_delivery(receipts: list[Receipt]) -> None:
         deliveries = after_it
 
 
-def test_the_newest_two_hundred_are_kept() -> None:
+def test_the_newest_two_hundred_are_kept_of_what_has_left() -> None:
     deliveries: tuple[Delivery, ...] = ()
     for of in range(1, 502):
-        deliveries = queued(deliveries, of)
+        deliveries = received(queued(deliveries, of), Receipt(of, SENT))
 
     assert [each.of for each in deliveries] == list(range(502 - MAX_DELIVERIES, 502))
+
+
+def test_what_waits_to_leave_keeps_its_place_before_what_has_left_and_what_is_stuck() -> None:
+    deliveries: tuple[Delivery, ...] = (Delivery(1, QUEUED), Delivery(2, FAILED), Delivery(3, SENT))
+    for of in range(4, MAX_DELIVERIES + 2):
+        deliveries = queued(deliveries, of)
+    assert [each.of for each in deliveries[:3]] == [1, 2, 4]
+
+    deliveries = queued(queued(deliveries, 202), 203)
+    assert [each.of for each in deliveries[:2]] == [1, 4]
+    assert (len(deliveries), deliveries[-1].of) == (MAX_DELIVERIES, 202)
+
+
+def test_a_message_for_which_there_was_no_room_comes_back_when_it_begins_to_leave() -> None:
+    thread = ON_ITS_WAY
+    while thread.crowded == 0:
+        thread = after(reply(), thread=thread)
+    last = thread.seq
+    assert (last, find(thread.deliveries, last), len(thread.deliveries)) == (3 + MAX_DELIVERIES, None, MAX_DELIVERIES)
+    assert decide(thread, receipt(SENT, last), NOON) is None
+    assert decide(thread, receipt(SENDING, last + 1), NOON) is None
+
+    left = after(*(receipt(SENT, of) for of in range(3, last)), thread=thread)
+    begun = after(receipt(SENDING, last), thread=left)
+    assert (find(begun.deliveries, last), begun.crowded, begun.let_go) == (Delivery(last, SENDING), 0, 3)
+    assert after(receipt(SENT, last), thread=begun).deliveries[-1] == Delivery(last, SENT)
 
 
 def test_a_reply_on_the_web_is_delivered_by_being_in_the_log() -> None:
