@@ -12,7 +12,7 @@ from channels.whatsapp.wire import Plain, Tap, Text
 from channels.whatsapp.words import OptOut, Question, Taken, Unclear, opt_out, understood
 from server.core import choices
 from server.core.events import AnyEvent, Posted
-from server.core.model import Role, Value
+from server.core.model import Choice, Role, Value
 
 OPEN = timedelta(hours=24)  # whoever answers a question of last week means something else
 MOST = 5  # questions somebody could have in mind
@@ -65,6 +65,24 @@ def _close(standing: dict[int, Posted], answer: Posted) -> None:
 def _is_for_now(question: Posted) -> bool:
     """Whether only the very next word answers it: which of several was meant, or may two conversations be one?"""
     return any(choices.taken(each.id)[0] is not None or choices.link_of(each.id) for each in question.choices)
+
+
+def about_number(content: Plain) -> str | None:
+    """Return ``KNOW_YES`` or ``KNOW_NO`` where this may be the answer to whether a number was named by its owner."""
+    match content:
+        case Tap(id=choices.KNOW_YES | choices.KNOW_NO as word):
+            return word
+        case Text(body):
+            found = (understood(body, [Question(1, each)]) for each in _OWN)
+            return next((taken.choice for taken in found if isinstance(taken, Taken)), None)
+        case _:
+            return None
+
+
+_OWN = [
+    (Choice(choices.KNOW_YES, yes), Choice(choices.KNOW_NO, no))
+    for yes, no in (("Yes, that was me", "No"), ("Ja, das war ich", "Nein"), ("Ja, det var jag", "Nej"))
+]
 
 
 def meaning(content: Plain, reply_to: int | None, questions: Sequence[Question]) -> Meant:

@@ -100,6 +100,12 @@ class Codes(Protocol):
     async def recall(self, cause: str) -> str | None:
         """Return the choice that ``confirm`` was given for this cause before, by whoever died over it."""
 
+    async def asked_number(self, number: str) -> str | None:
+        """Return the mark of the question whether it was this sender who named their number, while it is open."""
+
+    async def own(self, choice: str, thread: ThreadId, sender: str) -> ThreadId | None:
+        """Return where a sender goes on whose choice says that it was."""
+
 
 Seen = Callable[[str, str], None]
 """Told our number and the provider's id of a message that is being answered: it is marked as read, typing shows."""
@@ -154,13 +160,14 @@ class Saying:
             case Reaction():
                 await self._reacted(account, item, thread, item.content)
             case content:
-                await self._post(account, item, thread, self._key(item.id), content)
+                choice = await self._about_number(item, thread, content)
+                await self._post(account, item, thread, self._key(item.id), content, choice)
 
     async def _post(
         self, account: Account, item: Says, known: ThreadId | None, key: str, content: Plain, choice: str | None = None
     ) -> None:
         """Post what was said, in as many posts as it needs."""
-        thread = await self._enter(item, known, content)
+        thread = await self._enter(item, known, content, choice)
         state = await self._conversations.thread(thread)
         language = state.language or self._language
         pieces = self._pieces(placeholders.said(content, language))
@@ -237,13 +244,27 @@ class Saying:
             return [text]
         return split(text, self._max_text)[:PARTS]
 
-    async def _enter(self, item: Says, known: ThreadId | None, content: Plain) -> ThreadId:
+    async def _about_number(self, item: Says, known: ThreadId | None, content: Plain) -> str | None:
+        """Return what this says to whether it was they who named their number on the website, where that was asked.
+
+        A typed word counts from a stranger alone: whoever talks with us already may mean something else by it.
+        """
+        word = asking.about_number(content) if isinstance(item, Message) else None
+        if word is None or (isinstance(content, Text) and known is not None):
+            return None
+        mark = await self._codes.asked_number(turn_of(item.our, item.person))
+        return f"{word}:{mark}" if mark is not None else None
+
+    async def _enter(self, item: Says, known: ThreadId | None, content: Plain, choice: str | None = None) -> ThreadId:
         """Return the thread a message belongs to, with its person's addresses and name in it.
 
-        A code from another door proves that this is the same person: then it is the thread that the code leads to.
+        A code from another door proves that this is the same person: then it is the thread that the code leads to. So
+        does the answer of a number that was named there.
         """
         thread = known or new_thread()
-        if isinstance(item, Message) and isinstance(content, Text):
+        if choices.number_of(choice) is not None:
+            thread = await self._codes.own(choice or "", thread, turn_of(item.our, item.person)) or thread
+        elif isinstance(item, Message) and isinstance(content, Text):
             thread = await self._codes.redeem(content.body, thread, turn_of(item.our, item.person)) or thread
         thread = await self._people.claim(item.our, item.person, thread)
         return await self.introduce(thread, item.our, item.person)

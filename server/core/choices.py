@@ -13,6 +13,7 @@ KEEP = "keep_messages"  # no, that was not meant
 START = "start_messages"  # write to me again
 
 LINK_YES, LINK_NO = "link_yes:", "link_no:"  # may two conversations be shown together? before the mark of who is asked
+KNOW_YES, KNOW_NO = "know_yes", "know_no"  # was this number named on the website by whoever has it? then the mark
 
 WHICH = "which:"
 _OF = re.compile(r"of:(\d{1,15}):(.+)", re.DOTALL)
@@ -36,6 +37,14 @@ def link_of(choice: str | None) -> tuple[str, bool] | None:
     for prefix, agreed in ((LINK_YES, True), (LINK_NO, False)):
         if choice is not None and choice.startswith(prefix):
             return choice.removeprefix(prefix), agreed
+    return None
+
+
+def number_of(choice: str | None) -> tuple[str, bool] | None:
+    """Return the mark behind an answer to whether a number was named by whoever has it, and whether it is a yes."""
+    for prefix, theirs in ((KNOW_YES, True), (KNOW_NO, False)):
+        if choice is not None and choice.startswith(f"{prefix}:"):
+            return choice.removeprefix(f"{prefix}:"), theirs
     return None
 
 

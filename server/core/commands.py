@@ -90,6 +90,7 @@ class Post(Command, frozen=True, kw_only=True):
     past: bool = False  # keep it, with its channel, and let nothing follow from it
     anyway: bool = False  # staff: in spite of a warning
     unsaid: str | None = None  # person: what came cannot be shown; the id of the words that stand for it
+    to: Address | None = None  # assistant: ask there whether it is this person's, who has only named it
 
 
 class React(Command, frozen=True, kw_only=True):

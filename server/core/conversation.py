@@ -193,6 +193,8 @@ def _post(thread: Thread, command: commands.Post, now: datetime, rules: Rules) -
     if command.text or not (command.files or command.template or command.unsaid):
         _check_text(command.text, rules)
     _check_short("language", command.language, MAX_LANGUAGE)
+    if command.to is not None and (command.by.role is not Role.ASSISTANT or command.past):
+        raise NotAllowed
     if command.past:
         return _kept_post(thread, command, now)
     match command.by.role:
@@ -202,6 +204,8 @@ def _post(thread: Thread, command: commands.Post, now: datetime, rules: Rules) -
         case Role.STAFF:
             _check_floor(thread, command)
             said = {"choices": command.choices, "links": command.links, "anyway": command.anyway}
+        case Role.ASSISTANT if command.to is not None:
+            said = _asked_elsewhere(thread, command, command.to)
         case Role.ASSISTANT | Role.SYSTEM:
             if thread.floor.is_staff:
                 raise NotYourFloor
@@ -232,6 +236,17 @@ def _post(thread: Thread, command: commands.Post, now: datetime, rules: Rules) -
 
 
 _SERVICE = Purpose.SERVICE
+
+
+def _asked_elsewhere(thread: Thread, command: commands.Post, to: Address) -> dict[str, Any]:
+    """Return what asks at a number whether it is this person's; it is not said to them, so the floor does not matter.
+
+    Nothing but an approved template can be asked of somebody who may be a stranger, and nobody who is known is asked.
+    """
+    named = any(each.address == to and each.assurance is Assurance.CLAIMED for each in thread.addresses)
+    if not named or command.template is None or command.files or command.choices:
+        raise BadValue("to", "a number that was only named, and a template")
+    return {"to": to}
 
 
 def _kept_post(thread: Thread, command: commands.Post, now: datetime) -> AnyEvent:
@@ -337,6 +352,8 @@ def _channel(thread: Thread, command: commands.Post) -> Channel:
     """A person's post names its door; a reply goes where the person can be met."""
     if command.by.role is Role.PERSON:
         return command.channel
+    if command.to is not None:
+        return command.to.channel
     if command.on is not None and all(way.channel is not command.on for way in routing.proven_channels(thread)):
         raise BadValue("on", "a channel on which the person can be met")
     return routing.reply_channel(thread, command.on, answer=command.covers is not None)
@@ -368,6 +385,8 @@ def _owes(thread: Thread, command: commands.Post, now: datetime, rules: Rules) -
     if command.by.role is Role.PERSON:
         fetch = _fetch(command.files, now) if command.files else ()
         return fetch if thread.floor.is_staff else (owed.Answer(due=now + rules.answer_lead), *fetch)
+    if command.to is not None:
+        return (owed.Deliver(due=now, channel=command.to.channel, to=command.to),)
     owes: list[owed.AnyOwed] = []
     to = routing.reply_address(thread, command.on, answer=command.covers is not None)
     if to is not None:
@@ -809,7 +828,7 @@ def _mentioned(thread: Thread, seq: int, mentions: tuple[StaffId, ...]) -> tuple
 
 def _posted(thread: Thread, event: events.Posted) -> Thread:
     changes: dict[str, Any]
-    if event.past:
+    if event.past or event.to is not None:
         changes = {}
     elif event.role is Role.PERSON:
         changes = _person_posted(thread, event)

@@ -66,6 +66,7 @@ class Posted(Event, frozen=True, kw_only=True, tag="posted"):
     past: bool = False  # from a history, or by staff elsewhere: kept, and nothing follows from it
     anyway: bool = False  # staff sent it in spite of a warning
     unsaid: str | None = None  # what came cannot be shown: the id of the words that stand for it
+    to: Address | None = None  # not said to the person, but asked at a number that they have only named
 
 
 class Reacted(Event, frozen=True, kw_only=True, tag="reacted"):

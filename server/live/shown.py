@@ -173,7 +173,7 @@ def stamp(at: datetime) -> str:
 
 def hidden(event: AnyEvent) -> bool:
     """Whether a visitor is never shown this: only that a number was used."""
-    return isinstance(event, events.STAFF_ONLY)
+    return isinstance(event, events.STAFF_ONLY) or (event.__class__ is events.Posted and event.to is not None)
 
 
 def encode(event: AnyEvent, audience: Audience) -> bytes:

@@ -205,6 +205,10 @@ class Answering:
                 return Reply(ReplyKind.ANSWER, say("link_worthless", language), language)
             case Proof.APART:
                 return Reply(ReplyKind.ANSWER, say("link_apart", language), language)
+            case Proof.STRANGER | Proof.OVER:
+                key = "number_stranger" if shown.proof is Proof.STRANGER else "number_over"
+                language = shown.left.language or language  # as we have asked
+                return Reply(ReplyKind.ANSWER, say(key, language), language)
             case Proof.ASKED:
                 offered = (
                     Choice(choices.LINK_YES + shown.mark, say("link_yes", language)),
@@ -215,7 +219,8 @@ class Answering:
                 pass
         language = shown.left.language or thread.language or FALLBACK
         kind = ReplyKind.PERSON if shown.left.waits else ReplyKind.ANSWER
-        return Reply(kind, say("link_good", language), language, shown.left.choices)
+        key = "link_shown" if shown.left.silent else "link_good"
+        return Reply(kind, say(key, language), language, shown.left.choices)
 
     async def _shown(self, thread: Thread, post: Posted) -> Shown | None:
         """Return what a post has shown by a one-time code, or by its answer to whether one may be good."""

@@ -7,6 +7,9 @@ two conversations put together, the younger into the older. The store knows a co
 But a prepared sentence may be sent by somebody who was talked into it. So whoever has a conversation of their own is
 asked first, in that conversation: whoever holds the other one would read it. Only their own yes counts, said where they
 were asked, as the next thing they say, while the code's half an hour lasts; it is good once.
+
+A number that somebody names on the website is asked whether it is theirs. Only that number can answer, and its yes is
+then the same as a code that was brought: the mark of the question stands in place of the code.
 """
 
 import re
@@ -16,11 +19,11 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from server.core import choices
-from server.core.commands import SYSTEM, Move
+from server.core.commands import SYSTEM, Actor, Agree, LinkAddress, Move
 from server.core.errors import CannotMove, Moved, RateLimited, Refused
 from server.core.events import AnyEvent, MovedTo, Posted
 from server.core.identity import keyed_hash
-from server.core.model import Choice, Role, Thread, ThreadId, Value
+from server.core.model import Address, Agreement, Assurance, Channel, Choice, Purpose, Role, Thread, ThreadId, Value
 from server.core.ports import Bus, Store
 from server.service.conversations import Conversations
 from server.service.sentences import say
@@ -33,10 +36,13 @@ HOUR = 3600.0  # seconds
 MADE = 10  # codes for one conversation in an hour
 LOOKED_BACK = 20  # events in which the point is found at which the person left, or what they were asked
 REMEMBERED = timedelta(days=1)  # what was answered: the same answer may come again after a crash
+ANSWERED_BY = timedelta(days=1)  # a number that was asked whether it is somebody's
+LEFT_ALONE = timedelta(days=365)  # whoever said that it is not theirs
 OF = "of:"  # before the thread in a code's record, which is no way in: it does not move along with the addresses
 HOPS = 10  # conversations that moved on one after the other
 
 _CODE = re.compile(r"(?<!\w)(\w{4})[-\u2010-\u2015](\w{4})(?!\w)")
+NOT_THEIRS = "not_theirs"  # where it was heard that a number is somebody else's
 REASON = "code"  # why a conversation was moved, as the log keeps it
 
 
@@ -62,6 +68,8 @@ class Proof(StrEnum):
     WORTHLESS = "worthless"  # used, over, made up, or the sender's own
     ASKED = "asked"  # good, if the sender says that both conversations may be shown together
     APART = "apart"  # the sender said no to that
+    STRANGER = "stranger"  # the sender said that their number was not named by them
+    OVER = "over"  # or answers that too late
 
 
 class Left(Value, frozen=True):
@@ -70,6 +78,7 @@ class Left(Value, frozen=True):
     language: str | None = None
     choices: tuple[Choice, ...] = ()
     waits: bool = False
+    silent: bool = False  # nothing was said there: they came to see what was said elsewhere
 
 
 class Shown(Value, frozen=True):
@@ -127,14 +136,42 @@ class Linking:
             Unavailable: the store cannot be reached.
         """
         here = await self._current(thread)
-        if not here.seq:
+        if not here.last_message:
             raise NothingSaid
+        return await self._code(here, "link_sentence", language)
+
+    async def code_to_show(
+        self, thread: ThreadId, by: Actor, browser: Address, keep: datetime, language: str | None = None
+    ) -> Code:
+        """Return a new code for a browser that shall show a conversation which its person has had elsewhere.
+
+        Where nothing was said in the browser so far, it becomes a conversation with this: there is one to be moved.
+
+        Args:
+            browser: the address of whoever holds ``thread``; it leads there until ``keep``.
+
+        Raises:
+            Moved: it leads elsewhere by now.
+            RateLimited, Unavailable: as ``code_for``.
+        """
+        here = await self._current(thread)
+        if not here.seq:
+            leads_to = await self._store.claim_address(browser.id, thread, keep=keep)
+            if leads_to != thread:
+                raise Moved(leads_to)
+            proven = Assurance.PROVEN
+            await self._conversations.handle(
+                LinkAddress(thread=thread, key="browser", by=by, address=browser, assurance=proven)
+            )
+        return await self._code(here, "show_sentence", language)
+
+    async def _code(self, here: Thread, sentence: str, language: str | None) -> Code:
         wait = await self._bus.allow(self._name("made", here.id), MADE, HOUR)
         if wait:
             raise RateLimited("Too many codes; please wait.", retry_ms=int(wait * 1000) + 1)
         text, until = new_code(), self._clock() + self._lasting
         await self._store.claim_address(self._record(self._hash("code", text)), f"{OF}{here.id}", keep=until)
-        return Code(text, say("link_sentence", language or here.language, code=text), until)
+        return Code(text, say(sentence, language or here.language, code=text), until)
 
     async def redeem(self, text: str, thread: ThreadId, sender: str = "") -> ThreadId | None:
         """Return the thread in which the sender of ``text`` goes on, if it brings a good code of somebody's.
@@ -149,9 +186,9 @@ class Linking:
             Unavailable: the store cannot be reached; nothing is certain, and the same again is safe.
         """
         code = find_code(text)
-        if code is None:
-            return None
-        code = self._hash("code", code)
+        return await self._bring(self._hash("code", code), thread, sender) if code is not None else None
+
+    async def _bring(self, code: str, thread: ThreadId, sender: str) -> ThreadId | None:
         here, there = await self._current(thread), await self._holder(code)
         mark = self._hash("mark", sender or here.id)
         guesses = await self._bus.allow(self._name("tries", mark), TRIES, HOUR) > 0
@@ -168,9 +205,9 @@ class Linking:
     async def shown(self, text: str, thread: ThreadId) -> Shown | None:
         """Return what this text in ``thread`` has shown; ``None`` when there is no code in it."""
         code = find_code(text)
-        if code is None:
-            return None
-        code = self._hash("code", code)
+        return await self._shown_by(self._hash("code", code), thread) if code is not None else None
+
+    async def _shown_by(self, code: str, thread: ThreadId) -> Shown:
         first, used = await self._made_for(code), await self._store.find_address(self._used(code))
         if first is None or used is None:
             return Shown(Proof.WORTHLESS)
@@ -182,6 +219,76 @@ class Linking:
         if answer is not None and not answer.agreed:
             return Shown(Proof.WORTHLESS)
         return await self._good(first, code, thread)
+
+    # numbers that were named
+
+    async def ask_number(self, number: str, thread: ThreadId, mark: str) -> bool:
+        """Note that a number is asked whether it is the person's in ``thread``; ``False``: it is left alone.
+
+        Args:
+            number: as ``redeem`` is told senders.
+            mark: of this question; again with the same is the same as once.
+
+        Raises:
+            Unavailable: the store cannot be reached.
+        """
+        named = self._hash("number", number)
+        if await self._store.find_address(self._left_alone(named)) is not None:
+            return False
+        until = self._clock() + ANSWERED_BY
+        if await self._store.claim_address(self._named(named), mark, keep=until) != mark:
+            return False  # somebody else has named it today
+        await self._store.claim_address(self._record(mark), f"{OF}{thread}", keep=until)
+        return True
+
+    async def asked_number(self, number: str) -> str | None:
+        """Return the mark of the question that a number was asked, for a day."""
+        return await self._store.find_address(self._named(self._hash("number", number)))
+
+    async def own(self, choice: str, thread: ThreadId, sender: str) -> ThreadId | None:
+        """Return where the sender goes on whose choice says that it was they who named their number.
+
+        Raises:
+            Unavailable: the store cannot be reached; nothing is certain, and the same again is safe.
+        """
+        said = choices.number_of(choice)
+        if said is None:
+            return None
+        mark, theirs = said
+        named = self._hash("number", sender)
+        if await self._store.find_address(self._named(named)) != mark:
+            return None
+        until, word = self._clock() + REMEMBERED, "yes" if theirs else "no"
+        if await self._store.claim_address(self._said(mark), word, keep=until) != word:
+            return None
+        if theirs:
+            return await self._bring(mark, thread, sender)
+        await self._store.claim_address(self._left_alone(named), mark, keep=self._clock() + LEFT_ALONE)
+        await self._disown(mark)
+        return None
+
+    async def _disown(self, mark: str) -> None:
+        """Take back, where the number was named, that its owner may be written to."""
+        there = await self._holder(mark)
+        if there is None:
+            return
+        no = Agreement(Channel.WHATSAPP, Purpose.SERVICE, given=False, source=NOT_THEIRS)
+        try:
+            await self._conversations.handle(Agree(thread=there.id, key=f"not-theirs:{mark}", by=SYSTEM, agreement=no))
+        except Moved:  # it was put together with another just now, whose person has agreed for themselves
+            return
+
+    async def _of_number(self, mark: str, thread: ThreadId) -> Shown:
+        """Return what the answer to the question with this mark has shown."""
+        match await self._store.find_address(self._said(mark)):
+            case "yes":
+                shown = await self._shown_by(mark, thread)
+                return Shown(Proof.OVER) if shown.proof is Proof.WORTHLESS else shown
+            case "no":
+                there = await self._holder(mark)
+                return Shown(Proof.STRANGER, Left(there.language if there is not None else None))
+            case _:
+                return Shown(Proof.OVER)
 
     # agreeing
 
@@ -223,6 +330,9 @@ class Linking:
 
     async def answered(self, choice: str, thread: ThreadId) -> Shown | None:
         """Return what came of the question that this choice in ``thread`` answers; ``None`` for any other choice."""
+        number = choices.number_of(choice)
+        if number is not None:
+            return await self._of_number(number[0], thread)
         said = choices.link_of(choice)
         if said is None:
             return None
@@ -269,6 +379,8 @@ class Linking:
         if not isinstance(event, Posted):
             return False
         found = find_code(event.text)
+        if choices.number_of(event.choice) is not None:
+            return True
         return choices.link_of(event.choice) is not None or (found is not None and self._hash("code", found) == code)
 
     # the two conversations
@@ -338,6 +450,15 @@ class Linking:
     def _meant(self, cause: str) -> str:
         return f"link-meant:{cause}"
 
+    def _named(self, number: str) -> str:
+        return f"number-named:{number}"
+
+    def _said(self, mark: str) -> str:
+        return f"number-said:{mark}"
+
+    def _left_alone(self, number: str) -> str:
+        return f"number-left-alone:{number}"
+
     def _name(self, what: str, of: str) -> str:
         return f"link:{self._hash(what, of)}"
 
@@ -360,11 +481,11 @@ def find_code(text: str) -> str | None:
 
 def left_at(thread: Thread, log: Sequence[AnyEvent]) -> Left:
     """Return where a conversation was, from its newest events."""
-    said = [event for event in log if isinstance(event, Posted)]
+    said = [event for event in log if isinstance(event, Posted) and event.to is None]
     moved = any(isinstance(event, MovedTo) for event in log)
     last = said[-1] if said else None
     offered = last.choices if last is not None and last.role is Role.ASSISTANT else ()
-    return Left(thread.language, offered, moved and not thread.floor.is_assistant)
+    return Left(thread.language, offered, moved and not thread.floor.is_assistant, not thread.last_message)
 
 
 def _as_text(answer: _Answer) -> str:

@@ -245,7 +245,7 @@ async def test_outside_the_window_only_a_template_arrives(world: World) -> None:
     assert (await world.send("meta", filled, Person(MOBILE))).status_code == 200
     await world.standin.settled()
     assert phone.said == [preview(template, "de", filled).body]
-    await phone.tap("confirm")
+    await phone.tap("know_yes")
     assert isinstance(world.clinic.arrived("meta")[-1].content, Tap)
 
 
@@ -283,7 +283,7 @@ async def test_a_template_that_is_not_as_approved_is_refused(world: World) -> No
     world.standin.cloud_templates[0]["status"] = "PAUSED"
     with pytest.raises(pywa_errors.TemplatePaused):
         await world.pywa.send_template(MOBILE, "appointment_confirmed", german)
-    good = [body.params(clinic="Praxis"), QuickReplyButton.params(callback_data="confirm:7", index=0)]
+    good = [body.params(clinic="Praxis"), QuickReplyButton.params(callback_data="know_yes:7", index=0)]
     assert (await world.pywa.send_template(MOBILE, "know_me", german, good)).id
 
 

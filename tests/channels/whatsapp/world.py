@@ -89,6 +89,12 @@ class World:
     async def recall(self, cause: str) -> str | None:
         return None
 
+    async def asked_number(self, number: str) -> str | None:
+        return None
+
+    async def own(self, choice: str, thread: ThreadId, sender: str) -> ThreadId | None:
+        return None
+
     # what happens
 
     async def arrives(self, raw: bytes, source: str = "whatsapp:main", last: bool = False) -> Read:
