@@ -21,7 +21,7 @@ VARIABLES = "ONETHREAD_VOICE_"
 MIN_WORD = 16  # characters of a word that only the provider and we may know
 TWILIO = "https://api.twilio.com"
 LOCALES = {"de": "de-DE", "en": "en-US", "sv": "sv-SE"}  # where a voice's entry names no other
-VAPI_HEADER = "x-vapi-signature"
+SIGNATURE, STAMP = "x-signature", "x-timestamp"  # at Vapi, where it is not told otherwise
 
 
 class Voice(Value, frozen=True):
@@ -73,8 +73,8 @@ class Account(Value, frozen=True):
     token: str = ""
     secrets: tuple[str, ...] = ()
     signed: str = "hmac"
-    header: str = VAPI_HEADER
-    stamp: str = ""
+    header: str = SIGNATURE
+    stamp: str = STAMP
     base_url: str = TWILIO
     voices: tuple[Voice, ...] = ()
     name: str = ""
@@ -122,7 +122,7 @@ class _Number(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     account: Annotated[str, Meta(pattern=r"^AC[A-Za-z0-9]{1,62}\Z")] | None = None
     signed: Literal["bearer", "hmac"] = "hmac"
     header: Annotated[str, Meta(pattern=r"^[A-Za-z0-9-]{1,64}\Z")] | None = None
-    stamp: Annotated[str, Meta(pattern=r"^[A-Za-z0-9-]{0,64}\Z")] = ""
+    stamp: Annotated[str, Meta(pattern=r"^[A-Za-z0-9-]{0,64}\Z")] = STAMP
     base_url: str | None = None
     voices: dict[Annotated[str, Meta(pattern=r"^[a-z]{2}\Z")], _Voice] = {}
     name: Annotated[str, Meta(max_length=120)] = ""
@@ -183,7 +183,7 @@ def _account(number: _Number, environ: Mapping[str, str]) -> Account:
         token=secret("TOKEN") if number.provider == "twilio" else "",
         secrets=tuple(part.strip() for part in said.split(",") if part.strip()),
         signed=number.signed,
-        header=(number.header or ("authorization" if bearer else VAPI_HEADER)).lower(),
+        header=(number.header or ("authorization" if bearer else SIGNATURE)).lower(),
         stamp=number.stamp.lower(),
         base_url=(number.base_url or TWILIO).rstrip("/"),
         voices=tuple(

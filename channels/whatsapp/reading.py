@@ -42,8 +42,11 @@ class Odd(Exception):
         self.reason = reason
 
 
-def read_json(raw: bytes | str) -> Any:
+def read_json(raw: bytes | str, depth: int = MAX_DEPTH) -> Any:
     """Return what a body says.
+
+    Args:
+        depth: levels that it may have.
 
     Raises:
         Odd: it is too long, too deep, or no JSON: ``too_long``, ``too_deep``, ``not_json``.
@@ -56,7 +59,7 @@ def read_json(raw: bytes | str) -> Any:
         raise Odd("too_deep") from None
     except (msgspec.DecodeError, ValueError):  # ValueError: bytes that are no UTF-8, or half a character in a text
         raise Odd("not_json") from None
-    if _deeper(said, MAX_DEPTH):
+    if _deeper(said, depth):
         raise Odd("too_deep")
     return said
 

@@ -59,7 +59,7 @@ def test_a_number_at_another_vendor_has_an_address_for_reports_and_two_secrets_w
 
     assert (account.webhook, account.answers) == ("/webhooks/voice/night-desk/report", False)
     assert account.secrets == ("n" * 16, "o" * 16)
-    assert (account.signed, account.header) == ("hmac", "x-vapi-signature")
+    assert (account.signed, account.header, account.stamp) == ("hmac", "x-signature", "x-timestamp")
 
 
 def test_a_bearer_stands_where_bearers_stand_unless_the_file_says_otherwise(tmp_path: Path) -> None:
