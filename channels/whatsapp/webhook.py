@@ -5,44 +5,26 @@ was answered with 200 can be lost. The same body many times at once is one: its 
 """
 
 import hmac
-from asyncio import Task, create_task, shield, timeout
 from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from typing import Protocol
 from urllib.parse import quote
 
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from channels.keeping import Keeping, Kept, Raw, whole_body
 from channels.twilio_signature import MAX_FORM
 from channels.whatsapp.accounts import Account
 from channels.whatsapp.meta import challenge
 from channels.whatsapp.providers import ADAPTERS
 from channels.whatsapp.reading import MAX_BODY
 from channels.whatsapp.wire import Seal
-from server.core.errors import Unavailable
-from server.core.identity import keyed_hash
 
 PATH = "/webhooks/whatsapp"
-PATIENCE = 10.0  # seconds for a body to come: providers give up sooner
 MAX_TAG = 128  # characters of what we put behind the address that Twilio posts statuses to
-RETRY_AFTER = 5  # seconds, for a provider that is told to come again
-
-Kept = Callable[[str, str, bytes], None]
-
-
-class Raw(Protocol):
-    """Where bodies are kept until they are worked: a part of every store."""
-
-    async def keep_raw(self, id: str, source: str, body: bytes, due: datetime) -> bool:
-        """Store a body durably; ``False`` when this id is known already.
-
-        Raises:
-            Unavailable: not now.
-        """
 
 
 class Webhooks:
@@ -68,9 +50,8 @@ class Webhooks:
             lead: head start of this process over other workers; nothing where it does no work itself.
         """
         self._accounts = {account.id: account for account in accounts}
-        self._store, self._secret, self._public_url = store, secret, public_url.rstrip("/")
-        self._clock, self._kept, self._lead = clock, kept, lead
-        self._storing: dict[str, Task[None]] = {}
+        self._keeping = Keeping(store, secret=secret, clock=clock, kept=kept, lead=lead)
+        self._public_url = public_url.rstrip("/")
         self.answered: Counter[str] = Counter()  # by what became of them, for the metrics
 
     def routes(self) -> list[Route]:
@@ -95,12 +76,12 @@ class Webhooks:
         account = self._account(request)
         if request.method == "GET":
             return _confirm(request, account)
-        body = await _body(request, MAX_FORM if account.provider == "twilio" else MAX_BODY)
+        body = await whole_body(request, MAX_FORM if account.provider == "twilio" else MAX_BODY)
         tag = str(request.path_params.get("tag", ""))
         seal = Seal(account.secrets, self._url(account, tag))
         if not ADAPTERS[account.provider].verify(body, request.headers, seal):
             raise HTTPException(401)
-        await self._keep(source_of(account.id, tag), body)
+        await self._keeping.keep(source_of(account.id, tag), body)
         if account.provider == "twilio":
             return Response("<Response/>", media_type="text/xml")
         return Response()
@@ -119,32 +100,6 @@ class Webhooks:
     def _url(self, account: Account, tag: str) -> str:
         path = f"{PATH}/{account.id}"
         return f"{self._public_url}{path}/status/{quote(tag, safe='')}" if tag else f"{self._public_url}{path}"
-
-    async def _keep(self, source: str, body: bytes) -> None:
-        """Store a body. Whoever brings the same one meanwhile waits for the same insert."""
-        id = keyed_hash(self._secret, "webhook", f"{source}\0{keyed_body(self._secret, body)}")
-        storing = self._storing.get(id)
-        if storing is None:
-            storing = self._storing[id] = create_task(self._store_it(id, source, body))
-            storing.add_done_callback(lambda task: self._stored(id, task))
-        try:
-            await shield(storing)  # a client that goes away takes nobody else's insert with it
-        except Unavailable as error:
-            raise HTTPException(503, headers={"retry-after": str(RETRY_AFTER)}) from error
-
-    async def _store_it(self, id: str, source: str, body: bytes) -> None:
-        if await self._store.keep_raw(id, source, body, self._clock() + self._lead):
-            self._kept(id, source, body)
-
-    def _stored(self, id: str, task: Task[None]) -> None:
-        del self._storing[id]
-        if not task.cancelled():
-            task.exception()  # whoever waits has it; where nobody does any more, the provider comes again
-
-
-def keyed_body(secret: bytes, body: bytes) -> str:
-    """Return what tells a body from every other, without leading back to it."""
-    return hmac.digest(secret, body, "sha256").hex()
 
 
 def source_of(account: str, tag: str = "") -> str:
@@ -165,24 +120,3 @@ def _confirm(request: Request, account: Account) -> Response:
     if said is None:
         raise HTTPException(403)
     return PlainTextResponse(said, headers={"x-content-type-options": "nosniff"})
-
-
-async def _body(request: Request, limit: int) -> bytes:
-    """Return the body as it was sent; nothing that is compressed or too long is read any further."""
-    if request.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
-        raise HTTPException(415)
-    said = request.headers.get("content-length", "0")
-    if said.isascii() and said.isdigit() and int(said[:20]) > limit:
-        raise HTTPException(413)
-    body = bytearray()
-    try:
-        async with timeout(PATIENCE):
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > limit:
-                    raise HTTPException(413)
-    except TimeoutError:
-        raise HTTPException(408) from None
-    except ClientDisconnect:
-        raise HTTPException(400) from None
-    return bytes(body)
