@@ -193,13 +193,16 @@ async def test_search_finds_threads_by_how_words_begin(store: Store) -> None:
 
 
 async def test_search_for_a_common_word_finds_the_newest(store: Store) -> None:
-    threads = [thread(f"t{n:04}", 1, n) for n in range(2_300)]
+    threads = [thread(f"t{n:04}", 1, n // 2) for n in range(2_300)]  # two at a time
     await store.save_rows([Row(each) for each in threads])
     await store.save_words([(each.id, "termin") for each in threads] + [("t0007", "selten"), ("t2299", "seltsam")])
+    await store.save_words([(each.id, "platz") for each in threads[:2_050]])  # the others lie before them
 
     assert [hit.row.thread.id for hit in await store.search(["termin"], 3)] == ["t2299", "t2298", "t2297"]
     assert [hit.row.thread.id for hit in await store.search(["term", "selt"])] == ["t2299", "t0007"]
     assert [hit.row.thread.id for hit in await store.search(["ter", "term"], 2)] == ["t2299", "t2298"]
+    older = [f"t{n:04}" for n in range(2_049, 1_899, -1)]
+    assert [hit.row.thread.id for hit in await store.search(["platz", "termin"], 150)] == older
     assert (await store.counts("anna", NOON))[View.BOT] == 1000
 
 

@@ -17,7 +17,8 @@ from server.core.model import Thread
 from server.core.ports import Conflict, Duplicate, Outcome, Row, Stored, Unknown, View
 from server.store import documents, mongo
 from server.store.errors import StoreFault, StoreTooOld
-from server.store.mongo import MongoStore
+from server.store.mongo import TOGETHER, MongoStore
+from server.store.searching import RARE
 from tests.contract.questions import ask_everything
 from tests.contract.scenes import NOON, append, insist, keep, post, seqs, whole_log
 
@@ -292,6 +293,23 @@ async def test_questions_are_answered_from_an_index(mongod_uri: str) -> None:
     assert [each["docsExamined"] for each in pages if each["docsExamined"] > 3 * each["nreturned"]] == []
     sorted_in_memory = [each for each in plans if each[3]]
     assert sorted_in_memory == [] or all("at_1" in each[2] or "at: 1" in each[2] for each in sorted_in_memory)
+
+
+async def test_a_search_for_common_words_looks_at_few_records_however_many_there_are(mongod_uri: str) -> None:
+    async with database_of_its_own(mongod_uri, "contract_common") as database:
+        async with opened(mongod_uri, "contract_common") as store:
+            threads = [f"t{n:04}" for n in range(3_000)]
+            await store.save_rows([Row(Thread(id, seq=1, open=True, updated_at=NOON)) for id in threads])
+            await store.save_words([(id, word) for id in threads for word in ("termin", "praxis", "praxen")])
+            await database.command("profile", 2)
+            assert len(await store.search(["termin", "prax"])) == 20
+            await database.command("profile", 0)
+        said = await database["system.profile"].find({"ns": {"$not": {"$regex": r"system|\$cmd"}}}).to_list()
+
+    looked = sorted((each["keysExamined"], each["docsExamined"]) for each in said)
+    assert looked[-2:] == [(RARE, 0), (RARE, 0)]  # how often each word is there
+    assert len(looked) == 6
+    assert all(keys <= 3 * TOGETHER and documents <= TOGETHER for keys, documents in looked[:-2])
 
 
 async def test_a_primary_that_steps_down_loses_nothing_and_doubles_nothing(mongo_set: MongoSet) -> None:
