@@ -48,22 +48,32 @@ _KNOWN_UNSUPPORTED = {"poll": "poll", "poll_creation": "poll", "event": "event",
 def said(content: Content, language: str) -> str:
     """Return what a message says as text; in English where the language is not one of ours. Never empty.
 
-    An edit is its new wording.
+    An edit is its new wording. What only consists of characters that nobody sees is no wording.
     """
+    words = _words(content, language)
+    return words if not is_blank(words) else _bracketed("unsupported", language)
+
+
+def is_blank(text: str) -> bool:
+    """Whether there is nothing in it to see: spaces, and characters that join, separate or turn others."""
+    return not any(each.isprintable() and not each.isspace() for each in text)
+
+
+def _words(content: Content, language: str) -> str:
     match content:
         case Text(body):
-            return body if body.strip() else _bracketed("unsupported", language)
-        case Media():
-            return content.caption or _bracketed(str(content.media), language, content.filename)
+            return body
+        case Media(caption=caption):
+            shown = caption if not is_blank(caption) else ""
+            return shown or _bracketed(str(content.media), language, content.filename)
         case Location():
             place = ", ".join(filter(None, [content.name, content.address]))
             return f"{_word('location', language)}: {place or f'{content.latitude:.5f}, {content.longitude:.5f}'}"
         case Contacts(cards):
-            return "\n".join(f"{_word('contact', language)}: {_card(card)}" for card in cards) or _bracketed(
-                "contact", language
-            )
+            lines = [f"{_word('contact', language)}: {_card(card)}" for card in cards]
+            return "\n".join(lines) or _bracketed("contact", language)
         case Tap():
-            return content.title or content.id or _bracketed("unsupported", language)
+            return content.title if not is_blank(content.title) else content.id
         case Form():
             lines = [f"{name}: {value}" for name, value in content.fields if value and name != "flow_token"]
             return "\n".join(filter(None, [content.body, *lines])) or _bracketed("form", language)

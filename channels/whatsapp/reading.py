@@ -28,6 +28,7 @@ MAX_LIST = 1000  # updates of a batch, by Meta's own limit: more than there are 
 
 _BSUID = re.compile(r"[A-Z]{2}\.[A-Za-z0-9]{1,128}")
 _PARENT = re.compile(r"[A-Z]{2}\.ENT\.[A-Za-z0-9]{1,128}")
+_ESCAPE = re.compile(rb"\\u[dD][89abAB]..\\u[dD][c-fC-F]..|(?P<half>\\u[dD][89a-fA-F]..)|\\.", re.DOTALL)
 _WORD = re.compile(r"[\w .:/+-]*")
 _EARLIEST, _LATEST = 1_230_768_000, 4_102_444_800  # seconds: 2009, when WhatsApp began, and 2100
 _MILLIS = 10**11  # a time above this is in milliseconds
@@ -54,14 +55,27 @@ def read_json(raw: bytes | str, depth: int = MAX_DEPTH) -> Any:
     if len(raw) > MAX_BODY:
         raise Odd("too_long")
     try:
-        said = msgspec.json.decode(raw)
+        said = _decoded(raw)
     except RecursionError:
         raise Odd("too_deep") from None
-    except (msgspec.DecodeError, ValueError):  # ValueError: bytes that are no UTF-8, or half a character in a text
+    except (msgspec.DecodeError, ValueError):  # ValueError: bytes that are no UTF-8
         raise Odd("not_json") from None
     if _deeper(said, depth):
         raise Odd("too_deep")
     return said
+
+
+def _decoded(raw: bytes | str) -> Any:
+    """Return what JSON says; half a character in one text, such as an emoji that was cut, costs only that half."""
+    try:
+        return msgspec.json.decode(raw)
+    except msgspec.DecodeError:
+        whole = _ESCAPE.sub(_mended, raw if isinstance(raw, bytes) else raw.encode())
+        return msgspec.json.decode(whole)
+
+
+def _mended(escape: "re.Match[bytes]") -> bytes:
+    return b"\\ufffd" if escape["half"] else escape[0]
 
 
 def _deeper(said: Any, than: int) -> bool:

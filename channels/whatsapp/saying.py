@@ -33,7 +33,7 @@ from channels.whatsapp.wire import (
 from channels.whatsapp.words import Question, reacted
 from server.core import choices, commands, routing
 from server.core.commands import SYSTEM, Actor, AnyCommand
-from server.core.errors import KeyConflict, Moved
+from server.core.errors import KeyConflict, Moved, Unavailable
 from server.core.events import Posted
 from server.core.identity import keyed_hash
 from server.core.media import Origin
@@ -55,7 +55,7 @@ from server.core.sending import Sent
 PERSON = commands.person("whatsapp")  # whoever writes in this thread by WhatsApp: one scope for keys, whatever number
 STAFF_APP = Actor(Role.STAFF, "whatsapp", "WhatsApp")  # staff who type in the WhatsApp app itself
 LOOKED_BACK = 40  # events in which an open question is looked for
-HOPS = 10  # conversations that moved on one after the other
+HOPS = 100  # conversations that moved on one after the other: as many as one can be joined with
 PARTS = 32  # of one long text: more than 65,536 characters make
 MAX_NAME = 120  # characters
 REVOKED, UNSUPPORTED = "revoked", "unsupported"  # ids of words that stand for what cannot be shown
@@ -242,7 +242,7 @@ class Saying:
     def _pieces(self, text: str) -> list[str]:
         if len(text) <= self._max_text:
             return [text]
-        return split(text, self._max_text)[:PARTS]
+        return [piece for piece in split(text, self._max_text)[:PARTS] if not placeholders.is_blank(piece)]
 
     async def _about_number(self, item: Says, known: ThreadId | None, content: Plain) -> str | None:
         """Return what this says to whether it was they who named their number on the website, where that was asked.
@@ -436,7 +436,11 @@ class Saying:
         return asking.open_questions(await self._store.newest(thread, LOOKED_BACK), self._clock())
 
     async def _handle(self, command: AnyCommand) -> None:
-        """Let a command happen, in the conversation in which this one goes on by now."""
+        """Let a command happen, in the conversation in which this one goes on by now.
+
+        Raises:
+            Unavailable: they move faster than we can follow; nothing is lost, and it is tried again.
+        """
         for _ in range(HOPS):
             try:
                 await self._conversations.handle(command)
@@ -446,6 +450,7 @@ class Saying:
                 return
             else:
                 return
+        raise Unavailable
 
 
 def by_whom(item: Says) -> Actor:
@@ -474,11 +479,11 @@ def _stopped(state: Thread) -> bool:
 def _unsaid(content: Plain) -> str | None:
     """Return the id of the words that stand for a message without any of its own."""
     match content:
-        case Media(caption=""):
+        case Media(caption=caption) if placeholders.is_blank(caption):
             return str(content.media)
         case Unsupported():
             return content.kind if content.kind in ("poll", "event") else UNSUPPORTED
-        case Text(body) if not body.strip():
+        case Text(body) if placeholders.is_blank(body):
             return UNSUPPORTED
         case _:
             return None

@@ -139,6 +139,36 @@ async def test_a_conversation_that_goes_on_elsewhere_takes_what_comes_there_and_
 # what ---------------------------------------------------------------------------------------------------------------
 
 
+async def test_a_conversation_that_moved_on_many_times_is_found_all_the_same(here: World) -> None:
+    await here.writes(text("Hallo", "wamid.1"))
+    thread = await here.thread()
+    for number in range(12):
+        await here.says(commands.Post(thread=f"t{number}", key="q", by=person("v"), text="Hello"))
+        await here.says(Move(thread=thread, key="move", by=ANNA, to=f"t{number}", reason="known"))
+        thread = f"t{number}"
+    await here.writes(text("Noch da?", "wamid.2"))
+
+    assert [event.text for event in await here.store.newest("t11") if isinstance(event, Posted)][-1] == "Noch da?"
+
+
+@pytest.mark.parametrize("blank", ["\u200b", "\u200b\u2060 \n", "\u202e"])
+async def test_what_nobody_can_see_stands_there_as_something_that_cannot_be_shown(here: World, blank: str) -> None:
+    read = await here.writes(text(blank))
+    posted = await here.last()
+
+    assert (read.done, read.unreadable) == (1, 0)
+    assert (posted.text, posted.unsaid) == ("[Eine Nachricht, die hier nicht angezeigt werden kann]", "unsupported")
+    assert (await here.writes(edit("wamid.ONE", "\u200b"))).unreadable == 0
+
+
+async def test_half_an_emoji_in_one_message_costs_no_other(here: World) -> None:
+    raw = body(value(contacts=[CONTACT], messages=[text("Hallo CUT", "wamid.1"), text("Und noch etwas.", "wamid.2")]))
+    read = await here.arrives(raw.replace(b"CUT", b"\\ud83d"))
+
+    assert read.done == 2
+    assert [post.text for post in await here.posts()] == ["Hallo \ufffd", "Und noch etwas."]
+
+
 async def test_a_long_text_comes_in_parts_and_nothing_of_it_is_lost(here: World) -> None:
     words = " ".join(f"Wort{number}." for number in range(1500))
     await here.writes(text(words))

@@ -56,6 +56,17 @@ def test_everything_can_be_put_into_words(content: Content, shown: str) -> None:
     assert said(content, "fr") == said(content, "en")
 
 
+@pytest.mark.parametrize("blank", ["\u200b", "\u200d", "\u2060\n\u3000", "\u202e", "\x07", ""])
+def test_what_nobody_could_see_is_put_into_words(blank: str) -> None:
+    cannot = "[A message that cannot be shown here]"
+    assert said(Text(blank), "en") == cannot
+    assert said(Tap(TapKind.BUTTON, blank, blank), "en") == cannot
+    assert said(Tap(TapKind.BUTTON, "yes", blank), "en") == "yes"
+    assert said(Media(MediaKind.IMAGE, caption=blank), "en") == "[Image]"
+    assert said(Edited("wamid", Text(blank)), "en") == cannot
+    assert said(Text(f"{blank}?"), "en") == f"{blank}?"
+
+
 def test_every_word_is_there_in_every_language() -> None:
     assert all(set(words) == {"de", "en", "sv"} for words in placeholders._WORDS.values())
     assert all(f"[{placeholders._word(kind, 'en')}]" == said(Media(kind), "en") for kind in MediaKind)

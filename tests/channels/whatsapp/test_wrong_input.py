@@ -116,7 +116,6 @@ def test_no_form_makes_twilios_parser_raise(fields: dict[str, str]) -> None:
         (b'"' + SECRET.encode() + b'"', "not_an_object"),
         (b"{", "not_json"),
         (b'{"entry": NaN}', "not_json"),
-        (b'{"text": "\\ud800"}', "not_json"),
         (b"\xff\xfe{}", "not_json"),
         (gzip.compress(b"{}", mtime=0), "not_json"),
         (b'{"object": "page", "entry": []}', "wrong_object"),
