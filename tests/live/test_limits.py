@@ -3,7 +3,7 @@
 import pytest
 
 from server.core.ports import Limit
-from server.live.limits import LocalLimits
+from server.live.limits import FEW, LocalLimits
 from server.live.local import LocalBus
 
 BURST = Limit("posts", 1, 1.0, burst=3)
@@ -72,6 +72,32 @@ def test_names_are_counted_apart(clock: Clock) -> None:
     limits = LocalLimits(clock)
 
     assert [limits.allow_all([Limit(name, 1, 60.0)]) for name in ("a", "b", "a")] == [0.0, 0.0, 60.0]
+
+
+def test_names_of_which_nothing_counts_any_more_are_forgotten(clock: Clock) -> None:
+    limits = LocalLimits(clock)
+    for n in range(FEW):
+        limits.allow_all([Limit(f"once {n}", 1, 1.0, burst=3), Limit(f"minute {n}", 5, 60.0)][n % 2 :][:1])
+    hour = Limit("hour", 1, 3600.0)
+    limits.allow_all([hour])
+    assert limits.names == FEW + 1  # all of them still count
+
+    clock.now += 60.0
+    for n in range(2 * FEW):
+        limits.allow_all([Limit(f"later {n}", 5, 60.0)])
+
+    assert limits.names < 2 * FEW + 10
+    assert limits.allow_all([hour]) > 0.0
+
+
+def test_of_too_many_names_those_not_asked_about_for_longest_are_forgotten(clock: Clock) -> None:
+    limits = LocalLimits(clock, most=3 * FEW)
+    for n in range(4 * FEW):
+        limits.allow_all([Limit(f"hour {n}", 1, 3600.0)])
+
+    assert limits.names <= 3 * FEW
+    assert limits.allow_all([Limit("hour 0", 1, 3600.0)]) == 0.0
+    assert limits.allow_all([Limit(f"hour {4 * FEW - 1}", 1, 3600.0)]) > 0.0
 
 
 async def test_a_single_process_counts_for_itself_and_says_nothing(clock: Clock) -> None:
