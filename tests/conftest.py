@@ -4,6 +4,7 @@ A part that cannot be had skips its tests loudly. Under ``CI=true`` it fails the
 """
 
 import asyncio
+import gc
 import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -36,6 +37,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         wanted = MARKED_BY_FIXTURE.keys() & set(getattr(item, "fixturenames", ()))
         for mark in sorted({MARKED_BY_FIXTURE[name] for name in wanted}):
             item.add_marker(mark)
+
+
+def pytest_collection_finish() -> None:
+    """What stands by now stays to the end: a search for cycles, of which there are thousands, need not look at it."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
