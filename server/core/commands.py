@@ -16,12 +16,14 @@ from server.core.model import (
     AsTemplate,
     Channel,
     Choice,
+    Ending,
     File,
     Handover,
     Link,
     Purpose,
     Role,
     StaffId,
+    TaskKind,
     ThreadId,
     Value,
     Why,
@@ -90,6 +92,7 @@ class Post(Command, frozen=True, kw_only=True):
     past: bool = False  # keep it, with its channel, and let nothing follow from it
     anyway: bool = False  # staff: in spite of a warning
     unsaid: str | None = None  # person: what came cannot be shown; the id of the words that stand for it
+    whisper: bool = False  # staff: let the assistant say it into the call, and keep the floor
     to: Address | None = None  # assistant: ask there whether it is this person's, who has only named it
 
 
@@ -235,6 +238,61 @@ class Part(Command, frozen=True, kw_only=True):
     other: ThreadId
 
 
+class Ring(Command, frozen=True, kw_only=True):
+    """The person is on the phone, and agrees to what was said first; or this call has shown more about who calls."""
+
+    session: str
+    our: str
+    assurance: Assurance
+    caller: Address | None = None
+    notice: str = ""
+    language: str | None = None
+    vendor: str = ""
+    past: bool = False
+    said_at: datetime | None = None
+
+
+class HangUp(Command, frozen=True, kw_only=True):
+    """The call is over, after so many seconds."""
+
+    session: str
+    why: Ending
+    seconds: int = 0
+    past: bool = False
+
+
+class Interrupt(Command, frozen=True, kw_only=True):
+    """The caller spoke while message ``of`` was being spoken, and had heard this much of it."""
+
+    of: int
+    heard: str = ""
+
+
+class OpenTask(Command, frozen=True, kw_only=True):
+    """Leave something to staff. ``at``: when the person wants to be called; ``text``: what it is about."""
+
+    task: TaskKind
+    number: str = ""
+    at: datetime | None = None
+    text: str = ""
+
+
+class FinishTask(Command, frozen=True, kw_only=True):
+    """The task that event ``of`` opened is done."""
+
+    of: int
+
+
+class Summarise(Command, frozen=True, kw_only=True):
+    """Write down what a call was about, for staff."""
+
+    session: str
+    text: str
+    points: tuple[str, ...] = ()
+    language: str | None = None
+    sent: bool = False
+
+
 class Erase(Command, frozen=True, kw_only=True):
     """Forget this person: every word, name, number and address goes."""
 
@@ -264,5 +322,11 @@ AnyCommand = (
     | Return
     | Join
     | Part
+    | Ring
+    | HangUp
+    | Interrupt
+    | OpenTask
+    | FinishTask
+    | Summarise
     | Erase
 )

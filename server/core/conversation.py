@@ -10,7 +10,8 @@ from typing import Any, assert_never
 
 from msgspec.structs import replace
 
-from server.core import commands, delivery, events, owed, routing
+from server.core import calls, commands, delivery, events, owed, routing
+from server.core.checking import check_short, check_text, kept, past_moment, whole
 from server.core.commands import AnyCommand, Command
 from server.core.delivery import Receipt
 from server.core.errors import (
@@ -20,11 +21,11 @@ from server.core.errors import (
     ConsentNeeded,
     FloorMoved,
     FloorTaken,
-    MessageEmpty,
-    MessageTooLong,
     Moved,
+    NoCall,
     NotAllowed,
     NotYourFloor,
+    OnlyByPhone,
 )
 from server.core.events import AnyEvent
 from server.core.model import (
@@ -71,7 +72,6 @@ MAX_VALUES = 64  # variables of a template
 MAX_EMOJI = 64  # characters: the longest sequences, families with skin tones, have 15
 MAX_LANGUAGE = 35  # characters: the longest tag RFC 5646 asks anybody to keep
 MAX_VALUE = 256  # characters: the local and domain part of a long host-site identity
-EARLIEST = 1970  # before that nobody wrote to anybody
 MAX_SNOOZE = timedelta(days=366)  # further ahead nobody remembers why
 _UNSEEN = ("Cc", "Cs")  # categories: control characters and halves of surrogate pairs
 _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")  # turn the line around
@@ -96,6 +96,8 @@ def decide(thread: Thread, command: AnyCommand, now: datetime, rules: Rules = RU
         NotAllowed: the command is for staff alone.
         BadValue: a value out of its range.
         CannotMove: two conversations cannot be put together or taken apart like this.
+        OnlyByPhone: the person can be met nowhere but in a call, and there is none.
+        NoCall: a whisper with nobody on the line.
     """
     if thread.moved_to is not None and not isinstance(command, commands.Return | commands.Receive | commands.Erase):
         raise Moved(thread.moved_to)
@@ -128,7 +130,7 @@ def decide(thread: Thread, command: AnyCommand, now: datetime, rules: Rules = RU
             return _assign(thread, command, now)
         case commands.Note():
             _check_staff(command)
-            _check_text(command.text, rules)
+            check_text(command.text, rules)
             return events.Noted(**_by(thread, command, now), text=command.text, mentions=command.mentions)
         case commands.Snooze():
             return _snooze(thread, command, now)
@@ -142,6 +144,15 @@ def decide(thread: Thread, command: AnyCommand, now: datetime, rules: Rules = RU
             return _receive(thread, command, now)
         case commands.Move() | commands.Return() | commands.Join() | commands.Part():
             return _move(thread, command, now, rules)
+        case (
+            commands.Ring()
+            | commands.HangUp()
+            | commands.Interrupt()
+            | commands.OpenTask()
+            | commands.FinishTask()
+            | commands.Summarise()
+        ):
+            return calls.decide(thread, command, now, rules, _by(thread, command, now))
         case commands.Erase():
             return events.Erased(**_by(thread, command, now), owes=(owed.Erase(due=now),)) if thread.seq else None
     assert_never(command)
@@ -162,28 +173,6 @@ def _by(thread: Thread, command: Command, now: datetime) -> dict[str, Any]:
     }
 
 
-def _check_text(text: str, rules: Rules) -> None:
-    if len(text) > rules.max_text:
-        raise MessageTooLong(len(text), rules.max_text)
-    if text.isascii() and text.isprintable() and not text.isspace() and text:  # most texts, looked at once
-        return
-    if not any(character.isprintable() and not character.isspace() for character in text):
-        raise MessageEmpty
-    if "\0" in text or not _whole(text):
-        raise BadValue("text", "Unicode without NUL")
-
-
-def _whole(text: str) -> bool:
-    """Whether every store and every socket can write this down: no half of a surrogate pair."""
-    return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
-
-
-def _check_short(field: str, value: str | None, longest: int) -> None:
-    """A thread's state is bounded: what it keeps of a command is short."""
-    if value is not None and not (1 <= len(value) <= longest and _whole(value)):
-        raise BadValue(field, f"1 to {longest} characters")
-
-
 def _check_staff(command: Command) -> None:
     if command.by.role is not Role.STAFF:
         raise NotAllowed
@@ -191,10 +180,12 @@ def _check_staff(command: Command) -> None:
 
 def _post(thread: Thread, command: commands.Post, now: datetime, rules: Rules) -> AnyEvent | None:
     if command.text or not (command.files or command.template or command.unsaid):
-        _check_text(command.text, rules)
-    _check_short("language", command.language, MAX_LANGUAGE)
+        check_text(command.text, rules)
+    check_short("language", command.language, MAX_LANGUAGE)
     if command.to is not None and (command.by.role is not Role.ASSISTANT or command.past):
         raise NotAllowed
+    if command.whisper:
+        _check_staff(command)
     if command.past:
         return _kept_post(thread, command, now)
     match command.by.role:
@@ -204,6 +195,8 @@ def _post(thread: Thread, command: commands.Post, now: datetime, rules: Rules) -
         case Role.STAFF:
             _check_floor(thread, command)
             said = {"choices": command.choices, "links": command.links, "anyway": command.anyway}
+            if command.whisper:
+                said["whisper"] = True
         case Role.ASSISTANT if command.to is not None:
             said = _asked_elsewhere(thread, command, command.to)
         case Role.ASSISTANT | Role.SYSTEM:
@@ -269,13 +262,13 @@ def _carried(command: commands.Post, now: datetime) -> dict[str, Any]:
     if command.files:
         carried["files"] = _checked_files(command.files)
     if command.said_at is not None:
-        carried["said_at"] = _past_moment("said_at", command.said_at, now)
+        carried["said_at"] = past_moment("said_at", command.said_at, now)
     if command.by.role is Role.PERSON:
         if command.unsaid is not None:
-            _check_short("unsaid", command.unsaid, MAX_ID)
+            check_short("unsaid", command.unsaid, MAX_ID)
             carried["unsaid"] = command.unsaid
         if command.our is not None:
-            _check_short("our", command.our, MAX_VALUE)
+            check_short("our", command.our, MAX_VALUE)
             carried["our"] = command.our
     else:
         if command.template is not None:
@@ -283,13 +276,6 @@ def _carried(command: commands.Post, now: datetime) -> dict[str, Any]:
         if command.purpose is not Purpose.SERVICE:
             carried["purpose"] = command.purpose
     return carried
-
-
-def _past_moment(field: str, moment: datetime, now: datetime) -> datetime:
-    """Return a moment as it is kept; by another's clock it may seem to be ahead, and never is."""
-    if moment.tzinfo is None or moment.year < EARLIEST:
-        raise BadValue(field, "a moment with its time zone")
-    return kept(min(moment, now).astimezone(UTC))
 
 
 def _checked_files(files: tuple[File, ...]) -> tuple[File, ...]:
@@ -301,8 +287,8 @@ def _checked_files(files: tuple[File, ...]) -> tuple[File, ...]:
 
 
 def _checked_file(file: File) -> File:
-    _check_short("file", file.id, MAX_ID)
-    if len(file.type) > MAX_TYPE or not _whole(file.type) or not 0 <= file.size < 2**53:
+    check_short("file", file.id, MAX_ID)
+    if len(file.type) > MAX_TYPE or not whole(file.type) or not 0 <= file.size < 2**53:
         raise BadValue("file", "a type and a size")
     name = cleaned(file.name)
     stem, dot, ending = name.rpartition(".")
@@ -312,13 +298,13 @@ def _checked_file(file: File) -> File:
 
 
 def _checked_template(template: AsTemplate) -> AsTemplate:
-    _check_short("template", template.id, MAX_VALUE)
-    _check_short("language", template.language, MAX_LANGUAGE)
+    check_short("template", template.id, MAX_VALUE)
+    check_short("language", template.language, MAX_LANGUAGE)
     if len(template.values) > MAX_VALUES:
         raise BadValue("template", f"at most {MAX_VALUES} values")
     for name, value in template.values:
-        _check_short("template", name, MAX_VALUE)
-        if len(value) > MAX_TEXT or "\0" in value or not _whole(value):
+        check_short("template", name, MAX_VALUE)
+        if len(value) > MAX_TEXT or "\0" in value or not whole(value):
             raise BadValue("template", f"values of at most {MAX_TEXT} characters")
     return template
 
@@ -354,9 +340,16 @@ def _channel(thread: Thread, command: commands.Post) -> Channel:
         return command.channel
     if command.to is not None:
         return command.to.channel
+    if command.whisper:
+        if thread.call is None:
+            raise NoCall
+        return Channel.VOICE
     if command.on is not None and all(way.channel is not command.on for way in routing.proven_channels(thread)):
         raise BadValue("on", "a channel on which the person can be met")
-    return routing.reply_channel(thread, command.on, answer=command.covers is not None)
+    channel = routing.reply_channel(thread, command.on, answer=command.covers is not None)
+    if channel is Channel.VOICE and thread.call is None and command.by.role is Role.STAFF:
+        raise OnlyByPhone
+    return channel
 
 
 def _check_consent(thread: Thread, command: commands.Post, rules: Rules) -> None:
@@ -383,8 +376,12 @@ def _owes(thread: Thread, command: commands.Post, now: datetime, rules: Rules) -
     the person is met outside the web, where sockets follow the log by themselves.
     """
     if command.by.role is Role.PERSON:
-        fetch = _fetch(command.files, now) if command.files else ()
-        return fetch if thread.floor.is_staff else (owed.Answer(due=now + rules.answer_lead), *fetch)
+        also = _fetch(command.files, now) if command.files else ()
+        if command.channel is Channel.VOICE and thread.call is not None:
+            also = (*also, calls.idle(now, rules))
+        return also if thread.floor.is_staff else (owed.Answer(due=now + rules.answer_lead), *also)
+    if command.whisper:  # spoken into the call, and nobody's floor moves
+        return ()
     if command.to is not None:
         return (owed.Deliver(due=now, channel=command.to.channel, to=command.to),)
     owes: list[owed.AnyOwed] = []
@@ -414,11 +411,11 @@ def _about_message(
         raise BadValue("of", "the number of a message")
     match command:
         case commands.React(of=of, emoji=emoji):
-            if len(emoji) > MAX_EMOJI or not _whole(emoji) or any(unicodedata.category(c) in _UNSEEN for c in emoji):
+            if len(emoji) > MAX_EMOJI or not whole(emoji) or any(unicodedata.category(c) in _UNSEEN for c in emoji):
                 raise BadValue("emoji", f"at most {MAX_EMOJI} characters")
             return events.Reacted(**_by(thread, command, now), of=of, emoji=emoji)
         case commands.Edit(of=of, text=text):
-            _check_text(text, rules)
+            check_text(text, rules)
             return events.Edited(**_by(thread, command, now), of=of, text=text)
         case commands.Revoke(of=of):
             return events.Revoked(**_by(thread, command, now), of=of)
@@ -427,7 +424,7 @@ def _about_message(
                 **_by(thread, command, now), of=of, file=_checked_file(file), owes=_fetch((file,), now)
             )
         case commands.Transcribe(of=of, text=text):
-            _check_text(text, rules)
+            check_text(text, rules)
             return events.Transcribed(**_by(thread, command, now), of=of, text=text)
         case commands.Retry(of=of):
             return _retry(thread, command, of, now)
@@ -445,12 +442,12 @@ def _retry(thread: Thread, command: commands.Retry, of: int, now: datetime) -> A
 def _agree(thread: Thread, command: commands.Agree, now: datetime) -> AnyEvent | None:
     said = command.agreement
     for field, value in (("version", said.version), ("source", said.source)):
-        if len(value) > MAX_ID or not _whole(value):
+        if len(value) > MAX_ID or not whole(value):
             raise BadValue(field, f"at most {MAX_ID} characters")
     before = routing.agreement(thread, said.channel, said.purpose)
     if before is not None and (before.given, before.version) == (said.given, said.version):
         return None
-    at = now if said.at is None else _past_moment("at", said.at, now)
+    at = now if said.at is None else past_moment("at", said.at, now)
     return events.AgreementChanged(**_by(thread, command, now), agreement=replace(said, at=at))
 
 
@@ -496,19 +493,21 @@ def _unanswered(thread: Thread, now: datetime) -> tuple[owed.AnyOwed, ...]:
 
 
 def _lapse(thread: Thread, command: commands.Lapse, now: datetime) -> AnyEvent | None:
-    """Staff may have spoken since, or the snooze been changed: then nothing has lapsed.
+    """Staff or a caller may have spoken since, or the snooze been changed: then nothing has lapsed.
 
     The floor comes first: an event that moved it never snoozes, so its time is never taken for a snooze that is over.
     """
     if thread.floor.is_staff and thread.floor_seq == command.of:
         return events.Released(**_by(thread, command, now), reason="idle", owes=_unanswered(thread, now))
+    if thread.call is not None and thread.call.last == command.of:
+        return calls.lost(thread.call, now, _by(thread, command, now))
     if thread.snoozed_until is not None and thread.snoozed_until <= now:
         return events.Woken(**_by(thread, command, now))
     return None
 
 
 def _assign(thread: Thread, command: commands.Assign, now: datetime) -> AnyEvent | None:
-    _check_short("to", command.to, MAX_ID)
+    check_short("to", command.to, MAX_ID)
     return None if thread.assigned == command.to else events.Assigned(**_by(thread, command, now), to=command.to)
 
 
@@ -536,11 +535,6 @@ def _snooze(thread: Thread, command: commands.Snooze, now: datetime) -> AnyEvent
     return events.Snoozed(**_by(thread, command, now), until=until, owes=(wake,))
 
 
-def kept(moment: datetime) -> datetime:
-    """Return a moment as every store keeps it, in whole milliseconds: what is remembered equals what is read back."""
-    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
-
-
 def _name(thread: Thread, command: commands.Name, now: datetime) -> AnyEvent | None:
     called = cleaned(command.name)
     if not 1 <= len(called) <= MAX_NAME:
@@ -562,7 +556,7 @@ def _link(thread: Thread, command: commands.LinkAddress, now: datetime) -> AnyEv
         ("kind", command.address.kind),
         ("value", command.address.value),
     ):
-        _check_short(field, value, MAX_VALUE)
+        check_short(field, value, MAX_VALUE)
     if _linked(thread.addresses, command.address, command.assurance) == thread.addresses:
         return None
     return events.AddressLinked(**_by(thread, command, now), address=command.address, assurance=command.assurance)
@@ -627,7 +621,7 @@ def _move(
 ) -> AnyEvent | None:
     match command:
         case commands.Move(to=to):
-            _check_short("to", to, MAX_ID)
+            check_short("to", to, MAX_ID)
             if to == thread.id or not thread.seq or any(each.thread == to for each in thread.joined):
                 raise CannotMove
             _check_reason(command.reason)
@@ -645,7 +639,7 @@ def _move(
                 owes=(point, *_resumed(thread, now, rules)),
             )
         case commands.Join(other=other, upto=upto):
-            _check_short("other", other, MAX_ID)
+            check_short("other", other, MAX_ID)
             if other == thread.id:
                 raise CannotMove
             known = any(each.thread == other and each.upto >= upto for each in thread.joined)
@@ -724,7 +718,20 @@ def evolve(thread: Thread, event: AnyEvent) -> Thread:
         case events.Received(receipt=receipt):
             return _received(thread, event, receipt)
         case events.MovedTo(to=to):
-            return _next(thread, event, moved_to=to, open=False, open_when_moved=thread.open or thread.open_when_moved)
+            resumed = thread.open or thread.open_when_moved
+            return _next(thread, event, moved_to=to, open=False, open_when_moved=resumed, call=None)
+        case events.Called(caller=Address() as caller, assurance=assurance):
+            known = _linked(thread.addresses, caller, assurance)
+            return _next(thread, event, addresses=known, **calls.changes(thread, event))
+        case (
+            events.Called()
+            | events.HungUp()
+            | events.Interrupted()
+            | events.Tasked()
+            | events.TaskDone()
+            | events.Summarised()
+        ):
+            return _next(thread, event, **calls.changes(thread, event))
         case events.Returned():
             return _returned(thread, event)
         case events.JoinedWith(other=other, upto=upto):
@@ -745,7 +752,8 @@ def matches(event: AnyEvent, command: AnyCommand) -> bool:
     match command, event:
         case commands.Post(), events.Posted():
             same_choice = event.role is not Role.PERSON or command.choice == event.choice  # nobody else makes one
-            return command.text == event.text and same_choice and _same_files(command.files, event.files)
+            same_way = command.whisper == event.whisper
+            return command.text == event.text and same_choice and same_way and _same_files(command.files, event.files)
         case commands.React(), events.Reacted():
             return (command.of, command.emoji) == (event.of, event.emoji)
         case commands.Edit() | commands.Transcribe(), events.Edited() | events.Transcribed():
@@ -778,8 +786,17 @@ def matches(event: AnyEvent, command: AnyCommand) -> bool:
             return command.other == event.other
         case commands.Part(), events.PartedFrom():
             return command.other == event.other
-        case commands.Lapse(), events.Released() | events.Woken():
+        case commands.Lapse(), events.Released() | events.Woken() | events.HungUp():
             return True
+        case (
+            (commands.Ring(), events.Called())
+            | (commands.HangUp(), events.HungUp())
+            | (commands.Interrupt(), events.Interrupted())
+            | (commands.OpenTask(), events.Tasked())
+            | (commands.FinishTask(), events.TaskDone())
+            | (commands.Summarise(), events.Summarised())
+        ):
+            return calls.matches(event, command)
         case _:
             return type(event) is _KIND.get(type(command))
 
@@ -837,7 +854,7 @@ def _posted(thread: Thread, event: events.Posted) -> Thread:
     else:
         changes = _assistant_posted(thread, event)
     by_us = event.role is not Role.PERSON and not event.past
-    if by_us and event.channel is not Channel.WEB:  # by what is in the log, not by what is owed
+    if by_us and event.channel not in _FOLLOWED:  # by what is in the log, not by what is owed
         changes |= _listed(thread, delivery.queued(thread.deliveries, event.seq), event.seq)
     return replace(
         thread,
@@ -848,6 +865,9 @@ def _posted(thread: Thread, event: events.Posted) -> Thread:
         created_at=thread.created_at or event.at,
         **changes,
     )
+
+
+_FOLLOWED = (Channel.WEB, Channel.VOICE)  # sockets and calls follow the log: nothing is delivered to them
 
 
 def _person_posted(thread: Thread, event: events.Posted) -> dict[str, Any]:
@@ -866,12 +886,16 @@ def _person_posted(thread: Thread, event: events.Posted) -> dict[str, Any]:
         changes["wrote_on"] = (*thread.wrote_on, thread.channel)
     if event.our is not None:
         changes["heard"] = _heard(thread.heard, event.our, event.said_at or event.at)
+    if thread.call is not None and event.channel is Channel.VOICE:
+        changes["call"] = calls.spoken(thread.call, event)
     return changes
 
 
 def _staff_posted(thread: Thread, event: events.Posted) -> dict[str, Any]:
-    return {
-        "open": True,
+    said = {"open": True, "last_reply": event.seq, "last_staff": event.seq, "last_staff_by": event.by}
+    if event.whisper:  # the assistant says it, and goes on answering
+        return said
+    return said | {
         "floor": Floor.of(event.by),
         "floor_seq": event.seq,
         "assigned": thread.assigned or event.by,
@@ -880,9 +904,6 @@ def _staff_posted(thread: Thread, event: events.Posted) -> dict[str, Any]:
         "urgent": False,
         "answered": thread.last_person,
         "first_person": 0,
-        "last_reply": event.seq,
-        "last_staff": event.seq,
-        "last_staff_by": event.by,
         "read_by_staff": max(thread.read_by_staff, thread.last_person),
         "misses": 0,
     }
@@ -936,7 +957,7 @@ def _returned(thread: Thread, event: events.Returned) -> Thread:
 
 
 def _closed(thread: Thread, event: events.Closed) -> Thread:
-    """Ends the episode: the floor goes back, nobody waits, and what was asked counts as dealt with."""
+    """Ends the episode: the floor goes back, nobody waits, and what was asked or left to do counts as dealt with."""
     return _next(
         thread,
         event,
@@ -951,4 +972,5 @@ def _closed(thread: Thread, event: events.Closed) -> Thread:
         answered=thread.last_person,
         first_person=0,
         misses=0,
+        tasks=(),
     )

@@ -132,6 +132,22 @@ class Moved(Refused):
         self.to = to
 
 
+class OnlyByPhone(Refused):
+    """The person can be met in a call alone, and there is none: a call-back is what can be offered."""
+
+    code = "only_by_phone"
+
+    def __init__(self) -> None:
+        super().__init__("This person can only be reached by phone, and is not on the line.")
+
+
+class NoCall(Refused):
+    code = "no_call"
+
+    def __init__(self) -> None:
+        super().__init__("There is no call under way.")
+
+
 class CannotMove(Refused):
     code = "cannot_move"
 

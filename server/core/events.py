@@ -16,12 +16,14 @@ from server.core.model import (
     AsTemplate,
     Channel,
     Choice,
+    Ending,
     File,
     Handover,
     Link,
     Purpose,
     Role,
     StaffId,
+    TaskKind,
     ThreadId,
     Why,
 )
@@ -66,6 +68,7 @@ class Posted(Event, frozen=True, kw_only=True, tag="posted"):
     past: bool = False  # from a history, or by staff elsewhere: kept, and nothing follows from it
     anyway: bool = False  # staff sent it in spite of a warning
     unsaid: str | None = None  # what came cannot be shown: the id of the words that stand for it
+    whisper: bool = False  # staff: the assistant speaks it into the call
     to: Address | None = None  # not said to the person, but asked at a number that they have only named
 
 
@@ -170,6 +173,54 @@ class PartedFrom(Event, frozen=True, kw_only=True, tag="parted"):
     other: ThreadId
 
 
+class Called(Event, frozen=True, kw_only=True, tag="called"):
+    """The person calls, and has not objected to what was said first: that words are written down.
+
+    Once more for the same call when it has shown more about who is calling.
+    """
+
+    session: str
+    our: str
+    assurance: Assurance
+    caller: Address | None = None
+    notice: str = ""  # version of what was said first
+    language: str | None = None
+    vendor: str = ""  # whose voice agent reported it; empty for our own
+    past: bool = False  # reported afterwards
+    said_at: datetime | None = None
+
+
+class HungUp(Event, frozen=True, kw_only=True, tag="hung_up"):
+    session: str
+    why: Ending
+    seconds: int = 0
+    past: bool = False
+
+
+class Interrupted(Event, frozen=True, kw_only=True, tag="interrupted"):
+    of: int
+    heard: str = ""  # as much of message ``of`` as was spoken
+
+
+class Tasked(Event, frozen=True, kw_only=True, tag="tasked"):
+    task: TaskKind
+    number: str = ""
+    when: datetime | None = None
+    text: str = ""
+
+
+class TaskDone(Event, frozen=True, kw_only=True, tag="task_done"):
+    of: int
+
+
+class Summarised(Event, frozen=True, kw_only=True, tag="summarised"):
+    session: str
+    text: str
+    points: tuple[str, ...] = ()
+    language: str | None = None
+    sent: bool = False  # to the person, too
+
+
 class Erased(Event, frozen=True, kw_only=True, tag="erased"):
     pass
 
@@ -199,6 +250,12 @@ AnyEvent = (
     | Returned
     | JoinedWith
     | PartedFrom
+    | Called
+    | HungUp
+    | Interrupted
+    | Tasked
+    | TaskDone
+    | Summarised
     | Erased
 )
 
@@ -215,5 +272,11 @@ STAFF_ONLY = (
     Retried,
     AgreementChanged,
     Preferred,
+    Called,
+    HungUp,
+    Interrupted,
+    Tasked,
+    TaskDone,
+    Summarised,
 )
 """Kinds that a visitor is never shown, not even as a number that is missing: their seqs become ``skip`` frames."""

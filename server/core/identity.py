@@ -52,6 +52,8 @@ _NEEDS: dict[type, Action | None] = {
     commands.Retry: Action.REPLY,
     commands.Prefer: Action.REPLY,
     commands.Agree: Action.REPLY,
+    commands.OpenTask: Action.REPLY,
+    commands.FinishTask: Action.REPLY,
     commands.Read: Action.READ,
     commands.Note: Action.NOTE,
     commands.Take: Action.FLOOR,
@@ -72,6 +74,10 @@ _NEEDS: dict[type, Action | None] = {
     commands.Receive: None,
     commands.Join: None,
     commands.Part: None,
+    commands.Ring: None,
+    commands.HangUp: None,
+    commands.Interrupt: None,
+    commands.Summarise: None,
 }
 
 

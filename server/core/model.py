@@ -19,6 +19,7 @@ MAX_JOINED = 100  # older conversations of one person
 MAX_ID = 64  # characters of an id in a state: ours have 26, a host site's may be longer
 MAX_FILES = 10  # of one message; a phone sends them one by one
 MAX_HEARD = 8  # numbers of ours that one person wrote to
+MAX_TASKS = 8  # open at a time for one person; the oldest gives way, and the log still has it
 SAID_WINDOW = 62  # bits: how many of the newest seqs we know to be messages or not; fits a signed 64-bit integer
 
 ThreadId = str
@@ -271,6 +272,44 @@ class Fact(Value, frozen=True):
     title: str
 
 
+class Call(Value, frozen=True):
+    """A call that is under way: what is said in it is spoken, and read along with."""
+
+    session: str  # a keyed hash of the provider's name for it
+    our: str  # the number of ours that was called
+    assurance: Assurance  # how far this call itself has shown who is calling
+    began: datetime
+    language: str | None = None
+    last: int = 0  # the newest event that came from it
+
+
+class Ending(StrEnum):
+    """Why a call is over."""
+
+    CALLER = "caller"  # hung up
+    TRANSFERRED = "transferred"  # goes on with a person
+    CLINIC = "clinic"  # we said goodbye
+    LOST = "lost"  # nothing came of it any more
+    FAILED = "failed"
+
+
+class TaskKind(StrEnum):
+    """What somebody of the staff is to do."""
+
+    CALLBACK = "callback"  # call this person
+    QUESTION = "question"  # find out, and answer
+    NOT_AGREED = "not_agreed"  # the person says that a summary is wrong
+
+
+class Task(Value, frozen=True):
+    """Work for staff that is open since event ``seq``: whom to call, and when they would like that."""
+
+    seq: int
+    kind: TaskKind
+    number: str = ""
+    at: datetime | None = None
+
+
 class Rules(Value, frozen=True):
     """The clinic's figures that rules need, as of now; the service makes one from settings and opening hours."""
 
@@ -280,6 +319,7 @@ class Rules(Value, frozen=True):
     answer_lead: timedelta = timedelta(seconds=3)  # head start of the process that took the post over other workers
     open_now: bool = True
     max_text: int = MAX_TEXT  # characters
+    call_idle: timedelta = timedelta(minutes=15)  # without a word from the caller, a call is over
 
 
 class Thread(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -327,6 +367,8 @@ class Thread(msgspec.Struct, frozen=True, omit_defaults=True):
     agreements: tuple[Agreement, ...] = ()  # what was said last, for each channel and purpose
     prefers: Channel | None = None  # where the person would rather be written to
     wrote_on: tuple[Channel, ...] = ()  # the doors they came through before they changed to another
+    call: Call | None = None  # that is under way
+    tasks: tuple[Task, ...] = ()  # that nobody has done yet
     crowded: int = 0  # the newest message that waits to leave and found no room in ``deliveries``
     let_go: int = 0  # the newest message that has left and was let go for others: read or not, nobody knows
 
@@ -344,5 +386,7 @@ class Thread(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def needs_reply(self) -> bool:
-        """Whether it is staff's turn: the person waits for them, or wrote to the one who has the floor."""
-        return self.open and (self.floor.is_waiting or (self.floor.is_staff and self.awaits_answer))
+        """Whether it is staff's turn: something is left to do, the person waits, or wrote to the one with the floor."""
+        if not self.open:
+            return False
+        return bool(self.tasks) or self.floor.is_waiting or (self.floor.is_staff and self.awaits_answer)

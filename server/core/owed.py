@@ -17,6 +17,7 @@ class WakeReason(StrEnum):
     FLOOR = "floor"  # staff may have fallen silent: the floor goes back to the assistant
     WAITING = "waiting"  # nobody may have come: tell the person honestly
     SNOOZE = "snooze"  # back into the inbox
+    CALL = "call"  # nothing may have come of a call: it is over
     READ = "read"  # staff have read what came outside opening hours: tell the person
 
 

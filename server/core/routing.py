@@ -27,7 +27,7 @@ class Way(Value, frozen=True):
 
 
 def reply_channel(thread: Thread, on: Channel | None = None, *, answer: bool = False) -> Channel:
-    """Return the channel on which the next reply is given.
+    """Return the channel on which the next reply is given; the phone, without a call, where there is no other.
 
     Args:
         on: the channel that was chosen, which must be one of ``proven_channels``.
@@ -35,14 +35,23 @@ def reply_channel(thread: Thread, on: Channel | None = None, *, answer: bool = F
     """
     if on is not None:
         return on
-    if not thread.addresses:  # most threads are known on the web alone
+    if not thread.addresses and thread.call is None and thread.channel is Channel.WEB:  # most are known there alone
         return Channel.WEB
     last = _last(thread)
+    if last is Channel.VOICE if answer else thread.call is not None:
+        return Channel.VOICE  # spoken into the call; an answer that comes after it is kept for whoever reads it
     wanted = last if answer or thread.prefers is None else thread.prefers
-    for channel in (wanted, last):
+    for channel in (wanted, last, *reversed(thread.wrote_on)):
         if channel is Channel.WEB or outside_address(thread, channel) is not None:
             return channel
-    return Channel.WEB
+    return _besides_the_phone(thread) if last is Channel.VOICE else Channel.WEB
+
+
+def _besides_the_phone(thread: Thread) -> Channel:
+    """Return where somebody can be met who was only ever on the phone; the phone itself, when that is nowhere."""
+    if outside_address(thread, Channel.WHATSAPP) is not None:
+        return Channel.WHATSAPP
+    return Channel.WEB if thread.joined else Channel.VOICE
 
 
 def _last(thread: Thread) -> Channel:
@@ -80,13 +89,16 @@ def _place(value: str, order: "list[str] | tuple[str, ...]") -> int:
 def proven_channels(thread: Thread) -> tuple[Way, ...]:
     """Return the channels on which the person can be met, the one that a reply takes by itself first, with why.
 
+    None at all for whoever only ever called, and is not on the line.
     The web is one of them for whoever has written there, now or in a conversation that was joined with this one.
     """
     usual = reply_channel(thread)
+    called = usual is Channel.VOICE and thread.call is None  # they hung up
     found = []
     for channel in Channel:
         to = outside_address(thread, channel)
-        if to is not None or (channel is Channel.WEB and _on_the_web(thread)) or channel is usual:
+        there = channel is usual and not called
+        if to is not None or there or (channel is Channel.WEB and _on_the_web(thread)):
             found.append(Way(channel, _because(thread, channel), to))
     return tuple(sorted(found, key=lambda way: way.channel is not usual))
 

@@ -192,6 +192,10 @@ class StaffLine:
                 return commands.Close(thread=thread, key=key, by=by)
             case protocol.Name(name=name):
                 return commands.Name(thread=thread, key=key, by=by, name=name)
+            case protocol.OpenTask(task=task, number=number, at=at, text=text):
+                return commands.OpenTask(thread=thread, key=key, by=by, task=task, number=number, at=at, text=text)
+            case protocol.FinishTask(of=of):
+                return commands.FinishTask(thread=thread, key=key, by=by, of=of)
         assert_never(frame)
 
     async def _reply(self, frame: protocol.Reply) -> AnyCommand:
@@ -209,6 +213,7 @@ class StaffLine:
             files=files,
             template=template,
             anyway=frame.anyway,
+            whisper=frame.whisper,
         )
 
     def _acknowledge(self, handled: Handled, frame: AnyStaffCommand) -> None:

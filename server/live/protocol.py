@@ -16,7 +16,7 @@ import msgspec
 from server.core.conversation import cleaned
 from server.core.errors import BadKey, Refused
 from server.core.identity import Staff
-from server.core.model import MAX_FILES, Channel, Role, StaffId, ThreadId
+from server.core.model import MAX_FILES, Channel, Role, StaffId, TaskKind, ThreadId
 
 VERSION = 1
 SUBPROTOCOL = "onethread.v1"
@@ -150,6 +150,7 @@ class Reply(StaffCommand, frozen=True, kw_only=True, tag="post"):
     files: Files = ()
     template: Template | None = None
     anyway: bool = False
+    whisper: bool = False
 
 
 class React(StaffCommand, frozen=True, kw_only=True, tag="react"):
@@ -194,7 +195,20 @@ class Name(StaffCommand, frozen=True, kw_only=True, tag="name"):
     name: str
 
 
-AnyStaffCommand = Reply | React | Retry | Prefer | Note | Take | Release | Assign | Snooze | Close | Name
+class OpenTask(StaffCommand, frozen=True, kw_only=True, tag="task"):
+    task: TaskKind
+    number: Annotated[str, msgspec.Meta(max_length=32)] = ""
+    at: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
+    text: str = ""
+
+
+class FinishTask(StaffCommand, frozen=True, kw_only=True, tag="task_done"):
+    of: Seq
+
+
+AnyStaffCommand = (
+    Reply | React | Retry | Prefer | Note | Take | Release | Assign | Snooze | Close | Name | OpenTask | FinishTask
+)
 StaffFrame = AnyStaffCommand | Watch | Unwatch | StaffRead | StaffTyping | Ping
 
 

@@ -14,6 +14,7 @@ import msgspec
 from msgspec.structs import replace
 
 from server.core import events
+from server.core.calls import CallEvent
 from server.core.events import AnyEvent
 from server.core.model import (
     Assurance,
@@ -68,6 +69,7 @@ class _Posted(_Event, kw_only=True, tag="event"):
     template: AsTemplate | None = None
     purpose: str | None = None
     anyway: bool = False
+    whisper: bool = False
 
 
 class _About(_Event, kw_only=True, tag="event"):
@@ -165,6 +167,44 @@ class _Joined(_Event, kw_only=True, tag="event"):
     upto: int | None = None
 
 
+class _Called(_Event, kw_only=True, tag="event"):
+    session: str
+    our: str
+    assurance: str
+    tail: str = ""
+    notice: str = ""
+    lang: str | None = None
+    vendor: str = ""
+    past: bool = False
+    said_at: str | None = None
+
+
+class _HungUp(_Event, kw_only=True, tag="event"):
+    session: str
+    why: str
+    seconds: int = 0
+    past: bool = False
+
+
+class _Interrupted(_About, kw_only=True, tag="event"):
+    heard: str = ""
+
+
+class _Tasked(_Event, kw_only=True, tag="event"):
+    task: str
+    number: str = ""
+    when: str | None = None
+    text: str = ""
+
+
+class _Summarised(_Event, kw_only=True, tag="event"):
+    session: str
+    text: str
+    points: tuple[str, ...] = ()
+    lang: str | None = None
+    sent: bool = False
+
+
 @lru_cache(maxsize=256)  # many things happen in the same millisecond
 def stamp(at: datetime) -> str:
     """Return a moment as RFC 3339 with milliseconds; ``at`` is UTC."""
@@ -249,7 +289,7 @@ def _posted(event: events.Posted, who: Who, at: str, staff: bool) -> _Posted:
     elif event.past or event.unsaid is not None:
         frame.past, frame.unsaid = event.past, event.unsaid
     if staff and event.role is not Role.PERSON:
-        frame.template, frame.anyway = event.template, event.anyway
+        frame.template, frame.anyway, frame.whisper = event.template, event.anyway, event.whisper
         frame.purpose = event.purpose if event.purpose is not Purpose.SERVICE else None
     return frame
 
@@ -279,7 +319,8 @@ def _staff_frame_of(
     | events.Transcribed
     | events.Retried
     | events.AgreementChanged
-    | events.Preferred,
+    | events.Preferred
+    | CallEvent,
     who: Who,
     at: str,
 ) -> _Event:
@@ -321,6 +362,58 @@ def _staff_frame_of(
             return _Agreed(thread=thread, seq=seq, at=at, kind="agreement", who=who, agreement=_agreement(event))
         case events.Preferred(channel=channel):
             return _Preferred(thread=thread, seq=seq, at=at, kind="preferred", who=who, channel=channel)
+        case _:
+            return _call_frame(event, who, at)
+
+
+def _call_frame(event: CallEvent, who: Who, at: str) -> _Event:
+    """Return the frame of what a call is, or leaves to do."""
+    thread, seq, kind = event.thread, event.seq, str(event.__struct_config__.tag)
+    match event:
+        case events.Called():
+            frame = _Called(
+                thread=thread,
+                seq=seq,
+                at=at,
+                kind=kind,
+                who=who,
+                session=event.session,
+                our=event.our,
+                assurance=Assurance(event.assurance).name.lower(),
+                tail=tail_of(event.caller) if event.caller is not None else "",
+                notice=event.notice,
+                lang=event.language,
+                vendor=event.vendor,
+                past=event.past,
+            )
+            frame.said_at = stamp(event.said_at) if event.said_at is not None else None
+            return frame
+        case events.HungUp(session=session, why=why, seconds=seconds, past=past):
+            return _HungUp(
+                thread=thread, seq=seq, at=at, kind=kind, who=who, session=session, why=why, seconds=seconds, past=past
+            )
+        case events.Interrupted(of=of, heard=heard):
+            return _Interrupted(thread=thread, seq=seq, at=at, kind=kind, who=who, of=of, heard=heard)
+        case events.Tasked(task=task, number=number, text=text):
+            when = stamp(event.when) if event.when is not None else None
+            return _Tasked(
+                thread=thread, seq=seq, at=at, kind=kind, who=who, task=task, number=number, when=when, text=text
+            )
+        case events.TaskDone(of=of):
+            return _About(thread=thread, seq=seq, at=at, kind=kind, who=who, of=of)
+        case events.Summarised(session=session, text=text, points=points, language=lang, sent=sent):
+            return _Summarised(
+                thread=thread,
+                seq=seq,
+                at=at,
+                kind=kind,
+                who=who,
+                session=session,
+                text=text,
+                points=points,
+                lang=lang,
+                sent=sent,
+            )
     assert_never(event)
 
 

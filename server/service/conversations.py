@@ -14,8 +14,9 @@ from functools import cached_property
 
 from msgspec.structs import replace
 
+from server.core.checking import kept
 from server.core.commands import AnyCommand
-from server.core.conversation import RULES, decide, evolve, kept, matches
+from server.core.conversation import RULES, decide, evolve, matches
 from server.core.errors import KeyConflict, Refused, Unavailable
 from server.core.events import AnyEvent
 from server.core.model import Role, Rules, Thread, ThreadId, Value

@@ -37,6 +37,8 @@ def values(kind: Any) -> st.SearchStrategy[Any]:
         return PLAIN[kind]
     if get_origin(kind) in (Union, types.UnionType):
         return st.one_of(*(values(each) for each in get_args(kind)))
+    if get_origin(kind) is tuple and ... not in get_args(kind):
+        return st.tuples(*(values(each) for each in get_args(kind)))
     if get_origin(kind) is tuple:
         return st.lists(values(get_args(kind)[0]), max_size=3).map(tuple)
     if issubclass(kind, Enum):

@@ -7,7 +7,7 @@ from server.core import commands
 from server.core.commands import ASSISTANT, SYSTEM, AnyCommand
 from server.core.conversation import RULES, decide, evolve
 from server.core.events import AnyEvent
-from server.core.model import Address, Assurance, Channel, Rules, Thread, Why
+from server.core.model import Address, Assurance, Channel, Ending, Rules, TaskKind, Thread, Why
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -78,6 +78,25 @@ def lapse(of: int) -> commands.Lapse:
 
 def link(address: Address = MOBILE, assurance: Assurance = Assurance.PROVEN) -> commands.LinkAddress:
     return commands.LinkAddress(thread="t1", key="link", by=SYSTEM, address=address, assurance=assurance)
+
+
+def ring(session: str = "c1", assurance: Assurance = Assurance.CALLER_ID, **more: Any) -> commands.Ring:
+    """The person calls and has said something."""
+    about: dict[str, Any] = {"our": "4930111", "caller": LANDLINE, "notice": "n1", **more}
+    return commands.Ring(
+        thread="t1", key=f"ring:{session}:{assurance}", by=VISITOR, session=session, assurance=assurance, **about
+    )
+
+
+def hang_up(session: str = "c1", why: Ending = Ending.CALLER, seconds: int = 60, **more: Any) -> commands.HangUp:
+    return commands.HangUp(
+        thread="t1", key=f"end:{session}", by=SYSTEM, session=session, why=why, seconds=seconds, **more
+    )
+
+
+def open_task(task: TaskKind = TaskKind.CALLBACK, **more: Any) -> commands.OpenTask:
+    """Something is left to staff."""
+    return commands.OpenTask(thread="t1", key=f"task:{task}", by=SYSTEM, task=task, **more)
 
 
 def decided(thread: Thread, command: AnyCommand, at: datetime = NOON, rules: Rules = RULES) -> AnyEvent:

@@ -10,7 +10,7 @@ from server.core import commands
 from server.core.commands import SYSTEM, AnyCommand
 from server.core.conversation import matches
 from server.core.delivery import Receipt
-from server.core.model import Agreement, Assurance, Channel, DeliveryStatus, File, Purpose, Thread
+from server.core.model import Agreement, Assurance, Channel, DeliveryStatus, File, Purpose, TaskKind, Thread
 from tests.core.given import (
     ANNA,
     BEN,
@@ -24,12 +24,15 @@ from tests.core.given import (
     assign,
     close,
     decided,
+    hang_up,
     lapse,
     link,
     note,
+    open_task,
     read,
     release,
     reply,
+    ring,
     snooze,
     take,
 )
@@ -52,6 +55,9 @@ AGREE = commands.Agree(
     thread="t1", key="k", by=VISITOR, agreement=Agreement(Channel.WHATSAPP, Purpose.NEWS, given=True)
 )
 PREFER = commands.Prefer(thread="t1", key="k", by=ANNA, channel=Channel.WHATSAPP)
+INTERRUPT = commands.Interrupt(thread="t1", key="k", by=VISITOR, of=1, heard="From")
+FINISH = commands.FinishTask(thread="t1", key="k", by=ANNA, of=2)
+SUMMARISE = commands.Summarise(thread="t1", key="k", by=SYSTEM, session="c1", text="About opening hours.")
 ASKED = after(ask())
 ON_ITS_WAY = after(link(), ask(channel=Channel.WHATSAPP), reply())
 
@@ -83,6 +89,12 @@ SCENES: list[tuple[Thread, AnyCommand, list[AnyCommand]]] = [  # before, what wa
     (after(ask(), MOVE), RETURN, [MOVE]),
     (ASKED, JOIN, [replace(JOIN, other="t9"), PART]),
     (after(ask(), JOIN), PART, [replace(PART, other="t9"), JOIN]),
+    (ASKED, ring(), [ring(session="c2"), hang_up()]),
+    (after(ring()), hang_up(), [hang_up(session="c2"), close()]),
+    (ASKED, INTERRUPT, [replace(INTERRUPT, heard="From eight"), EDIT]),
+    (ASKED, open_task(), [open_task(TaskKind.QUESTION), FINISH]),
+    (after(ask(), open_task()), FINISH, [replace(FINISH, of=3), open_task()]),
+    (ASKED, SUMMARISE, [replace(SUMMARISE, text="Something else"), note()]),
     (ASKED, ERASE, [close()]),
 ]
 

@@ -219,7 +219,7 @@ def test_a_number_of_another_channel_is_not_written_to() -> None:
 def test_a_call_hears_the_reply_from_the_log() -> None:
     on_the_phone = after(link(LANDLINE), ask(channel=Channel.VOICE))
 
-    assert (reply_channel(on_the_phone), reply_address(on_the_phone)) == (Channel.WEB, None)
+    assert (reply_channel(on_the_phone), reply_address(on_the_phone)) == (Channel.VOICE, None)
 
 
 # moving, joining, parting, returning

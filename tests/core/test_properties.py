@@ -23,6 +23,7 @@ from server.core.model import (
     Channel,
     Choice,
     DeliveryStatus,
+    Ending,
     File,
     FileState,
     Handover,
@@ -30,6 +31,7 @@ from server.core.model import (
     Purpose,
     Role,
     Rules,
+    TaskKind,
     Thread,
     Why,
 )
@@ -41,6 +43,7 @@ LARGEST_STATE = 40_000  # bytes of a thread as JSON: 200 deliveries, 32 long add
 ACTORS = some.sampled_from([VISITOR, ANNA, BEN, ASSISTANT, SYSTEM])
 SEQS = some.one_of(some.integers(-2, 25), some.sampled_from([2**31, 2**63, -(2**63), 2**200]))
 TEXTS = some.one_of(some.just(SECRET), some.text(max_size=20), some.just("x" * 5000))
+SESSIONS = some.sampled_from(["c1", "c2", "", "x" * 100])
 LANGUAGES = some.sampled_from([None, "de", "sv", "", "x" * 40])
 MOMENTS = some.one_of(
     some.timedeltas(timedelta(seconds=-5), timedelta(days=2)).map(lambda ahead: NOON + ahead),
@@ -85,6 +88,7 @@ CARRIED: dict[str, some.SearchStrategy[Any]] = {
     "past": some.sampled_from([False, False, True]),
     "anyway": some.booleans(),
     "unsaid": some.sampled_from([None, None, "poll", ""]),
+    "whisper": some.sampled_from([False, False, False, True]),
     "on": some.one_of(some.none(), some.none(), some.sampled_from(Channel)),
 }
 WHYS = some.builds(Why, entry=some.sampled_from("abcd"), title=some.just("Title"))
@@ -143,6 +147,44 @@ COMMANDS: some.SearchStrategy[AnyCommand] = some.one_of(
     command(commands.Return, ACTORS),
     command(commands.Join, some.just(SYSTEM), other=THREADS, upto=SEQS),
     command(commands.Part, some.just(SYSTEM), other=THREADS),
+    command(
+        commands.Ring,
+        some.sampled_from([VISITOR, SYSTEM]),
+        session=SESSIONS,
+        our=some.just("4930111"),
+        assurance=some.sampled_from(Assurance),
+        caller=some.one_of(some.none(), ADDRESSES),
+        notice=some.sampled_from(["", "n1", "x" * 100]),
+        language=LANGUAGES,
+        past=some.booleans(),
+        said_at=some.one_of(some.none(), MOMENTS),
+    ),
+    command(
+        commands.HangUp,
+        some.just(SYSTEM),
+        session=SESSIONS,
+        why=some.sampled_from(Ending),
+        seconds=SEQS,
+        past=some.booleans(),
+    ),
+    command(commands.Interrupt, some.just(SYSTEM), of=SEQS, heard=TEXTS),
+    command(
+        commands.OpenTask,
+        ACTORS,
+        task=some.sampled_from(TaskKind),
+        number=some.sampled_from(["", "+4930123", "x", "+" + "1" * 40]),
+        at=some.one_of(some.none(), MOMENTS),
+        text=TEXTS,
+    ),
+    command(commands.FinishTask, ACTORS, of=SEQS),
+    command(
+        commands.Summarise,
+        some.just(SYSTEM),
+        session=SESSIONS,
+        text=TEXTS,
+        points=some.sampled_from([(), (SECRET,), ("",), ("x",) * 50]),
+        language=LANGUAGES,
+    ),
     command(commands.Erase, ACTORS),
 )
 STEPS = some.lists(some.tuples(COMMANDS, some.timedeltas(timedelta(0), timedelta(hours=1))), max_size=25)
@@ -169,6 +211,7 @@ BECOMES_NOTHING = (  # asked again of what it led to, these change nothing
     commands.Retry,
     commands.Agree,
     commands.Prefer,
+    commands.FinishTask,
 )
 
 Steps = list[tuple[AnyCommand, timedelta]]

@@ -18,12 +18,15 @@ from tests.core.given import (
     NOON,
     assign,
     close,
+    hang_up,
     lapse,
     link,
     note,
+    open_task,
     read,
     release,
     reply,
+    ring,
     snooze,
     take,
 )
@@ -57,6 +60,12 @@ WHO_MAY_GIVE: list[tuple[AnyCommand, set[StaffRole]]] = [
     (commands.Return(thread="t1", key="k", by=ANNA), EVERYBODY),
     (commands.Join(thread="t1", key="k", by=SYSTEM, other="t0", upto=1), NOBODY),
     (commands.Part(thread="t1", key="k", by=SYSTEM, other="t0"), NOBODY),
+    (ring(), NOBODY),
+    (hang_up(), NOBODY),
+    (commands.Interrupt(thread="t1", key="k", by=ANNA, of=1), NOBODY),
+    (commands.Summarise(thread="t1", key="k", by=ANNA, session="c1", text="x"), NOBODY),
+    (open_task(), EVERYBODY),
+    (commands.FinishTask(thread="t1", key="k", by=ANNA, of=1), EVERYBODY),
     (commands.Erase(thread="t1", key="k", by=ANNA), {ADMIN}),
 ]
 

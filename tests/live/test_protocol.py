@@ -19,18 +19,21 @@ from server.core.model import (
     Channel,
     Choice,
     DeliveryStatus,
+    Ending,
     File,
     FileState,
     Handover,
     Link,
     Purpose,
     Role,
+    TaskKind,
     Why,
 )
 from server.live import protocol, shown
 from server.live.protocol import BadFrame, Post, TooOld
 from server.live.shown import Audience
 
+CALLER = Address(Channel.VOICE, "4930111", "caller", "+493012345678")
 KEY = "1d9f8e4a-0000-4000-8000-00000000002a"
 NOON = datetime(2026, 11, 23, 12, 0, 0, 123456, tzinfo=UTC)
 BY_ANNA: dict[str, Any] = {
@@ -253,6 +256,12 @@ PRIVATE: list[AnyEvent] = [
     events.Retried(**BY_ANNA, of=3),
     events.AgreementChanged(**BY_ANNA, agreement=Agreement(Channel.WHATSAPP, Purpose.NEWS, True, "v1", "widget", NOON)),
     events.Preferred(**BY_ANNA, channel=Channel.WHATSAPP),
+    events.Called(**BY_ANNA, session="c1", our="4930111", assurance=Assurance.PROVEN, caller=CALLER, said_at=NOON),
+    events.HungUp(**BY_ANNA, session="c1", why=Ending.CALLER, seconds=60),
+    events.Interrupted(**BY_ANNA, of=3, heard="From eight"),
+    events.Tasked(**BY_ANNA, task=TaskKind.CALLBACK, number="+49301234567", when=NOON, text="About the cream."),
+    events.TaskDone(**BY_ANNA, of=3),
+    events.Summarised(**BY_ANNA, session="c1", text="About the cream.", points=("We call back.",)),
 ]
 PUBLIC: list[AnyEvent] = [
     events.Reacted(**BY_ANNA, of=3, emoji="\U0001f44d"),
@@ -337,6 +346,23 @@ def test_the_rest_of_what_staff_see() -> None:
             }
         },
         {"channel": "whatsapp"},
+        {
+            "session": "c1",
+            "our": "4930111",
+            "assurance": "proven",
+            "tail": "5678",
+            "said_at": "2026-11-23T12:00:00.123Z",
+        },
+        {"session": "c1", "why": "caller", "seconds": 60},
+        {"of": 3, "heard": "From eight"},
+        {
+            "task": "callback",
+            "number": "+49301234567",
+            "when": "2026-11-23T12:00:00.123Z",
+            "text": "About the cream.",
+        },
+        {"of": 3},
+        {"session": "c1", "text": "About the cream.", "points": ["We call back."]},
     ]
 
 
@@ -483,3 +509,39 @@ def test_a_reader_begins_where_it_was_unless_its_numbers_are_not_ours(
     head: int, after: int | None, epoch: str | None, begins: int, forgets: bool
 ) -> None:
     assert protocol.beginning(head, after, epoch, "e1") == (begins, forgets)
+
+
+def test_staff_see_of_a_call_who_calls_by_the_last_digits_and_how_sure_that_is() -> None:
+    called = events.Called(
+        **BY_ANNA, session="c1", our="4930111", assurance=Assurance.CALLER_ID, caller=CALLER, notice="n1", language="de"
+    )
+
+    frame = seen(called, Audience.STAFF)
+
+    assert (frame["session"], frame["our"], frame["tail"]) == ("c1", "4930111", "5678")
+    assert (frame["assurance"], frame["notice"], frame["lang"]) == ("caller_id", "n1", "de")
+    assert b"+4930" not in shown.encode(called, Audience.STAFF)
+
+
+def test_a_whisper_is_marked_for_staff_alone() -> None:
+    whispered = events.Posted(**BY_ANNA, channel=Channel.VOICE, text="Friday at two.", whisper=True)
+
+    assert seen(whispered, Audience.STAFF)["whisper"] is True
+    assert "whisper" not in seen(whispered, Audience.VISITOR)
+
+
+def test_a_colleague_whispers_and_leaves_and_finishes_tasks() -> None:
+    about = f'"thread":"t1","key":"{KEY}"'
+
+    whispered = protocol.decode_staff(f'{{"t":"post",{about},"text":"Friday","whisper":true}}')
+    left = protocol.decode_staff(
+        f'{{"t":"task",{about},"task":"callback","number":"+4930","at":"2026-11-23T12:00:00Z"}}'
+    )
+    done = protocol.decode_staff(f'{{"t":"task_done",{about},"of":7}}')
+
+    assert isinstance(whispered, protocol.Reply)
+    assert whispered.whisper
+    assert left == protocol.OpenTask(
+        thread="t1", key=KEY, task=TaskKind.CALLBACK, number="+4930", at=datetime(2026, 11, 23, 12, tzinfo=UTC)
+    )
+    assert done == protocol.FinishTask(thread="t1", key=KEY, of=7)

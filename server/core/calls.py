@@ -1,0 +1,212 @@
+"""The rules of calls, and of what they leave staff to do: ``decide`` and ``changes``, as in ``conversation.py``.
+
+A call is a state of a conversation and not a conversation of its own: while it lasts, what is answered is spoken. It
+begins with the first words that are no objection to being written down, so nobody's call is kept who did not want that.
+"""
+
+import re
+from datetime import UTC, datetime
+from typing import Any, assert_never
+
+from msgspec.structs import replace
+
+from server.core import commands, events, owed
+from server.core.checking import check_short, check_text, kept, past_moment, whole
+from server.core.commands import AnyCommand
+from server.core.errors import BadValue
+from server.core.events import AnyEvent
+from server.core.model import MAX_ID, MAX_TASKS, Call, Channel, Ending, Rules, Task, TaskKind, Thread
+
+CallCommand = (
+    commands.Ring | commands.HangUp | commands.Interrupt | commands.OpenTask | commands.FinishTask | commands.Summarise
+)
+CallEvent = events.Called | events.HungUp | events.Interrupted | events.Tasked | events.TaskDone | events.Summarised
+
+MAX_NUMBER = 32  # characters: E.164 has 16, and somebody may want an extension dialled
+MAX_ABOUT = 500  # characters: what is left to do, in a sentence or two
+MAX_POINTS = 20  # things that were agreed in one call
+MAX_LENGTH = 7 * 24 * 3600  # seconds: longer than any line stays up
+MAX_OUR = 256  # characters of a number of ours
+_NUMBER = re.compile(r"\+?[0-9][0-9 ()/.,;#*-]*")
+
+
+def idle(now: datetime, rules: Rules) -> owed.Wake:
+    """Return what the last word of a call owes: to look whether anything came since."""
+    return owed.Wake(due=now + rules.call_idle, reason=owed.WakeReason.CALL)
+
+
+def lost(call: Call, now: datetime, by: dict[str, Any]) -> events.HungUp:
+    """Return the end of a call of which nothing came any more."""
+    seconds = max(0, int((now - call.began).total_seconds()))
+    return events.HungUp(**by, session=call.session, why=Ending.LOST, seconds=seconds, owes=(_summary(now, call),))
+
+
+def _summary(now: datetime, call: Call) -> owed.Summarise:
+    return owed.Summarise(due=now, session=call.session)
+
+
+def decide(thread: Thread, command: CallCommand, now: datetime, rules: Rules, by: dict[str, Any]) -> AnyEvent | None:
+    """Return the one event that ``command`` leads to, or ``None``.
+
+    Args:
+        by: what every event says about its cause.
+
+    Raises:
+        BadValue: a value out of its range.
+        MessageTooLong, MessageEmpty: a text that cannot be stored or says nothing.
+    """
+    match command:
+        case commands.Ring():
+            return _ring(thread, command, now, rules, by)
+        case commands.HangUp():
+            return _hang_up(thread, command, now, by)
+        case commands.Interrupt(of=of, heard=heard):
+            if not thread.is_message(of):
+                raise BadValue("of", "the number of a message")
+            if heard:
+                check_text(heard, rules)
+            return events.Interrupted(**by, of=of, heard=heard)
+        case commands.OpenTask():
+            return _open_task(thread, command, rules, by)
+        case commands.FinishTask(of=of):
+            return events.TaskDone(**by, of=of) if any(task.seq == of for task in thread.tasks) else None
+        case commands.Summarise():
+            return _summarise(command, rules, by)
+    assert_never(command)
+
+
+def _ring(
+    thread: Thread, command: commands.Ring, now: datetime, rules: Rules, by: dict[str, Any]
+) -> events.Called | None:
+    check_short("session", command.session, MAX_ID)
+    check_short("our", command.our, MAX_OUR)
+    check_short("language", command.language, MAX_ID)
+    for field, value in (("notice", command.notice), ("vendor", command.vendor)):
+        if len(value) > MAX_ID or not whole(value):
+            raise BadValue(field, f"at most {MAX_ID} characters")
+    caller = command.caller
+    if caller is not None:
+        if caller.channel is not Channel.VOICE:
+            raise BadValue("caller", "a number that calls")
+        for value in (caller.our, caller.kind, caller.value):
+            check_short("caller", value, MAX_OUR)
+    call = thread.call
+    same = call is not None and call.session == command.session
+    if call is not None and same and not command.past and command.assurance <= call.assurance:
+        return None
+    owes: tuple[owed.AnyOwed, ...] = () if command.past else (idle(now, rules),)
+    if call is not None and not same and not command.past:  # the line was lost, and they called again
+        owes = (*owes, _summary(now, call))
+    return events.Called(
+        **by,
+        session=command.session,
+        our=command.our,
+        assurance=command.assurance,
+        caller=caller,
+        notice=command.notice,
+        language=command.language,
+        vendor=command.vendor,
+        past=command.past,
+        said_at=past_moment("said_at", command.said_at, now) if command.said_at is not None else None,
+        owes=owes,
+    )
+
+
+def _hang_up(thread: Thread, command: commands.HangUp, now: datetime, by: dict[str, Any]) -> events.HungUp | None:
+    check_short("session", command.session, MAX_ID)
+    call = thread.call
+    if not command.past and (call is None or call.session != command.session):
+        return None
+    seconds = min(max(0, command.seconds), MAX_LENGTH)
+    owes = () if command.past or call is None else (_summary(now, call),)
+    return events.HungUp(**by, session=command.session, why=command.why, seconds=seconds, past=command.past, owes=owes)
+
+
+def _open_task(thread: Thread, command: commands.OpenTask, rules: Rules, by: dict[str, Any]) -> events.Tasked | None:
+    number, when = command.number.strip(), command.at
+    if len(number) > MAX_NUMBER or (number and _NUMBER.fullmatch(number) is None):
+        raise BadValue("number", "a telephone number")
+    if when is not None:
+        if when.tzinfo is None or not 1970 <= when.year < 9999:
+            raise BadValue("at", "a moment with its time zone")
+        when = kept(when.astimezone(UTC))
+    if command.text:
+        check_text(command.text, rules)
+        if len(command.text) > MAX_ABOUT:
+            raise BadValue("text", f"at most {MAX_ABOUT} characters")
+    asked = (command.task, number, when)
+    if command.task is TaskKind.CALLBACK and any((task.kind, task.number, task.at) == asked for task in thread.tasks):
+        return None  # nobody has called yet
+    return events.Tasked(**by, task=command.task, number=number, when=when, text=command.text)
+
+
+def _summarise(command: commands.Summarise, rules: Rules, by: dict[str, Any]) -> events.Summarised:
+    check_short("session", command.session, MAX_ID)
+    check_short("language", command.language, MAX_ID)
+    check_text(command.text, rules)
+    if len(command.points) > MAX_POINTS:
+        raise BadValue("points", f"at most {MAX_POINTS}")
+    for point in command.points:
+        check_text(point, rules)
+        check_short("points", point, MAX_ABOUT)
+    return events.Summarised(
+        **by,
+        session=command.session,
+        text=command.text,
+        points=command.points,
+        language=command.language,
+        sent=command.sent,
+    )
+
+
+def changes(thread: Thread, event: CallEvent) -> dict[str, Any]:
+    """Return what ``event`` changes of the conversation, beside its number."""
+    match event:
+        case events.Called():
+            return _called(thread, event)
+        case events.HungUp(session=session):
+            over = thread.call is not None and thread.call.session == session
+            return {"call": None} if over else {}
+        case events.Tasked():
+            task = Task(event.seq, event.task, event.number, event.when)
+            return {"open": True, "tasks": (*thread.tasks, task)[-MAX_TASKS:]}
+        case events.TaskDone(of=of):
+            return {"tasks": tuple(task for task in thread.tasks if task.seq != of)}
+        case events.Interrupted() | events.Summarised():
+            return {}  # what they say are words, which no state has
+    assert_never(event)
+
+
+def _called(thread: Thread, event: events.Called) -> dict[str, Any]:
+    found: dict[str, Any] = {} if thread.last_person else {"channel": Channel.VOICE}
+    if event.past:
+        return found
+    before = thread.call if thread.call is not None and thread.call.session == event.session else None
+    language = event.language or (before.language if before is not None else None)
+    began = before.began if before is not None else event.at
+    call = Call(event.session, event.our, event.assurance, began, language, event.seq)
+    return {**found, "open": True, "call": call}
+
+
+def spoken(call: Call, event: events.Posted) -> Call:
+    """Return the call after the caller said something."""
+    return replace(call, last=event.seq, language=event.language or call.language)
+
+
+def matches(event: AnyEvent, command: AnyCommand) -> bool:
+    """Whether ``event`` is what ``command`` would have led to when its key was first used."""
+    match command, event:
+        case commands.Ring(), events.Called():
+            return command.session == event.session
+        case commands.HangUp(), events.HungUp():
+            return command.session == event.session
+        case commands.Interrupt(), events.Interrupted():
+            return (command.of, command.heard) == (event.of, event.heard)
+        case commands.OpenTask(), events.Tasked():
+            return (command.task, command.number.strip(), command.text) == (event.task, event.number, event.text)
+        case commands.FinishTask(), events.TaskDone():
+            return command.of == event.of
+        case commands.Summarise(), events.Summarised():
+            return (command.session, command.text) == (event.session, event.text)
+        case _:
+            return False

@@ -1,0 +1,291 @@
+"""A call: when it begins and ends, where replies go meanwhile and afterwards, and what it leaves to do."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from server.core import commands, events, owed, routing
+from server.core.commands import ASSISTANT
+from server.core.conversation import decide, evolve
+from server.core.errors import BadValue, MessageEmpty, NoCall, NotAllowed, OnlyByPhone
+from server.core.model import (
+    ASSISTANT_FLOOR,
+    MAX_TASKS,
+    Assurance,
+    Call,
+    Channel,
+    Ending,
+    Floor,
+    Linked,
+    Task,
+    TaskKind,
+)
+from tests.core.given import (
+    ANNA,
+    EMPTY,
+    LANDLINE,
+    MINUTE,
+    MOBILE,
+    NOON,
+    VISITOR,
+    after,
+    answer,
+    ask,
+    close,
+    decided,
+    hang_up,
+    lapse,
+    link,
+    open_task,
+    reply,
+    ring,
+    tell,
+)
+
+QUARTER = timedelta(minutes=15)
+SPOKEN = ask("Who treats eczema?", channel=Channel.VOICE, our="4930111", language="en")
+ON_THE_LINE = after(ring(), SPOKEN)
+WHISPER = reply(text="Friday at two is free.", whisper=True)
+FINISH = commands.FinishTask(thread="t1", key="done", by=ANNA, of=1)
+
+
+# beginning and ending
+
+
+def test_a_call_begins_with_a_consent_event_and_a_look_at_it_later() -> None:
+    called = decided(EMPTY, ring(language="de"))
+
+    assert isinstance(called, events.Called)
+    assert (called.session, called.caller, called.notice) == ("c1", LANDLINE, "n1")
+    assert called.owes == (owed.Wake(due=NOON + QUARTER, reason=owed.WakeReason.CALL),)
+    thread = evolve(EMPTY, called)
+    assert thread.call == Call("c1", "4930111", Assurance.CALLER_ID, NOON, "de", 1)
+    assert thread.addresses == (Linked(LANDLINE, Assurance.CALLER_ID),)
+    assert (thread.open, thread.channel) == (True, Channel.VOICE)
+
+
+def test_the_same_call_begins_once_and_again_only_with_more_proof() -> None:
+    assert decide(ON_THE_LINE, ring(), NOON) is None
+    assert decide(ON_THE_LINE, ring(assurance=Assurance.CLAIMED), NOON) is None
+
+    proven = after(ring(assurance=Assurance.PROVEN), thread=ON_THE_LINE, at=NOON + MINUTE)
+
+    assert proven.call == Call("c1", "4930111", Assurance.PROVEN, NOON, "en", 3)
+    assert proven.addresses == (Linked(LANDLINE, Assurance.PROVEN),)
+
+
+def test_a_caller_who_withholds_their_number_has_no_address() -> None:
+    assert after(ring(caller=None)).addresses == ()
+
+
+def test_a_call_that_comes_while_another_seems_to_go_on_ends_that_one() -> None:
+    second = decided(ON_THE_LINE, ring("c2"))
+
+    assert second.owes[1:] == (owed.Summarise(due=NOON, session="c1"),)
+    thread = evolve(ON_THE_LINE, second)
+    assert thread.call is not None
+    assert thread.call.session == "c2"
+    assert decide(thread, hang_up("c1"), NOON) is None
+
+
+def test_hanging_up_owes_a_summary_once() -> None:
+    hung_up = decided(ON_THE_LINE, hang_up())
+
+    assert isinstance(hung_up, events.HungUp)
+    assert (hung_up.why, hung_up.seconds) == (Ending.CALLER, 60)
+    assert hung_up.owes == (owed.Summarise(due=NOON, session="c1"),)
+    over = evolve(ON_THE_LINE, hung_up)
+    assert over.call is None
+    assert decide(over, hang_up(), NOON) is None
+
+
+def test_every_word_of_the_caller_is_looked_after_and_answered() -> None:
+    assert decided(after(ring()), SPOKEN).owes == (
+        owed.Answer(due=NOON + timedelta(seconds=3)),
+        owed.Wake(due=NOON + QUARTER, reason=owed.WakeReason.CALL),
+    )
+
+
+def test_what_they_type_meanwhile_is_not_a_word_of_the_call() -> None:
+    typed = decided(ON_THE_LINE, ask())
+
+    assert [type(item) for item in typed.owes] == [owed.Answer]
+    assert evolve(ON_THE_LINE, typed).call == ON_THE_LINE.call
+
+
+def test_a_call_of_which_nothing_came_any_more_is_lost() -> None:
+    assert decide(ON_THE_LINE, lapse(1), NOON + QUARTER) is None  # something came since
+
+    lost = decided(ON_THE_LINE, lapse(2), NOON + QUARTER)
+
+    assert isinstance(lost, events.HungUp)
+    assert (lost.why, lost.seconds, lost.session) == (Ending.LOST, 900, "c1")
+    assert lost.owes == (owed.Summarise(due=NOON + QUARTER, session="c1"),)
+
+
+def test_a_call_that_was_reported_afterwards_changes_nothing_but_what_is_known() -> None:
+    reported = after(ring(past=True, vendor="vapi"), hang_up(past=True))
+
+    assert (reported.call, reported.open) == (None, False)
+    assert reported.addresses == (Linked(LANDLINE, Assurance.CALLER_ID),)
+    assert decided(EMPTY, ring(past=True)).owes == decided(EMPTY, hang_up(past=True)).owes == ()
+
+
+def test_a_call_leaves_a_conversation_that_moves() -> None:
+    moved = after(commands.Move(thread="t1", key="m", by=ANNA, to="t0"), thread=ON_THE_LINE)
+
+    assert moved.call is None
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"session": ""}, {"session": "x" * 65}, {"our": ""}, {"notice": "x" * 65}, {"caller": MOBILE}, {"language": ""}],
+)
+def test_a_call_is_short_to_describe(wrong: dict[str, Any]) -> None:
+    with pytest.raises(BadValue):
+        decide(EMPTY, replace(ring(), **wrong), NOON)
+
+
+# where replies go
+
+
+def test_while_somebody_is_on_the_line_everybody_speaks_to_them() -> None:
+    for said in (reply(), tell(), answer(2)):
+        posted = decided(ON_THE_LINE, said)
+        assert isinstance(posted, events.Posted)
+        assert posted.channel is Channel.VOICE
+        assert not any(isinstance(item, owed.Deliver) for item in posted.owes)
+        assert evolve(ON_THE_LINE, posted).deliveries == ()
+
+
+def test_what_they_type_during_a_call_is_answered_where_they_typed() -> None:
+    typed = after(ask(), thread=ON_THE_LINE)
+
+    assert routing.reply_channel(typed, answer=True) is Channel.WEB
+    assert routing.reply_channel(typed) is Channel.VOICE
+
+
+def test_after_the_call_a_reply_goes_where_else_they_are() -> None:
+    on_whatsapp = after(link(), ring(), SPOKEN, hang_up())
+    on_the_web = after(ask(), ring(), SPOKEN, hang_up())
+
+    assert routing.reply_channel(on_whatsapp) is Channel.WHATSAPP
+    assert routing.reply_channel(on_the_web) is Channel.WEB
+    assert [way.channel for way in routing.proven_channels(on_the_web)] == [Channel.WEB]
+
+
+def test_an_answer_that_comes_after_the_call_is_kept_and_sent_nowhere() -> None:
+    late = decided(after(link(), ring(), SPOKEN, hang_up()), answer(3))
+
+    assert isinstance(late, events.Posted)
+    assert (late.channel, late.owes) == (Channel.VOICE, ())
+
+
+def test_whoever_only_ever_called_cannot_be_written_to() -> None:
+    for over in (after(ring(), SPOKEN, hang_up()), after(ring(caller=None), SPOKEN, hang_up()), after(ring(past=True))):
+        assert routing.proven_channels(over) == ()
+        with pytest.raises(OnlyByPhone):
+            decide(over, reply(), NOON)
+
+
+def test_who_was_put_together_with_somebody_on_the_web_is_met_there() -> None:
+    joined = after(
+        ring(), SPOKEN, hang_up(), commands.Join(thread="t1", key="j", by=commands.SYSTEM, other="t2", upto=3)
+    )
+
+    assert routing.reply_channel(joined) is Channel.WEB
+
+
+# whispering
+
+
+def test_a_whisper_is_spoken_and_the_assistant_goes_on() -> None:
+    whispered = decided(ON_THE_LINE, WHISPER)
+
+    assert isinstance(whispered, events.Posted)
+    assert (whispered.channel, whispered.whisper, whispered.owes) == (Channel.VOICE, True, ())
+    thread = evolve(ON_THE_LINE, whispered)
+    assert (thread.floor, thread.awaits_answer, thread.last_staff_by) == (ASSISTANT_FLOOR, True, "anna")
+    assert decide(thread, answer(2), NOON) is not None
+
+
+def test_a_reply_in_a_call_takes_the_floor_as_everywhere() -> None:
+    assert after(reply(), thread=ON_THE_LINE).floor == Floor.of("anna")
+
+
+def test_nobody_whispers_where_nobody_listens() -> None:
+    with pytest.raises(NoCall):
+        decide(after(ask()), WHISPER, NOON)
+
+
+@pytest.mark.parametrize("by", [VISITOR, ASSISTANT])
+def test_only_staff_whisper(by: commands.Actor) -> None:
+    with pytest.raises(NotAllowed):
+        decide(ON_THE_LINE, replace(WHISPER, by=by), NOON)
+
+
+def test_what_was_heard_of_a_message_is_written_down() -> None:
+    spoken = after(answer(2), thread=ON_THE_LINE)
+    interrupt = commands.Interrupt(thread="t1", key="i", by=VISITOR, of=3, heard="From eight")
+
+    interrupted = decided(spoken, interrupt)
+
+    assert isinstance(interrupted, events.Interrupted)
+    assert (interrupted.of, interrupted.heard) == (3, "From eight")
+    with pytest.raises(BadValue):
+        decide(spoken, replace(interrupt, of=1), NOON)
+
+
+# tasks
+
+
+def test_a_task_stays_until_it_is_done() -> None:
+    asked = after(open_task(number=" +49 30 123 ", at=NOON + MINUTE, text="About the cream."))
+
+    assert asked.tasks == (Task(1, TaskKind.CALLBACK, "+49 30 123", NOON + MINUTE),)
+    assert asked.needs_reply
+    assert decide(asked, replace(FINISH, of=2), NOON) is None
+    done = after(FINISH, thread=asked)
+    assert (done.tasks, done.needs_reply) == ((), False)
+
+
+def test_a_call_back_is_asked_for_once() -> None:
+    asked = after(open_task(number="+4930123"))
+
+    assert decide(asked, open_task(number="+4930123"), NOON) is None
+    assert decide(asked, open_task(number="+4930999"), NOON) is not None
+
+
+def test_closing_ends_what_was_left_to_do_and_a_new_task_opens_again() -> None:
+    closed = after(ask(), open_task(), close())
+
+    assert (closed.tasks, closed.needs_reply) == ((), False)
+    assert after(open_task(TaskKind.NOT_AGREED), thread=closed).needs_reply
+
+
+def test_so_many_tasks_are_open_at_most() -> None:
+    thread = after(*(open_task(number=f"+4930{number}") for number in range(MAX_TASKS + 2)))
+
+    assert [task.number for task in thread.tasks] == [f"+4930{number}" for number in range(2, MAX_TASKS + 2)]
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"number": "call me"}, {"number": "1" * 33}, {"at": NOON.replace(tzinfo=None)}, {"text": "x" * 501}]
+)
+def test_a_task_that_cannot_be_done_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(BadValue):
+        decide(EMPTY, replace(open_task(), **wrong), NOON)
+
+
+def test_a_summary_says_something() -> None:
+    said = commands.Summarise(
+        thread="t1", key="s", by=commands.SYSTEM, session="c1", text="About eczema.", points=("A",)
+    )
+
+    assert isinstance(decided(ON_THE_LINE, said), events.Summarised)
+    with pytest.raises(MessageEmpty):
+        decide(ON_THE_LINE, replace(said, text=" "), NOON)
+    with pytest.raises(BadValue):
+        decide(ON_THE_LINE, replace(said, points=("x",) * 21), NOON)
