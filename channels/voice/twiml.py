@@ -13,7 +13,8 @@ from xml.sax.saxutils import escape, quoteattr
 from channels.voice.accounts import Account, Voice
 
 TYPE = "text/xml"
-MULTI = "multi"  # whoever writes down finds out the language himself: Deepgram can
+MULTI = "multi"  # whoever writes down finds out the language by himself
+DETECTED = frozenset({"de", "en", "es", "fr", "hi", "it", "ja", "nl", "pt", "ru"})  # by Deepgram, in one call
 RING_SECONDS = 30  # until somebody at the clinic answers
 PAUSE_SECONDS = "auto"  # of silence that ends a turn of a gather: as Twilio finds it
 TURN_SECONDS = 8  # in which a caller begins to speak, in a gather
@@ -36,21 +37,28 @@ def relay(account: Account, socket: str, action: str, language: str) -> str:
     """
     voices = account.voices or (account.voice(language),)
     first = account.voice(language)
-    several = len(voices) > 1 and all(voice.hears in ("", "Deepgram") for voice in voices)
     inside = "".join(_element("Language", {"code": voice.locale, **_sound(voice)}) for voice in voices)
     noun = _element(
         "ConversationRelay",
         {
             "url": socket,
             "ttsLanguage": first.locale,
-            "transcriptionLanguage": MULTI if several else first.locale,
+            "transcriptionLanguage": MULTI if detects(account) else first.locale,
             **_sound(first),
             "interruptible": "any",
+            "reportInputDuringAgentSpeech": "any",  # also what is said, or dialled by a link, during the notice
             "dtmfDetection": "true",
+            "events": "speaker-events",
         },
         inside,
     )
     return _element("Connect", {"action": action}, noun)
+
+
+def detects(account: Account) -> bool:
+    """Whether whoever writes down at this number tells its languages apart."""
+    known = all(voice.hears in ("", "Deepgram") and voice.language in DETECTED for voice in account.voices)
+    return known and len(account.voices) > 1
 
 
 def gather(account: Account, said: Sequence[tuple[str, str]], action: str, language: str, *, code: bool = False) -> str:

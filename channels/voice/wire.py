@@ -31,6 +31,8 @@ WITHHELD = (
     )
 )
 
+_OFF = ("off", "stop", "stopped", False)
+
 # From Twilio ---------------------------------------------------------------------------------------------------------
 
 
@@ -65,6 +67,13 @@ class Interrupted(Value, frozen=True):
     milliseconds: int = 0
 
 
+class Quiet(Value, frozen=True):
+    """Everything that was to be spoken has been.
+
+    Twilio says that there is such a message and not what it looks like; where none is understood, we guess the time.
+    """
+
+
 class Failed(Value, frozen=True):
     """Twilio could not do something. What it says about it may repeat what was spoken, so it is not kept."""
 
@@ -81,7 +90,7 @@ class Malformed(Value, frozen=True):
     reason: str
 
 
-Heard = Setup | Prompt | Digit | Interrupted | Failed | Unknown | Malformed
+Heard = Setup | Prompt | Digit | Interrupted | Quiet | Failed | Unknown | Malformed
 
 
 def read(message: str | bytes | None) -> Heard:
@@ -108,6 +117,8 @@ def read(message: str | bytes | None) -> Heard:
             return Interrupted(_text(said.get("utteranceUntilInterrupt")), _count(said.get("durationUntilInterruptMs")))
         case "error":
             return Failed()
+        case "info" if said.get("name") == "agentSpeaking" and said.get("value") in _OFF:
+            return Quiet()
         case kind:
             return Unknown(kind if re.fullmatch(r"[a-zA-Z._-]{1,32}", kind) else "")
 

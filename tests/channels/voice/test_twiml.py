@@ -2,6 +2,7 @@
 
 from xml.etree import ElementTree
 
+import msgspec
 from twilio.twiml.voice_response import Connect, Dial, Gather, VoiceResponse
 
 from channels.voice import twiml
@@ -14,7 +15,7 @@ SEVERAL = Account(
     "+493023125100",
     voices=(
         Voice("de", "de-DE", "Kore", "Google", "Deepgram", "nova-3-general"),
-        Voice("sv", "sv-SE"),
+        Voice("en", "en-GB"),
     ),
 )
 SOCKET, ACTION = "wss://clinic.example/webhooks/voice/main/relay", "https://clinic.example/webhooks/voice/main/action"
@@ -36,6 +37,8 @@ def test_a_call_is_handed_to_the_socket_in_the_languages_of_the_number() -> None
         speech_model="nova-3-general",
         interruptible="any",
         dtmf_detection=True,
+        report_input_during_agent_speech="any",
+        events="speaker-events",
     )
     noun.language(
         code="de-DE",
@@ -44,7 +47,7 @@ def test_a_call_is_handed_to_the_socket_in_the_languages_of_the_number() -> None
         transcription_provider="Deepgram",
         speech_model="nova-3-general",
     )
-    noun.language(code="sv-SE")
+    noun.language(code="en-GB")
     response.append(connect)
 
     assert same(twiml.document(twiml.relay(SEVERAL, SOCKET, ACTION, "de")), response)
@@ -53,7 +56,13 @@ def test_a_call_is_handed_to_the_socket_in_the_languages_of_the_number() -> None
 def test_without_voices_of_its_own_a_number_speaks_the_call_s_language() -> None:
     response, connect = VoiceResponse(), Connect(action=ACTION)
     noun = connect.conversation_relay(
-        url=SOCKET, tts_language="sv-SE", transcription_language="sv-SE", interruptible="any", dtmf_detection=True
+        url=SOCKET,
+        tts_language="sv-SE",
+        transcription_language="sv-SE",
+        interruptible="any",
+        dtmf_detection=True,
+        report_input_during_agent_speech="any",
+        events="speaker-events",
     )
     noun.language(code="sv-SE")
     response.append(connect)
@@ -74,10 +83,10 @@ def test_a_turn_is_spoken_and_listened_for() -> None:
         num_digits=6,
     )
     gather.say('Größe < 5 & "mehr"', voice="Google.Kore", language="de-DE")
-    gather.say("Hej", language="sv-SE")
+    gather.say("Hi", language="en-GB")
     response.append(gather)
 
-    said = [('Größe < 5 & "mehr"\x00\x1b', "de"), ("Hej", "sv"), ("", "de")]
+    said = [('Größe < 5 & "mehr"\x00\x1b', "de"), ("Hi", "en"), ("", "de")]
     assert same(twiml.document(twiml.gather(SEVERAL, said, f"{ACTION}?n=2&after=7", "de", code=True)), response)
 
 
@@ -99,3 +108,11 @@ def test_a_call_is_put_through_moved_on_and_ended() -> None:
         twiml.hang_up(),
     )
     assert same(ours, response)
+
+
+def test_only_languages_that_are_told_apart_are_listened_for_together() -> None:
+    swedish = msgspec.structs.replace(SEVERAL, voices=(*SEVERAL.voices, Voice("sv", "sv-SE")))
+
+    assert twiml.detects(SEVERAL)
+    assert not twiml.detects(swedish)
+    assert not twiml.detects(PLAIN)

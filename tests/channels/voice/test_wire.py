@@ -12,7 +12,7 @@ from twilio.request_validator import RequestValidator
 
 from channels.twilio_signature import fields_of, is_signed, is_signed_body, signature
 from channels.voice import wire
-from channels.voice.wire import CallForm, Digit, Failed, Heard, Interrupted, Malformed, Prompt, Setup, Unknown
+from channels.voice.wire import CallForm, Digit, Failed, Heard, Interrupted, Malformed, Prompt, Quiet, Setup, Unknown
 
 CALL = "CA00000000000000000000000000000001"
 SETUP = {
@@ -74,6 +74,8 @@ READ: list[tuple[dict[str, Any], Heard]] = [
     ({"type": "interrupt"}, Interrupted()),
     ({"type": "error", "description": "Invalid message received: +49171"}, Failed()),
     ({"type": "info", "name": "tokensPlayed"}, Unknown("info")),
+    ({"type": "info", "name": "agentSpeaking", "value": "on"}, Unknown("info")),
+    ({"type": "info", "name": "agentSpeaking", "value": "off"}, Quiet()),
     ({"type": "<script>"}, Unknown()),
     ({"type": "setup"}, Malformed("no_call")),
     ({"type": "prompt", "last": True}, Malformed("no_prompt")),

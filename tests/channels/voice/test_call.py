@@ -1,0 +1,317 @@
+"""How a call goes, second by second."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from channels.voice.call import (
+    Action,
+    Away,
+    Begin,
+    Call,
+    CallBack,
+    Came,
+    Cut,
+    Dial,
+    Drop,
+    Finish,
+    Greeted,
+    Happened,
+    Hear,
+    Nothing,
+    Offer,
+    Promised,
+    Reach,
+    Say,
+    Switch,
+    Tick,
+    Told,
+    Transfer,
+)
+from channels.voice.phrases import _SAID, LANGUAGES, Phrase, phrase
+from channels.voice.wire import Digit, Failed, Interrupted, Malformed, Prompt, Quiet, Setup, Unknown
+from server.core.calling import Turned
+from server.core.events import Noted, Posted
+from server.core.model import Channel, Choice, Ending, Handover, Role
+
+SETUP = Setup("CA1", "VX1", "+491713920001", "+493023125100")
+NOTICE = ("An assistant speaks.", "Words are written down.")
+AT = datetime(2026, 11, 23, 8, tzinfo=UTC)
+CHOICES = (Choice("find", "Find a time"), Choice("no", "Not now"))
+
+
+def post(seq: int, text: str, **fields: Any) -> Happened:
+    said: dict[str, Any] = {"role": Role.ASSISTANT, "channel": Channel.VOICE, "language": "en"}
+    event = Posted(thread="t", seq=seq, sender="a", key=f"k{seq}", at=AT, text=text, **said | fields)
+    return Happened(event)
+
+
+class Phone:
+    """A call with a clock; speaking takes a second a sentence."""
+
+    def __init__(self, *languages: str) -> None:
+        self.call = Call("x", languages or ("en", "de", "sv"), seconds=lambda text: 1.0)
+        self.now = 100.0
+
+    def __call__(self, *told: Told) -> list[Action]:
+        return [action for each in told for action in self.call.on(each, self.now)]
+
+    def passes(self, seconds: float) -> list[Action]:
+        self.now += seconds
+        return self(Tick())
+
+
+@pytest.fixture
+def phone() -> Phone:
+    """A call whose notice has been heard."""
+    phone = Phone()
+    phone(SETUP, Greeted(NOTICE, "en"), Quiet())
+    return phone
+
+
+def test_the_notice_comes_first_and_cannot_be_cut_off() -> None:
+    phone = Phone()
+
+    assert phone(SETUP) == [Begin(SETUP)]
+    assert phone(Greeted(NOTICE, "en")) == [
+        Say("An assistant speaks. Words are written down.", "en", last=True, interruptible=False)
+    ]
+
+
+def test_what_is_said_or_dialled_during_the_notice_counts_once_it_was_heard() -> None:
+    phone = Phone()
+    phone(SETUP, Prompt("Hello?"), Greeted(NOTICE, "en"))
+
+    assert phone(*(Digit(each) for each in "482913"), Prompt("Do you treat eczema?")) == []
+    assert phone(Quiet()) == [
+        Hear("x.1", "Hello?"),
+        Dial("x.2", "482913"),
+        Hear("x.3", "Do you treat eczema?"),
+    ]
+
+
+def test_without_word_from_the_line_the_notice_is_over_when_it_must_have_been_spoken() -> None:
+    phone = Phone()
+    phone(SETUP, Greeted(NOTICE, "en"), Prompt("Hello?"))
+
+    assert phone.call.due() == 101.0
+    assert phone.passes(1.0) == [Hear("x.1", "Hello?")]
+
+
+def test_a_call_that_comes_back_is_greeted_shortly_and_can_be_interrupted() -> None:
+    phone = Phone()
+
+    assert phone(SETUP, Greeted(("I am back.",), "de", resumed=True)) == [
+        Begin(SETUP),
+        Switch("de"),
+        Say("I am back.", "de", interruptible=True),
+    ]
+    assert phone(Prompt("Gut.")) == [Hear("x.1", "Gut.")]
+
+
+def test_a_turn_in_pieces_is_heard_as_a_whole(phone: Phone) -> None:
+    assert phone(Prompt("Do you", last=False), Prompt("Do you treat", last=False)) == []
+    assert phone(Prompt("Do you treat eczema?")) == [Hear("x.1", "Do you treat eczema?")]
+    assert phone(Prompt("And", last=False), Prompt("warts?")) == [Hear("x.2", "And warts?")]
+    assert phone(Prompt("")) == []
+
+
+def test_an_answer_is_spoken_sentence_by_sentence_with_its_choices_by_number(phone: Phone) -> None:
+    phone(Prompt("Do you treat eczema?"), Came(Turned.POSTED))
+
+    assert phone(post(3, "Dr. Phillips does. **Shall I look?**", choices=CHOICES)) == [
+        Offer(CHOICES),
+        Say("Doctor Phillips does.", "en", last=False),
+        Say("Shall I look?", "en", last=False),
+        Say("Say one for: Find a time, or two for: Not now.", "en", last=True),
+    ]
+
+
+def test_only_what_is_said_to_the_caller_now_is_spoken(phone: Phone) -> None:
+    noted = Noted(thread="t", seq=3, sender="s", key="k", at=AT, role=Role.STAFF, text="careful")
+
+    assert phone(post(3, "Hi", role=Role.PERSON), post(4, "Hi", channel=Channel.WEB), Happened(noted)) == []
+    assert phone(post(5, "Hi", past=True)) == []
+    assert phone(post(6, "Ask her age.", role=Role.STAFF, whisper=True)) == [Say("Ask her age.", "en")]
+
+
+def test_a_key_takes_a_choice_after_a_moment_and_six_are_a_code(phone: Phone) -> None:
+    assert phone(Digit("2")) == []
+    assert phone.call.due() == pytest.approx(phone.now + 1.5)
+    assert phone.passes(1.5) == [Dial("x.1", "2")]
+    assert phone(*(Digit(each) for each in "482913")) == [Dial("x.2", "482913")]
+    assert phone(Digit("#")) == []
+    assert phone(Digit("1"), Digit("*"), Digit("0"), Digit("#")) == [Dial("x.3", "0")]
+
+
+@pytest.mark.parametrize(
+    ("turned", "said"),
+    [
+        (Turned.WRONG_CODE, Phrase.WRONG_CODE),
+        (Turned.LOCKED, Phrase.LOCKED),
+        (Turned.NOTHING, Phrase.NOT_THAT),
+    ],
+)
+def test_what_came_of_a_turn_is_said_where_the_log_does_not(phone: Phone, turned: Turned, said: Phrase) -> None:
+    assert phone(Came(turned)) == [Say(phrase(said, "en"), "en")]
+    assert phone(Came(Turned.AGAIN)) == []
+
+
+def test_an_interruption_says_how_much_of_each_message_was_heard(phone: Phone) -> None:
+    phone(post(3, "We are open. From eight to six."), post(4, "Come in."))
+    phone.now += 1.5
+
+    assert phone(Interrupted("From", 1500)) == [Cut(3, "From"), Cut(4, "")]
+    assert phone(Interrupted("Come")) == []
+
+
+def test_without_words_an_interruption_is_placed_by_the_clock(phone: Phone) -> None:
+    phone(post(3, "We are open."), post(4, "Come in."))
+    phone.now += 1.5
+
+    assert phone(Interrupted()) == [Cut(4, "")]
+
+
+def test_the_language_that_is_heard_is_spoken(phone: Phone) -> None:
+    assert phone(Prompt("Behandeln Sie auch Ekzeme?", language="de")) == [
+        Switch("de"),
+        Hear("x.1", "Behandeln Sie auch Ekzeme?", "de"),
+    ]
+    assert phone(Prompt("Okay", language="en")) == [Hear("x.2", "Okay", "en")]
+    assert phone(post(5, "Ja.", language="sv")) == [Switch("sv"), Say("Ja.", "sv")]
+
+
+def test_a_language_nobody_speaks_here_is_owned_up_to_once_in_english_and_german(phone: Phone) -> None:
+    assert phone(Prompt("Parlez-vous français ?", language="fr")) == [
+        Say(phrase(Phrase.UNSPOKEN, "en"), "en"),
+        Say(phrase(Phrase.UNSPOKEN, "de"), "de"),
+        Hear("x.1", "Parlez-vous français ?", "fr"),
+    ]
+    assert phone(Prompt("Allô ?", language="fr")) == [Hear("x.2", "Allô ?", "fr")]
+
+
+def test_silence_is_asked_about_after_ten_seconds_and_ends_the_call_after_thirty(phone: Phone) -> None:
+    assert phone.passes(9.9) == []
+    assert phone.passes(0.1) == [Say(phrase(Phrase.STILL_THERE, "en"), "en")]
+    assert phone.passes(19.9) == []
+    assert phone.passes(0.1) == [Say(phrase(Phrase.GOODBYE, "en"), "en")]
+    assert phone.passes(1.0) == [Finish(Ending.CLINIC)]
+    assert phone.call.due() is None
+
+
+def test_whoever_speaks_during_the_goodbye_is_heard(phone: Phone) -> None:
+    phone.passes(10)
+    phone.passes(20)
+
+    assert phone(Prompt("Wait!")) == [Hear("x.1", "Wait!")]
+    assert phone.passes(1.0) == []
+
+
+def test_who_waits_for_an_answer_is_told_so_and_not_sent_away(phone: Phone) -> None:
+    phone(Prompt("Do you treat eczema?"), Came(Turned.POSTED))
+
+    assert phone.passes(4.0) == [Say(phrase(Phrase.MOMENT, "en"), "en")]
+    assert phone.passes(50.0) == []
+    assert phone(post(3, "Yes.")) == [Say("Yes.", "en")]
+
+
+def test_a_person_is_put_through_once_that_was_said(phone: Phone) -> None:
+    assert phone(post(3, "A colleague will help.", handover=Handover.ASKED)) == [
+        Say("A colleague will help.", "en"),
+        Transfer(),
+    ]
+    assert phone(Reach("+493023125199")) == [Say(phrase(Phrase.CONNECTING, "en"), "en")]
+    assert phone.passes(2.0) == [Finish(Ending.TRANSFERRED, "staff")]
+
+
+def test_where_nobody_can_be_reached_staff_call_back_at_the_number_that_is_said(phone: Phone) -> None:
+    phone(post(3, "A colleague will help.", handover=Handover.ASKED))
+
+    assert phone(Reach(None)) == [CallBack("x.1")]
+    assert phone(Promised("We call you tomorrow.")) == [Say("We call you tomorrow.", "en")]
+    assert phone(Prompt("Please call 0171 3920001 instead")) == [
+        Hear("x.2", "Please call 0171 3920001 instead"),
+        CallBack("x.3", "01713920001"),
+    ]
+    assert phone(*(Digit(each) for each in "01713920002#")) == [CallBack("x.4", "01713920002")]
+
+
+def test_who_objects_is_put_through_or_told_when_to_call_again(phone: Phone) -> None:
+    assert phone(Prompt("Do not record me"), Came(Turned.OBJECTED)) == [
+        Hear("x.1", "Do not record me"),
+        Say(phrase(Phrase.OBJECTED, "en"), "en"),
+        Transfer(),
+    ]
+    assert phone(Reach(None)) == [Say(phrase(Phrase.OBJECTED_ALONE, "en"), "en")]
+    assert phone(Prompt("But")) == [Hear("x.2", "But")]
+    assert phone.passes(2.0) == [Finish(Ending.CLINIC)]
+
+
+def test_when_nothing_can_be_kept_the_caller_goes_to_a_person(phone: Phone) -> None:
+    assert phone(Away()) == [Say(phrase(Phrase.AWAY, "en"), "en")]
+    assert phone.passes(1.0) == [Finish(Ending.FAILED, "staff")]
+
+
+def test_gathers_that_bring_no_word_end_the_call_the_second_time(phone: Phone) -> None:
+    assert phone(Nothing()) == [Say(phrase(Phrase.STILL_THERE, "en"), "en")]
+    assert phone(Nothing()) == [Say(phrase(Phrase.GOODBYE, "en"), "en")]
+
+
+def test_ten_messages_that_cannot_be_read_or_come_too_early_end_it() -> None:
+    phone = Phone()
+
+    assert phone(Prompt("early"), Digit("1"), Interrupted("x"), *[Malformed("not_json")] * 6) == []
+    assert phone(SETUP) == [Begin(SETUP)]
+    assert phone(SETUP) == [Drop(1008)]
+    assert phone(Prompt("late")) == []
+
+
+def test_what_nobody_knows_and_what_twilio_could_not_do_changes_nothing(phone: Phone) -> None:
+    assert phone(Unknown("info"), Failed()) == []
+
+
+def test_the_line_speaks_three_languages() -> None:
+    assert all(set(said) == set(LANGUAGES) for said in _SAID.values())
+    assert phrase(Phrase.GOODBYE, "fr") == phrase(Phrase.GOODBYE, "en")
+
+
+_told = st.sampled_from(
+    [
+        SETUP,
+        Prompt("Guten Tag zusammen", language="de"),
+        Prompt("par", last=False),
+        Digit("1"),
+        Digit("#"),
+        Interrupted("We"),
+        Quiet(),
+        Malformed("x"),
+        Greeted(NOTICE, "en"),
+        Came(Turned.POSTED),
+        Came(Turned.OBJECTED),
+        post(3, "We are open. Hello.", handover=Handover.ASKED),
+        Reach("+4930"),
+        Reach(None),
+        Promised("Later."),
+        Nothing(),
+        Away(),
+        Tick(),
+    ]
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.tuples(_told, st.floats(0, 40)), max_size=30))
+def test_in_whatever_order_things_happen_nothing_is_heard_before_the_notice_and_nothing_after_the_end(
+    story: list[tuple[Told, float]],
+) -> None:
+    phone, greeted, over = Phone(), False, False
+    for told, seconds in story:
+        phone.now += seconds
+        actions = phone(told)
+        assert not (over and actions)
+        greeted = greeted or (isinstance(told, Greeted) and not over)
+        assert greeted or not any(isinstance(each, Hear | Dial) for each in actions)
+        over = over or any(isinstance(each, Finish | Drop) for each in actions)
