@@ -14,6 +14,7 @@ import httpx
 from channels.whatsapp import window
 from channels.whatsapp.accounts import Account
 from channels.whatsapp.cloud_out import uploaded
+from channels.whatsapp.exchange import ask
 from channels.whatsapp.media import SENDABLE
 from channels.whatsapp.outgoing import MENU, File, FileKind, FromTemplate, Outgoing, ReadMark, Reply
 from channels.whatsapp.providers import ADAPTERS
@@ -42,7 +43,6 @@ HOSTS = {  # where requests go when an account names no other place
 CONNECT, ANSWER = 5.0, 20.0  # seconds; together below what the outbox allows
 UPLOAD = 60.0  # seconds for a file, which may be large
 BETWEEN = (408, 502, 504)  # somebody in the middle gave up: whoever is behind them may have taken it
-LARGEST_ANSWER = 64 * 1024  # bytes of an answer that are read
 
 ReadFile = Callable[[str], Awaitable[bytes]]
 FileUrl = Callable[[model.File], str]
@@ -161,7 +161,9 @@ class WhatsApp:
         our = quote(account.our, safe="")
         path = "/media" if account.provider == "360dialog" else f"/{account.version}/{our}/media"
         try:
-            answer = await self._http.post(
+            answer = await ask(
+                self._http,
+                "POST",
                 _base(account) + path,
                 data={"messaging_product": "whatsapp", "type": file.type},
                 files={"file": (file.name or file.id, content, file.type)},
@@ -170,9 +172,9 @@ class WhatsApp:
             )
         except httpx.HTTPError as error:
             raise Unavailable from error
-        if answer.is_success and (id := uploaded(answer.content[:LARGEST_ANSWER])):
+        if answer.is_success and (id := uploaded(answer.body)):
             return id
-        verdict = _adapter(account).classify(answer.status_code, answer.content[:LARGEST_ANSWER])
+        verdict = _adapter(account).classify(answer.status, answer.body)
         if verdict.action in (verdict.action.RETRY, verdict.action.CHANNEL_DOWN):
             raise Unavailable
         raise CannotLeave(verdict.because if verdict.code else "file")
@@ -186,20 +188,16 @@ class WhatsApp:
             return Declined(Remedy.PERMANENT, "registration")
         adapter = _adapter(account)
         try:
-            answer = await self._http.post(
-                _base(account) + parcel.path,
-                content=parcel.body,
-                headers={**authority(account), "content-type": parcel.type},
-            )
+            url, headers = _base(account) + parcel.path, {**authority(account), "content-type": parcel.type}
+            answer = await ask(self._http, "POST", url, content=parcel.body, headers=headers)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol):
             return NotReached()
         except httpx.HTTPError:  # it was on its way when the connection ended, or no answer came in time
             return Lost()
-        body = answer.content[:LARGEST_ANSWER]
         if not answer.is_success:
-            verdict = adapter.classify(answer.status_code, body)
-            return Lost() if answer.status_code in BETWEEN and not verdict.code else declined(verdict)
-        sent = adapter.sent(body)
+            verdict = adapter.classify(answer.status, answer.body)
+            return Lost() if answer.status in BETWEEN and not verdict.code else declined(verdict)
+        sent = adapter.sent(answer.body)
         return Accepted(sent.id) if sent is not None else Lost()
 
     async def seen(self, our: str, id: str) -> None:
@@ -216,7 +214,7 @@ class WhatsApp:
 
     async def _mark(self, account: Account, request: Request) -> None:
         headers = {**authority(account), "content-type": request.content_type}
-        await self._http.post(_base(account) + request.path, content=request.encoded(), headers=headers)
+        await ask(self._http, "POST", _base(account) + request.path, content=request.encoded(), headers=headers)
 
 
 def person_of(to: Address) -> Person:

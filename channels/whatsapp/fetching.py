@@ -14,6 +14,7 @@ import httpx
 from channels.whatsapp.accounts import HOSTS, Account
 from channels.whatsapp.client import authority
 from channels.whatsapp.cloud_out import media_link
+from channels.whatsapp.exchange import ask
 from channels.whatsapp.media import fetchable, lookup_path, whole
 from channels.whatsapp.wire import MediaLink
 from server.core.errors import Unavailable
@@ -21,7 +22,6 @@ from server.core.media import CannotBeFetched, Origin
 
 CONNECT, SILENT, WHOLE = 5.0, 20.0, 120.0  # seconds: to connect, between two pieces, for all of a file
 HOPS = 3  # times a provider may send us on: Twilio does so once
-LARGEST_ANSWER = 64 * 1024  # bytes of an answer that tells where a file lies
 GONE = (404, 410)
 LATER = (401, 403, 408, 425, 429)  # a token that is being changed is one that will be good again
 WITHOUT_TOKEN = ("mms.twiliocdn.com", "media.twiliocdn.com")  # the address itself opens these
@@ -55,13 +55,13 @@ class Fetcher:
             raise CannotBeFetched("no_address")
         base = (account.base_url or HOSTS[account.provider]).rstrip("/")
         try:
-            answer = await self._http.get(base + path, headers=authority(account))
+            answer = await ask(self._http, "GET", base + path, headers=authority(account))
         except httpx.HTTPError:
             raise Unavailable from None
-        if answer.status_code == 400:  # Meta's way to say that there is no such thing any more
+        if answer.status == 400:  # Meta's way to say that there is no such thing any more
             raise CannotBeFetched("gone")
-        _check(answer.status_code)
-        link = media_link(answer.content[:LARGEST_ANSWER])
+        _check(answer.status)
+        link = media_link(answer.body)
         if link is None:
             raise CannotBeFetched("no_address")
         return link

@@ -6,12 +6,14 @@ import httpx
 
 from channels.whatsapp.accounts import HOSTS, Account
 from channels.whatsapp.client import authority
+from channels.whatsapp.exchange import ask
 from channels.whatsapp.template_listing import Listed, Listing, listed_by_meta, listed_by_twilio
 from server.core.errors import Unavailable
 
 CONTENT_HOST = "https://content.twilio.com"
 PAGE, PAGES = 100, 50  # templates on a page; pages: WhatsApp allows 6,000 templates
 PATIENCE = 20.0  # seconds for a page
+LARGEST_PAGE = 8 * 1024 * 1024  # bytes; a template has some thousand
 
 
 class CannotList(Exception):
@@ -63,11 +65,11 @@ def _next(account: Account, said: str) -> str:
 
 async def _page(client: httpx.AsyncClient, account: Account, url: str) -> Listing:
     try:
-        answer = await client.get(url, headers=authority(account))
+        answer = await ask(client, "GET", url, headers=authority(account), limit=LARGEST_PAGE)
     except httpx.HTTPError as error:
         raise Unavailable from error
-    if answer.status_code >= 500:
+    if answer.status >= 500:
         raise Unavailable
     if not answer.is_success:
-        raise CannotList(answer.status_code)
-    return (listed_by_twilio if account.provider == "twilio" else listed_by_meta)(answer.content)
+        raise CannotList(answer.status)
+    return (listed_by_twilio if account.provider == "twilio" else listed_by_meta)(answer.body)

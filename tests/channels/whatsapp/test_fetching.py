@@ -1,8 +1,9 @@
 """Files from the providers: only from their own hosts, with our token only there, and whole or not at all."""
 
 import base64
+import gzip
 import hashlib
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 
 import httpx
 import pytest
@@ -128,6 +129,33 @@ async def test_a_line_that_breaks_is_a_reason_to_try_again() -> None:
             await whole(fetcher(broken), origin)
     with pytest.raises(CannotBeFetched):
         await whole(fetcher(broken), Origin("nobody", media="5"))
+
+
+async def test_of_an_answer_that_never_ends_no_more_is_read_than_anybody_needs() -> None:
+    given = 0
+
+    async def endless() -> AsyncIterator[bytes]:
+        nonlocal given
+        while True:
+            given += 1
+            yield b" " * 16_384
+
+    def answers(request: httpx.Request) -> httpx.Response:
+        assert request.headers["accept-encoding"] == "identity"
+        return httpx.Response(200, content=endless())
+
+    with pytest.raises(CannotBeFetched):
+        await whole(fetcher(answers), Origin("main", media="5"))
+    assert given < 8
+
+
+async def test_an_answer_that_is_compressed_unasked_is_not_unpacked() -> None:
+    def answers(request: httpx.Request) -> httpx.Response:
+        packed = httpx.ByteStream(gzip.compress(bytes(10_000_000)))
+        return httpx.Response(200, headers={"content-encoding": "gzip"}, stream=packed)
+
+    with pytest.raises(CannotBeFetched):
+        await whole(fetcher(answers), Origin("main", media="5"))
 
 
 @pytest.mark.parametrize("name", ["meta", "360dialog", "twilio"])
