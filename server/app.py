@@ -151,6 +151,8 @@ def _litestar(house: House, pages: Pages) -> Litestar:
             visits.end_visit,
             history.history,
             continuing.go_on,
+            continuing.show,
+            continuing.name_number,
             uploads.upload,
             uploads.download,
             uploads.fetch_again,

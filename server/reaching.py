@@ -7,21 +7,31 @@ made of the very parameters that are sent.
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+from channels.whatsapp import numbers
 from channels.whatsapp import templates as approved
 from channels.whatsapp.errors import sentence
 from channels.whatsapp.templates import Given, Template, Variable
 from channels.whatsapp.window import CLOSING, Window, left
+from server.core import choices
 from server.core.errors import BadValue, NotFound
-from server.core.model import Address, Thread
+from server.core.model import Address, AsTemplate, Channel, Thread
+from server.service.known_numbers import Question
 from server.web.outside import Arrives, Blank, Offered, Open
 
 
 class Reaching:
     """Knows the clinic's templates and numbers."""
 
-    def __init__(self, templates: Sequence[Template], providers: Mapping[str, str]) -> None:
-        """Offer these templates; ``providers``: of each number of ours, by the provider's id of it."""
+    def __init__(self, templates: Sequence[Template], providers: Mapping[str, str], display: str = "") -> None:
+        """Offer these templates.
+
+        Args:
+            providers: of each number of ours, by the provider's id of it; the first is the one that writes to people.
+            display: that number, E.164: who types theirs without a country means ours.
+        """
         self._templates, self._providers = {template.id: template for template in templates}, providers
+        self._our, self._display = next(iter(providers), ""), display.removeprefix("+")
+        self._region = numbers.region_of(display)
 
     def explained(self, error: str, language: str) -> str:
         """Return in plain words why a message did not arrive."""
@@ -57,6 +67,30 @@ class Reaching:
         given = read(template, values)
         filled = approved.fill(template, language, given, self._providers.get(to.our, ""))
         return _arrives(approved.preview(template, language, filled))
+
+    def number(self, typed: str) -> Address | None:
+        """Return where somebody is met who typed this number as theirs: in the one form it is looked up by."""
+        number = numbers.typed(typed, self._region)
+        if not number or number == self._display or not numbers.personal(number):
+            return None
+        return Address(Channel.WHATSAPP, self._our, "wa_id", number)
+
+    def introduction(self, language: str, clinic: str) -> Question | None:
+        """Return what such a number is asked: a template of this id with a yes, a no, and no more than our name."""
+        template = self._templates.get(KNOW_ME)
+        if template is None or [button.id for button in template.buttons] != [choices.KNOW_YES, choices.KNOW_NO]:
+            return None
+        values, to = dict.fromkeys(template.variables, clinic), Address(Channel.WHATSAPP, self._our, "wa_id", "")
+        for code in dict.fromkeys((language.split("-")[0], *template.text)):
+            try:
+                arrives = self.arrives(to, KNOW_ME, code, values)
+            except (NotFound, BadValue):
+                continue
+            return Question(AsTemplate(KNOW_ME, code, tuple(values.items())), arrives.text)
+        return None
+
+
+KNOW_ME = "know_me"  # the template that asks a number whether it is somebody's who typed it on the website
 
 
 def read(template: Template, values: Mapping[str, str]) -> dict[str, Given]:

@@ -130,7 +130,8 @@ class WhatsAppHouse:
             kept=self.intake.touch if works else self._ring,
             lead=timedelta(seconds=3) if works else timedelta(),
         )
-        self.reaching = Reaching(tuple(templates.values()), {account.our: account.provider for account in accounts})
+        providers = {account.our: account.provider for account in accounts}
+        self.reaching = Reaching(tuple(templates.values()), providers, accounts[0].display)
         engine.worker.give("deliver", self.outbox.start)
         engine.swept.append(self._catch_up)
         engine.heard_working[INTAKE] = self.intake.rung

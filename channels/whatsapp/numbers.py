@@ -80,6 +80,29 @@ def typed(text: str, region: str) -> str:
     return canonical(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164).removeprefix("+"))
 
 
+_COSTLY = (
+    phonenumbers.PhoneNumberType.PREMIUM_RATE,
+    phonenumbers.PhoneNumberType.SHARED_COST,
+    phonenumbers.PhoneNumberType.TOLL_FREE,
+    phonenumbers.PhoneNumberType.PAGER,
+    phonenumbers.PhoneNumberType.UAN,
+    phonenumbers.PhoneNumberType.VOICEMAIL,
+)
+
+
+def personal(number: str) -> bool:
+    """Whether a ``wa_id`` may be one person's: no hotline, and nothing that whoever is called earns from."""
+    return phonenumbers.number_type(phonenumbers.parse(f"+{number}")) not in _COSTLY
+
+
+def region_of(number: str) -> str:
+    """Return the ISO 3166 code of a number's country, ``ZZ`` where that cannot be told."""
+    try:
+        return phonenumbers.region_code_for_number(phonenumbers.parse(number)) or "ZZ"
+    except phonenumbers.NumberParseException:
+        return "ZZ"
+
+
 def shown(number: str) -> str:
     """Return a ``wa_id`` as people write it: ``+49 1512 3456789``."""
     try:

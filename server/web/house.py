@@ -8,6 +8,7 @@ from server.service.clinic import Clinic
 from server.service.conversations import Conversations
 from server.service.inbound import Inbound, Visitor
 from server.service.inbox import Inbox
+from server.service.known_numbers import KnownNumbers
 from server.service.linking import Linking
 from server.service.media import Media
 from server.settings import Settings
@@ -89,6 +90,9 @@ class House:
         self.readiness, self.metrics, self.widget = readiness, metrics, widget
         self.secret, self.origin, self.own_origins = secret, origin, own_origins
         self.linking = Linking(store, conversations, bus, secret=secret, clock=clock)
+        self.numbers = KnownNumbers(
+            store, conversations, self.linking, bus, secret=secret, clock=clock, per_day=settings.numbers_per_day
+        )
         self.whatsapp = ""  # the clinic's number, E.164, where a conversation can go on there
         self.whatsapp_link = WHATSAPP_LINK
         self.demo_phone = False  # whether the demo page has a phone with WhatsApp on it

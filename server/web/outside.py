@@ -10,6 +10,7 @@ from typing import Protocol
 
 from server.core.errors import NotFound
 from server.core.model import Address, Thread, Value
+from server.service.known_numbers import Question
 
 
 class Blank(Value, frozen=True):
@@ -77,6 +78,12 @@ class Outside(Protocol):
             BadValue: a value is missing, of another kind, or not asked for.
         """
 
+    def number(self, typed: str) -> Address | None:
+        """Return where somebody is met who typed this number as theirs; ``None`` if it is none that can be asked."""
+
+    def introduction(self, language: str, clinic: str) -> Question | None:
+        """Return what such a number is asked in the name of ``clinic``; ``None`` where nothing is approved for that."""
+
 
 class Nowhere:
     """There is no door but the website."""
@@ -96,6 +103,14 @@ class Nowhere:
     def arrives(self, to: Address, id: str, language: str, values: Mapping[str, str]) -> Arrives:
         """Refuse."""
         raise NotFound
+
+    def number(self, typed: str) -> Address | None:
+        """Return nobody."""
+        return None
+
+    def introduction(self, language: str, clinic: str) -> Question | None:
+        """Return nothing: nobody can be asked."""
+        return None
 
 
 NOWHERE = Nowhere()

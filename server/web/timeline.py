@@ -320,7 +320,7 @@ def _bubble(
         why=event.why,
         tick=tick,
         error=_error(event, thread, reader) if tick in TROUBLED else "",
-        again=tick in TROUBLED and thread.moved_to is None,
+        again=tick in TROUBLED and thread.moved_to is None and event.to is None,
         files=tuple(_file(file, event, reader) for file in files),
         reactions=tuple(Reaction(each.emoji, _reacts(each.staff, thread, reader)) for each in after.reactions.values()),
         before=event.text if after.text is not None and not after.revoked else None,

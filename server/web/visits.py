@@ -62,7 +62,8 @@ class ConsentShown(msgspec.Struct, frozen=True):
 class ClinicShown(msgspec.Struct, frozen=True):
     """What the widget shows of the clinic before anything is said; every text in the visit's language.
 
-    `channels` are those on which a conversation can go on.
+    `channels` are those on which a conversation can go on. `know_me`: a number can be named that is then asked there
+    whether it is the person's.
     """
 
     name: str
@@ -77,6 +78,7 @@ class ClinicShown(msgspec.Struct, frozen=True):
     emergency: str
     consent: ConsentShown | None
     channels: tuple[Channel, ...] = ()
+    know_me: bool = False
 
 
 class VisitGranted(msgspec.Struct, frozen=True):
@@ -114,7 +116,9 @@ class Visits:
         language = house.clinic.language(asked.language)
         hashed = visitor_hash(house.secret, secret)
         a_pass, seconds = house.passes.issue(thread, site.key, hashed, language, house.clock())
-        return VisitGranted(a_pass, seconds, thread, secret, language, self._shown(house.clinic.texts(language)))
+        return VisitGranted(
+            a_pass, seconds, thread, secret, language, self._shown(house.clinic.texts(language), language)
+        )
 
     async def forget(self, a_pass: Pass) -> None:
         """Let the visitor's secret lead nowhere from now on.
@@ -205,7 +209,7 @@ class Visits:
             self._house.metrics.limited.labels(what).inc()
             raise RateLimited("Too many visits; please wait.", retry_ms=int(wait * 1000) + 1)
 
-    def _shown(self, words: Words) -> ClinicShown:
+    def _shown(self, words: Words, language: str) -> ClinicShown:
         house, now = self._house, self._house.clock()
         opens = house.clinic.opens_at(now)
         consent = words.consent
@@ -224,6 +228,7 @@ class Visits:
             if consent is not None
             else None,
             channels=(Channel.WHATSAPP,) if house.whatsapp else (),
+            know_me=bool(house.whatsapp) and house.outside.introduction(language, house.clinic.name) is not None,
         )
 
 

@@ -153,3 +153,55 @@ async def test_a_picture_from_the_phone_is_fetched_beside_everything_else(runnin
             await asyncio.sleep(0.01)
             found = [each for each in await running.house.store.newest(thread) if isinstance(each, FileChanged)]
     assert [(each.file.state, each.file.type) for each in found] == [(FileState.READY, "image/png")]
+
+
+async def names(running: Running, visitor: Guest, number: str) -> int:
+    """The visitor types a number, to be known by it next time."""
+    answer = await running.client.post(
+        f"/api/threads/{visitor.thread}/number",
+        headers={"Origin": running.origin, "Authorization": f"Bearer {visitor.granted['pass']}"},
+        json={"key": str(uuid.uuid4()), "number": number},
+    )
+    return answer.status_code
+
+
+async def test_who_names_a_number_is_known_by_it_once_it_says_yes_and_by_nothing_before(running: Running) -> None:
+    visitor, phone = await guest(running), stand_in_of(running).person(NUMBER)
+    await visitor.said("Do you treat eczema?")
+    [address] = Person(wa_id=phone.number).addresses(phone.line.our)
+
+    assert await names(running, visitor, "0171 3920001") == 202
+    await until_true(lambda: len(phone.said) == 1)
+    assert "eczema" not in phone.said[0]
+    assert "Riverside" in phone.said[0]
+    assert await running.house.store.find_address(address.id) is None  # what somebody typed is no way in
+
+    await phone.tap("know_yes")
+    await until_true(lambda: len(phone.said) == 2)
+    assert await thread_of(running, phone) == visitor.thread
+    assert await phone.say("And on Fridays?") == 200
+    await until_true(lambda: phone.said[2:] == ["You said: And on Fridays?"])
+    assert await names(running, visitor, "0171 3920002") == 409  # there is nothing to be asked any more
+
+
+async def test_a_browser_shows_what_was_said_in_whatsapp_once_that_is_agreed_there(running: Running) -> None:
+    phone = stand_in_of(running).person(NUMBER)
+    await phone.say("Are my results there?")
+    await until_true(lambda: len(phone.said) == 1)
+    visitor = await guest(running)
+    headers = {"Origin": running.origin, "Authorization": f"Bearer {visitor.granted['pass']}"}
+    path = f"/api/threads/{visitor.thread}/show"
+
+    assert (await running.client.post(path, headers=headers, json={})).json()["code"] == "consent_needed"
+    consent = visitor.granted["clinic"]["consent"]["version"]
+    answer = await running.client.post(path, headers=headers, json={"consent": consent})
+    assert answer.status_code == 200, answer.text
+    await phone.say(answer.json()["sentence"])
+    await until_true(lambda: len(phone.said) == 2)
+    assert (await running.house.conversations.refresh(visitor.thread)).moved_to is None  # nobody has agreed yet
+
+    question = phone.chat[-1]
+    await phone.tap(question.buttons[0].id)
+    await until_true(lambda: len(phone.said) == 3)
+    again = (await running.visit(visitor=visitor.granted["visitor"])).json()
+    assert again["thread"] == await thread_of(running, phone)

@@ -23,6 +23,8 @@ OPEN_TO_ALL = {
     ("DELETE", "/api/visits"),
     ("GET", "/api/threads/{thread:str}/events"),  # for a pass, or for staff: it looks itself
     ("POST", "/api/threads/{thread:str}/continue"),
+    ("POST", "/api/threads/{thread:str}/number"),
+    ("POST", "/api/threads/{thread:str}/show"),
     ("POST", "/api/threads/{thread:str}/files"),  # so do these two
     ("GET", "/api/threads/{thread:str}/files/{file:str}"),
     ("GET", "/api/files/{file:str}/{until:str}/{seal:str}"),  # for whoever has an address that we sealed
