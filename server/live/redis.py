@@ -436,9 +436,9 @@ def _bundle(data: bytes) -> _Bundle | None:
 def _bundles(said: list[tuple[str, bytes]]) -> list[list[tuple[str, bytes]]]:
     """Return what is to be said as bundles of bounded size."""
     bundles: list[list[tuple[str, bytes]]] = []
-    size = BUNDLE
+    size = 0
     for topic, payload in said:
-        if size + len(payload) > BUNDLE:
+        if not bundles or size + len(payload) > BUNDLE:  # a bell may say nothing but its topic
             bundles.append([])
             size = 0
         bundles[-1].append((topic, payload))

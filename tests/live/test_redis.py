@@ -74,6 +74,8 @@ async def test_what_is_said_in_one_turn_is_one_message(valkey_url: str, namespac
 
     assert len(module._bundles(said)) == 1
     assert [len(bundle) for bundle in module._bundles([("a", b"x" * module.BUNDLE)] * 3)] == [1, 1, 1]
+    assert module._bundles([("a", b""), ("b", b"x")]) == [[("a", b""), ("b", b"x")]]
+    assert module._bundles([]) == []
 
 
 async def test_something_unusable_does_not_make_deaf(valkey_url: str, namespace: str) -> None:
