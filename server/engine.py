@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from server.core.conversation import RULES
 from server.core.errors import Unavailable
 from server.core.events import AnyEvent
+from server.core.intake import Reader
 from server.core.model import Thread
 from server.core.ports import Bus, Store
 from server.live.hub import Hub
@@ -27,6 +28,7 @@ from server.service.conversations import Conversations
 from server.service.held import Holding
 from server.service.inbound import Inbound
 from server.service.inbox import Inbox
+from server.service.intake import BATCH, Intake
 from server.service.journal import Journal
 from server.service.linking import Linking
 from server.service.media import Media
@@ -39,6 +41,8 @@ if TYPE_CHECKING:
 
 RETRY = 1.0  # seconds between tries to open a store that is away
 WORK = "work"  # on the bus: a thread that owes something now, said by a process that leaves work to others
+INTAKE = "intake"  # on the bus: a webhook was stored by such a process
+BATCHES = 20  # of webhooks in one sweep: after a bad hour there are many
 
 log = logging.getLogger("onethread.engine")
 
@@ -103,6 +107,9 @@ class Engine:
         self.worker = Worker(
             store, self.conversations, answering, name=self.name, clock=self.clock, swept=self._sweep_others
         )
+        self.lead = timedelta(seconds=3) if settings.worker else timedelta()  # over other workers, with what we stored
+        self.readers: dict[str, Reader] = {}  # of what webhooks bring, by the name of the channel
+        self.intake = Intake(store, self.readers, name=self.name, clock=self.clock)
         self.holding = Holding(store, self.conversations)
         self.conversations.observers.append(self.inbox.touch)
         self.conversations.overheard.append(self.inbox.overhear)
@@ -124,6 +131,8 @@ class Engine:
         """
         if work:
             self.conversations.observers.append(self.worker.touch)
+            if self.readers:
+                self.heard_working[INTAKE] = self.intake.rung
             for topic, heard in {WORK: self.worker.rung, **self.heard_working}.items():
                 self.hub.on(topic, heard)
         else:
@@ -171,8 +180,22 @@ class Engine:
                 await self._open(work)
 
     async def _sweep_others(self) -> None:
+        await self._take_in()
         for swept in self.swept:
             await swept()
+
+    async def _take_in(self) -> None:
+        """Work webhooks that other processes have left; after a bad hour that is more than one batch."""
+        for _ in range(BATCHES if self.readers else 0):
+            if await self.intake.work() < BATCH:
+                return
+
+    def kept(self, id: str, source: str, body: bytes) -> None:
+        """Let a webhook's body that was just stored be worked: here, or by those who work."""
+        if self.settings.worker:
+            self.intake.touch(id, source, body)
+        elif self.bus.connected:
+            self.bus.say(INTAKE, b"")
 
     def _ring_for_work(self, thread: Thread, event: AnyEvent) -> None:
         """Let those who work know at once; without a bus their next sweep finds it."""
@@ -188,6 +211,7 @@ class Engine:
 
     async def _stop(self, work: bool) -> None:
         """Finish what has begun, in the order in which one thing leads to another."""
+        await self.intake.stop()
         for stopping in self.stopping:
             await stopping()
         if work:

@@ -62,7 +62,7 @@ class Figures:
             self._look_at_whatsapp(engine.whatsapp, metrics)
 
     def _look_at_whatsapp(self, whatsapp: WhatsAppHouse, metrics: Metrics) -> None:
-        look, outbox, intake = metrics.look_at, whatsapp.outbox, whatsapp.intake
+        look, outbox, intake = metrics.look_at, whatsapp.outbox, self._engine.intake
         look("outbox_busy", "People being written to outside the website.", lambda: outbox.busy)
         look("outbox_parcels", "What became of requests to providers.", _of(outbox.outcomes), ["outcome"], grows=True)
         look("webhooks", "Webhooks by what was answered.", _of(whatsapp.webhooks.answered), ["status"], grows=True)

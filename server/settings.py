@@ -21,7 +21,10 @@ from urllib.parse import urlsplit
 PREFIX = "ONETHREAD_"
 CHECKOUT = Path(__file__).resolve().parents[1]
 MIN_SECRET = 32  # characters: 128 bits even when somebody types hexadecimal
-READ_ELSEWHERE = re.compile(r"ONETHREAD_(FIXTURES|TEST_\w+|BENCH_\w+|WHATSAPP_[A-Z0-9_]+_(TOKEN|SECRET|VERIFY|PATH))")
+READ_ELSEWHERE = re.compile(
+    r"ONETHREAD_(FIXTURES|TEST_\w+|BENCH_\w+"
+    r"|WHATSAPP_[A-Z0-9_]+_(TOKEN|SECRET|VERIFY|PATH)|VOICE_[A-Z0-9_]+_(TOKEN|SECRET))"
+)
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -258,15 +261,6 @@ class Settings:
     uploads_per_minute: int = _visit(10, whole(1, 100_000), "Files a visitor may bring in any minute.")
     uploads_per_hour: int = _visit(
         120, whole(1, 1_000_000), "Files that all visitors of one address (IPv6: one /64) may bring in any hour."
-    )
-    numbers_per_visitor: int = _visit(
-        3, whole(1, 1_000), "Numbers a visitor may name in a day, to be known by them next time; each is asked once."
-    )
-    numbers_per_hour: int = _visit(
-        10, whole(1, 100_000), "Numbers that all visitors of one address (IPv6: one /64) may name in any hour."
-    )
-    numbers_per_day: int = _visit(
-        200, whole(1, 1_000_000), "Numbers that are asked in a day, in all: each is a message that the clinic pays for."
     )
     text_characters: int = _visit(
         4096, whole(1, 4096), "Characters of one message; 4,096 is also the most WhatsApp takes."

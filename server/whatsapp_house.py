@@ -6,7 +6,6 @@ none of this, and the website works as before.
 
 import os
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
 
 import httpx
 from starlette.routing import Route
@@ -26,13 +25,10 @@ from server.core.model import Channel, File
 from server.engine import Engine
 from server.reaching import Reaching
 from server.service.fetches import Fetches
-from server.service.intake import BATCH, Intake
 from server.service.outbox import Outbox
 from server.settings import Settings
 from server.web.house import House
 
-INTAKE = "intake"  # on the bus: a webhook was stored by a process that leaves work to others
-BATCHES = 20  # of webhooks in one sweep: after a bad hour there are many
 TEMPLATES = "templates.yaml"
 DEMO_ACCOUNT = Account(  # its provider is the stand-in inside this process, so nothing here is a secret
     id="demo",
@@ -119,23 +115,19 @@ class WhatsAppHouse:
             language=language,
             max_text=engine.settings.text_characters,
         )
-        self.intake = Intake(store, {"whatsapp": self.arriving}, name=engine.name, clock=clock)
-        works = engine.settings.worker
+        engine.readers["whatsapp"] = self.arriving
         self.webhooks = Webhooks(
             accounts,
             store,
             secret=secret,
             public_url=origin,
             clock=clock,
-            kept=self.intake.touch if works else self._ring,
-            lead=timedelta(seconds=3) if works else timedelta(),
+            kept=engine.kept,
+            lead=engine.lead,
         )
-        providers = {account.our: account.provider for account in accounts}
-        self.reaching = Reaching(tuple(templates.values()), providers, accounts[0].display)
+        self.reaching = Reaching(tuple(templates.values()), {account.our: account.provider for account in accounts})
         engine.worker.give("deliver", self.outbox.start)
-        engine.swept.append(self._catch_up)
-        engine.heard_working[INTAKE] = self.intake.rung
-        engine.stopping += [self.intake.stop, self.outbox.stop, self.close]
+        engine.stopping += [self.outbox.stop, self.close]
 
     def enter(self, house: House) -> list[Route]:
         """Let the doors of ``house`` lead here, and return ours."""
@@ -152,16 +144,6 @@ class WhatsAppHouse:
             await self.stand_in.close()
         await self.courier.close()
         await self.fetcher.close()
-
-    async def _catch_up(self) -> None:
-        """Work what other processes have left; after a bad hour that is more than one batch."""
-        for _ in range(BATCHES):
-            if await self.intake.work() < BATCH:
-                return
-
-    def _ring(self, id: str, source: str, body: bytes) -> None:
-        if self.engine.bus.connected:
-            self.engine.bus.say(INTAKE, b"")
 
     def _file_url(self, file: File) -> str:
         """Return where Twilio fetches a file from us: nowhere unless the world can reach us."""
