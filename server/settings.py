@@ -262,6 +262,15 @@ class Settings:
     uploads_per_hour: int = _visit(
         120, whole(1, 1_000_000), "Files that all visitors of one address (IPv6: one /64) may bring in any hour."
     )
+    numbers_per_visitor: int = _visit(
+        3, whole(1, 1_000), "Numbers a visitor may name in a day, to be known by them next time; each is asked once."
+    )
+    numbers_per_hour: int = _visit(
+        10, whole(1, 100_000), "Numbers that all visitors of one address (IPv6: one /64) may name in any hour."
+    )
+    numbers_per_day: int = _visit(
+        200, whole(1, 1_000_000), "Numbers that are asked in a day, in all: each is a message that the clinic pays for."
+    )
     text_characters: int = _visit(
         4096, whole(1, 4096), "Characters of one message; 4,096 is also the most WhatsApp takes."
     )

@@ -125,7 +125,8 @@ class WhatsAppHouse:
             kept=engine.kept,
             lead=engine.lead,
         )
-        self.reaching = Reaching(tuple(templates.values()), {account.our: account.provider for account in accounts})
+        providers = {account.our: account.provider for account in accounts}
+        self.reaching = Reaching(tuple(templates.values()), providers, accounts[0].display)
         engine.worker.give("deliver", self.outbox.start)
         engine.stopping += [self.outbox.stop, self.close]
 
