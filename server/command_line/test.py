@@ -8,16 +8,19 @@ MongoDB, Valkey and Chromium are looked for, or fetched. These variables point e
   ONETHREAD_TEST_VALKEY        a Valkey program to start
   ONETHREAD_TEST_CHROMIUM      a Chromium program
   ONETHREAD_FIXTURES           a folder of payloads that others recorded
+What the tests write stands in memory where that is large enough, and is gone afterwards: --basetemp=FOLDER keeps it.
 """
 
 import argparse
+import contextlib
 import os
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,6 +29,9 @@ from server.command_line.environment import CHECKOUT
 from server.settings import PREFIX, READ_ELSEWHERE, Settings
 
 WIDGET = CHECKOUT / "widget"
+IN_MEMORY = Path("/dev/shm")  # noqa: S108  # only looked at for its size; what we make in it is a folder of our own
+ROOM = 4 * 2**30  # bytes that must be free there; containers have 64 MB unless told otherwise
+TALKING = 1.5  # workers for each core: a test of whole processes waits for them half of its time
 UNSTEADY = 3  # failures at most that may be the machine's: more are ours
 PYTEST_ENDS = re.compile(r"=+ (?P<said>.*\b(?:passed|failed|skipped|error|errors|deselected|no tests ran)\b.*?) =+")
 
@@ -38,11 +44,12 @@ class Run:
     environment: dict[str, str]
     said: str = ""  # what a step adds to its line in the summary
     done: list[tuple[str, bool, float, str]] = field(default_factory=list)
+    beside: "dict[str, Beside]" = field(default_factory=dict)  # what was begun before its step
 
     def play(self, name: str, step: "Callable[[Run], bool]") -> None:
         """Run one step and remember how it went and how long it took."""
         print(f"\n== {name}", flush=True)
-        self.said, began = "", time.monotonic()
+        self.said, began = "", self.beside[name].began if name in self.beside else time.monotonic()
         passed = step(self)
         self.done.append((name, passed, time.monotonic() - began, self.said))
 
@@ -53,6 +60,31 @@ class Run:
     def module(self, *arguments: str) -> bool:
         """Whether this Python module, run as a program, ends well."""
         return self.program(sys.executable, "-m", *arguments)
+
+
+class Beside:
+    """A program that runs while other steps do; what it says is kept until then."""
+
+    def __init__(self, *command: str | Path, environment: dict[str, str]) -> None:
+        """Start it."""
+        self.began = time.monotonic()
+        self._said = tempfile.TemporaryFile()  # noqa: SIM115  # `stop` closes it
+        self._process = subprocess.Popen(
+            command, cwd=CHECKOUT, env=environment, stdout=self._said, stderr=subprocess.STDOUT
+        )
+
+    def ended_well(self) -> bool:
+        """Wait for it, show what it said, and return whether it was content."""
+        code = self._process.wait()
+        self._said.seek(0)
+        print(self._said.read().decode(errors="replace"), end="", flush=True)
+        return code == 0
+
+    def stop(self) -> None:
+        """End it, if it runs still."""
+        self._process.kill()
+        self._process.wait()
+        self._said.close()
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -67,28 +99,37 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
     if strange:
         print(f"There is no step `{strange[0]}`; there are {', '.join(STEPS)}.", file=sys.stderr)
         return 2
-    this = Run(args.more, environment_for_tests(os.environ))
-    for name, step in STEPS.items():
-        if name in only or (name == "parts" and "tests" in only):
-            this.play(name, step)
-    print("\n" + summary(this.done), flush=True)
+    began, this = time.monotonic(), Run(args.more, environment_for_tests(os.environ))
+    if "types" in only:
+        this.beside["types"] = Beside(*TYPES, environment=this.environment)
+    try:
+        for name, step in STEPS.items():
+            if name in only or (name == "parts" and "tests" in only):
+                this.play(name, step)
+    finally:
+        for each in this.beside.values():
+            each.stop()
+    print("\n" + summary(this.done, time.monotonic() - began), flush=True)
     return 0 if all(passed for _, passed, _, _ in this.done) else 1
 
 
 def environment_for_tests(environ: Mapping[str, str]) -> dict[str, str]:
-    """The variables the steps run with: the machine's, less the settings somebody serves with in the same terminal."""
+    """The variables the steps run with: the machine's, less the settings somebody serves with in the same terminal.
+
+    Less, too, what keeps Python from remembering what it has compiled: the tests start us as a process a hundred times.
+    """
     kept = {
         name: text for name, text in environ.items() if not name.startswith(PREFIX) or READ_ELSEWHERE.fullmatch(name)
     }
+    kept.pop("PYTHONDONTWRITEBYTECODE", None)
     return {**kept, "PATH": os.pathsep.join([str(Path(sys.executable).parent), environ.get("PATH", os.defpath)])}
 
 
-def summary(done: list[tuple[str, bool, float, str]]) -> str:
-    """One line a step."""
+def summary(done: list[tuple[str, bool, float, str]], in_all: float) -> str:
+    """One line a step, and the time of all, of which some run beside others."""
     width = max(len(name) for name, *_ in done)
     lines = [f"{name:<{width}}  {'ok' if ok else 'FAILED':<6}  {took:6.1f} s  {said}" for name, ok, took, said in done]
-    total = sum(took for _, _, took, _ in done)
-    return "\n".join([line.rstrip() for line in lines] + [f"{'in all':<{width}}  {'':6}  {total:6.1f} s"])
+    return "\n".join([line.rstrip() for line in lines] + [f"{'in all':<{width}}  {'':6}  {in_all:6.1f} s"])
 
 
 def check_format(this: Run) -> bool:
@@ -103,7 +144,7 @@ def check_lint(this: Run) -> bool:
 
 def check_types(this: Run) -> bool:
     """Whether every type is strict and fits."""
-    return this.module("mypy")
+    return this.beside["types"].ended_well()
 
 
 def provide_parts(this: Run) -> bool:
@@ -163,23 +204,36 @@ def _node_modules(this: Run) -> bool:
 
 
 def run_tests(this: Run) -> bool:
-    """Whether pytest is content, on all cores unless its arguments say how it shall run.
+    """Whether pytest is content, on more workers than cores unless its arguments say how it shall run.
 
     Under CI a few failures are looked at twice, alone and in the open: whole browsers and databases share a machine
     that may stand still for seconds, and a mistake fails again. The summary says so of what passed only then.
     """
     arguments = this.pytest_arguments
     alone = any(word.startswith(("-n", "--numprocesses", "--pdb", "--collect-only", "--co")) for word in arguments)
-    spread = [] if alone else [f"-n{min(os.cpu_count() or 1, 8)}", "--dist=worksteal"]
-    if _pytest(this, *spread, *arguments):
-        return True
-    if os.environ.get("CI") != "true" or not worth_a_second_look(this.said):
-        return False
-    first = this.said
-    print("\n== once more, alone: what failed", flush=True)
-    passed = _pytest(this, "-n0", "--last-failed", "--last-failed-no-failures=none", *arguments)
-    this.said = f"unsteady: {first}, alone {this.said}"
-    return passed
+    spread = [] if alone else [f"-n{min(round((os.cpu_count() or 1) * TALKING), 8)}", "--dist=worksteal"]
+    with _in_memory(this):
+        if _pytest(this, *spread, *arguments):
+            return True
+        if os.environ.get("CI") != "true" or not worth_a_second_look(this.said):
+            return False
+        first = this.said
+        print("\n== once more, alone: what failed", flush=True)
+        passed = _pytest(this, "-n0", "--last-failed", "--last-failed-no-failures=none", *arguments)
+        this.said = f"unsteady: {first}, alone {this.said}"
+        return passed
+
+
+@contextlib.contextmanager
+def _in_memory(this: Run) -> Iterator[None]:
+    """Let temporary folders stand in memory, where there is room: no test is about a disk; thousands wait for one."""
+    if "TMPDIR" in this.environment or not IN_MEMORY.is_dir() or shutil.disk_usage(IN_MEMORY).free < ROOM:
+        yield
+        return
+    with tempfile.TemporaryDirectory(dir=IN_MEMORY, prefix="onethread-tests-", ignore_cleanup_errors=True) as folder:
+        this.environment["TMPDIR"] = folder
+        yield
+    del this.environment["TMPDIR"]
 
 
 def _pytest(this: Run, *arguments: str) -> bool:
@@ -223,11 +277,12 @@ PARTS: dict[str, tuple[str, Callable[[], str]]] = {
     "Valkey": ("ONETHREAD_TEST_VALKEY", _valkey),
     "Chromium": ("ONETHREAD_TEST_CHROMIUM", _chromium),
 }
+TYPES = (sys.executable, "-m", "mypy", f"--num-workers={min(os.cpu_count() or 1, 4)}")
 STEPS: dict[str, Callable[[Run], bool]] = {
     "format": check_format,
     "lint": check_lint,
-    "types": check_types,
     "widget": check_widget,
+    "types": check_types,  # begun before all others
     "parts": provide_parts,
     "tests": run_tests,
 }

@@ -28,10 +28,14 @@ def test_the_checks_are_not_run_with_the_settings_somebody_serves_with() -> None
     assert told["HOME"] == "home"
 
 
+def test_processes_that_the_tests_start_remember_what_they_have_compiled() -> None:
+    assert "PYTHONDONTWRITEBYTECODE" not in environment_for_tests({"PYTHONDONTWRITEBYTECODE": "1"})
+
+
 def test_a_summary_has_a_line_for_each_step_and_the_time_of_all() -> None:
-    lines = summary([("lint", True, 0.5, ""), ("tests", False, 60.0, "1 failed")]).splitlines()
+    lines = summary([("lint", True, 0.5, ""), ("tests", False, 60.0, "1 failed")], 60.1).splitlines()
     assert lines == [
         "lint   ok         0.5 s",
         "tests  FAILED    60.0 s  1 failed",
-        "in all            60.5 s",
+        "in all            60.1 s",
     ]
