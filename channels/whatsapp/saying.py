@@ -50,7 +50,7 @@ from server.core.model import (
     ThreadId,
 )
 from server.core.ports import Store
-from server.core.sending import Sent
+from server.core.sending import Place, Sent
 
 PERSON = commands.person("whatsapp")  # whoever writes in this thread by WhatsApp: one scope for keys, whatever number
 STAFF_APP = Actor(Role.STAFF, "whatsapp", "WhatsApp")  # staff who type in the WhatsApp app itself
@@ -343,10 +343,11 @@ class Saying:
         if thread is None:
             raise Early
         state = await self._current(thread)
-        of = await self._seq_of(state, reaction.target)
-        if of is None:  # it is in a conversation that was joined with this one, and rests
+        place = await self._place_of(state, reaction.target)
+        of, there = place.of, place.thread
+        if there not in (state.id, *(each.thread for each in state.joined)):  # it was said to somebody else
             return
-        if isinstance(item, Message):
+        if isinstance(item, Message) and there == state.id:
             taken = reacted(reaction.emoji, str(of), await self._questions(state.id))
             if taken is not None:
                 replied = replace(item, context=Context(reply_to=reaction.target))
@@ -355,7 +356,7 @@ class Saying:
                 return
         key = self._key(item.id)
         if await self._known(state, by_whom(item), key) is None:  # else it has been an answer before
-            await self._handle(commands.React(thread=state.id, key=key, by=by_whom(item), of=of, emoji=reaction.emoji))
+            await self._handle(commands.React(thread=there, key=key, by=by_whom(item), of=of, emoji=reaction.emoji))
 
     # agreeing
 
@@ -409,28 +410,29 @@ class Saying:
                 return event
         return None
 
-    async def _seq_of(self, state: Thread, id: str) -> int | None:
-        """Return which message of this conversation the provider calls so; ``None`` when it is in a joined one.
+    async def _place_of(self, state: Thread, id: str) -> Place:
+        """Return which message the provider calls so, in this conversation or in one that was joined with it.
 
         Raises:
             Early: we do not know it.
         """
         for by in (PERSON, STAFF_APP):
             if (event := await self._known(state, by, self._key(id))) is not None:
-                return event.seq if event.thread == state.id else None
+                return Place(event.thread, event.seq)
         message = await self._sent.by_id(id)
         if message is None:
             raise Early
-        return message.of if message.thread == state.id else None
+        return message
 
     async def _reply_to(self, state: Thread, id: str) -> int | None:
         """Return which message was answered to, where that is known."""
         if not id:
             return None
         try:
-            return await self._seq_of(state, id)
+            place = await self._place_of(state, id)
         except Early:
             return None
+        return place.of if place.thread == state.id else None
 
     async def _questions(self, thread: ThreadId) -> list[Question]:
         return asking.open_questions(await self._store.newest(thread, LOOKED_BACK), self._clock())

@@ -99,7 +99,7 @@ def decide(thread: Thread, command: AnyCommand, now: datetime, rules: Rules = RU
         OnlyByPhone: the person can be met nowhere but in a call, and there is none.
         NoCall: a whisper with nobody on the line.
     """
-    if thread.moved_to is not None and not isinstance(command, commands.Return | commands.Receive | commands.Erase):
+    if thread.moved_to is not None and not isinstance(command, _STAYS):
         raise Moved(thread.moved_to)
     match command:
         case commands.Post():
@@ -156,6 +156,18 @@ def decide(thread: Thread, command: AnyCommand, now: datetime, rules: Rules = RU
         case commands.Erase():
             return events.Erased(**_by(thread, command, now), owes=(owed.Erase(due=now),)) if thread.seq else None
     assert_never(command)
+
+
+_STAYS = (  # also when it goes on elsewhere: what is done to a message is done where the message is
+    commands.Return
+    | commands.Receive
+    | commands.Erase
+    | commands.React
+    | commands.Edit
+    | commands.Revoke
+    | commands.ChangeFile
+    | commands.Transcribe
+)
 
 
 def _by(thread: Thread, command: Command, now: datetime) -> dict[str, Any]:

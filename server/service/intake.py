@@ -78,7 +78,7 @@ class Intake:
             self._beside.start(self.work())
 
     async def work(self) -> int:
-        """Work everything that is due now; return how many bodies were found.
+        """Work what is due now, some of it; return how many bodies, not counting those that others work.
 
         Raises:
             Unavailable: the store cannot be reached.
@@ -88,9 +88,7 @@ class Intake:
         for each in found:
             if each.id not in self._at_hand:
                 lanes.setdefault(_lane(each.source), []).append(each)
-        for lane, bodies in lanes.items():
-            await self._work_lane(lane, bodies)
-        return len(found)
+        return sum([await self._work_lane(lane, bodies) for lane, bodies in lanes.items()])
 
     async def stop(self) -> None:
         """Finish what is under way; what is left is found by the next sweep of another worker."""
@@ -114,22 +112,25 @@ class Intake:
             self._at_hand.discard(body.id)
             self._waiting -= len(body.body)
 
-    async def _work_lane(self, lane: str, bodies: list[_Body]) -> None:
-        """Work one account's bodies, while nobody else does."""
+    async def _work_lane(self, lane: str, bodies: list[_Body]) -> int:
+        """Work one account's bodies, while nobody else does; return how many."""
         lease = await self._store.claim(lane, self._name, LEASE)
         if lease is None:
-            return
+            return 0
+        worked = 0
         try:
             for start in range(0, len(bodies), AT_ONCE):
                 if self._stopping or (start and await self._store.claim(lane, self._name, LEASE) is None):
-                    return
+                    break
                 some = (self._work_one(body) for body in bodies[start : start + AT_ONCE])
                 results = await asyncio.gather(*some, return_exceptions=True)
+                worked += len(results)
                 for error in results:
                     if error is not None:
                         raise error
         finally:
             await self._store.release(lease)
+        return worked
 
     async def _work_one(self, body: _Body) -> None:
         """Read a body and let go of it.

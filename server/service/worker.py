@@ -34,7 +34,7 @@ AT_ONCE = 64  # threads answered at the same time
 SETTLE_MANY = 200  # answered threads that are marked together even while others are being answered
 PUT_OFF = timedelta(seconds=10)  # after a failure of ours
 DEAD = 5  # tries in vain after which a person should look; it is still tried, ever less often
-HOPS = 10  # conversations that moved on one after the other
+HOPS = 100  # conversations that moved on one after the other: as many as one can be joined with
 
 log = logging.getLogger("onethread.worker")
 
@@ -180,15 +180,14 @@ class Worker:
     async def _sweep_for_ever(self) -> None:
         while True:
             await asyncio.sleep(SWEEP)
-            try:
-                await self._flush_settled()
-                if self._swept is not None:
-                    await self._swept()
-                await self.catch_up()
-            except Unavailable:
-                continue
-            except Exception:  # our mistake, loud; without the sweep nothing that is due would ever be done again
-                log.exception("a sweep failed")
+            for work in (self._flush_settled, self._swept, self.catch_up):
+                try:
+                    if work is not None:
+                        await work()
+                except Unavailable:
+                    break
+                except Exception:  # our mistake, loud; it keeps nothing else that is due from being done
+                    log.exception("a sweep failed")
 
     async def catch_up(self) -> None:
         """Sweep until what is due is done, or is done by others: after a bad hour that is more than one batch."""
@@ -306,8 +305,8 @@ class Worker:
             except Moved as moved:
                 command = replace(command, thread=moved.to)
             else:
-                break
-        return command.thread
+                return command.thread
+        raise LookupError("it goes round in circles")  # tried again, later
 
 
 def _failed(error: BaseException) -> None:

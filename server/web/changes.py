@@ -4,14 +4,15 @@ The log keeps each of these as an entry of its own, often long after the message
 by now.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 import msgspec
 
 from server.core import events
 from server.core.events import AnyEvent
-from server.core.model import File, Role, StaffId
+from server.core.model import File, Role, StaffId, ThreadId
+from server.core.ports import Store
 
 Change = (
     events.Reacted
@@ -40,6 +41,24 @@ class After(msgspec.Struct, frozen=True):
     transcript: str | None = None
     reactions: Mapping[str, Reacted] = MappingProxyType({})
     files: Mapping[str, File] = MappingProxyType({})
+
+
+async def as_they_came(store: Store, thread: ThreadId, upto: int, log: Sequence[AnyEvent]) -> list[AnyEvent]:
+    """Return what was said in a conversation that ends at ``upto`` with its files as they are: some come later.
+
+    Raises:
+        Unavailable: the store cannot be read.
+    """
+    waited_for = {file.id for event in log if isinstance(event, events.Posted) for file in event.files}
+    if not waited_for:
+        return list(log)
+    later = [event for event in await store.since(thread, upto) if isinstance(event, events.FileChanged)]
+    came = {event.file.id: event.file for event in later if event.file.id in waited_for}
+    return [_with_files(event, came) if isinstance(event, events.Posted) and event.files else event for event in log]
+
+
+def _with_files(event: events.Posted, came: Mapping[str, File]) -> events.Posted:
+    return msgspec.structs.replace(event, files=tuple(came.get(file.id, file) for file in event.files))
 
 
 def of(event: Change) -> int:

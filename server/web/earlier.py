@@ -66,7 +66,8 @@ class Earlier:
         log, more = await back(self._house.store, other.id, min(before or upto + 1, upto + 1), IN_BLOCK)
         older = self._older(thread.id, other.id, log[0].seq) if more else None
         said = [event for event in log if not (isinstance(event, MovedTo) and event.to == thread.id)]
-        shown, _ = items(said, other, self._reader, blocks=await self.blocks(other, said, depth + 1))
+        came = await self._house.store.since(other.id, upto) if other.seq > upto else []
+        shown, _ = items(said, other, self._reader, blocks=await self.blocks(other, said, depth + 1), later=came)
         return shown, older
 
     def _older(self, thread: ThreadId, other: ThreadId, before: int) -> Older:

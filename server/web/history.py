@@ -15,6 +15,7 @@ from server.core.events import AnyEvent
 from server.core.identity import Action, require
 from server.live.shown import Audience
 from server.live.shown import history as encoded
+from server.web.changes import as_they_came
 from server.web.guards import AnyRequest
 from server.web.house import House
 from server.web.refusals import refusals
@@ -67,7 +68,7 @@ async def history(
     head = (await house.conversations.refresh(thread)).seq
     log = await _page(house, thread, after, before if upto is None else min(before or upto + 1, upto + 1), limit)
     if upto is not None:
-        log = [event for event in log if event.seq <= upto]
+        log = await as_they_came(house.store, thread, upto, [event for event in log if event.seq <= upto])
         head = min(head, upto)
     head = max([head, *(event.seq for event in log[-1:])])
     body = encoded(thread, await house.store.epoch(), head, log, audience, sender)

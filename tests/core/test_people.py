@@ -6,11 +6,38 @@ import pytest
 from msgspec.structs import replace
 
 from server.core import owed
-from server.core.commands import SYSTEM, Erase, Join, Move, Name, Part, Receive, Return
+from server.core.commands import (
+    SYSTEM,
+    ChangeFile,
+    Edit,
+    Erase,
+    Join,
+    Move,
+    Name,
+    Part,
+    React,
+    Receive,
+    Return,
+    Revoke,
+    Transcribe,
+)
 from server.core.conversation import decide, evolve
 from server.core.delivery import Receipt
 from server.core.errors import BadValue, CannotMove, ConsentNeeded, Moved
-from server.core.events import AddressLinked, Erased, JoinedWith, MovedTo, Named, PartedFrom, Returned
+from server.core.events import (
+    AddressLinked,
+    Edited,
+    Erased,
+    FileChanged,
+    JoinedWith,
+    MovedTo,
+    Named,
+    PartedFrom,
+    Reacted,
+    Returned,
+    Revoked,
+    Transcribed,
+)
 from server.core.model import (
     MAX_ADDRESSES,
     MAX_JOINED,
@@ -19,6 +46,7 @@ from server.core.model import (
     Assurance,
     Channel,
     DeliveryStatus,
+    File,
     Handover,
     Joined,
     Linked,
@@ -36,6 +64,7 @@ from tests.core.given import (
     MOBILE,
     NOON,
     OTHER_MOBILE,
+    VISITOR,
     after,
     answer,
     ask,
@@ -263,6 +292,20 @@ def test_receipts_still_reach_a_moved_conversation() -> None:
     delivered = Receive(thread="t1", key="r", by=SYSTEM, receipt=Receipt(3, DeliveryStatus.DELIVERED))
 
     assert after(delivered, thread=moved).deliveries[0].status is DeliveryStatus.DELIVERED
+
+
+def test_what_is_done_to_a_message_is_done_where_it_is() -> None:
+    moved = after(link(), ask(), MOVE)
+    file = File("f", "a.pdf", "application/pdf", 4)
+
+    for command, kind in (
+        (Edit(thread="t1", key="e", by=VISITOR, of=2, text="No."), Edited),
+        (Revoke(thread="t1", key="v", by=VISITOR, of=2), Revoked),
+        (React(thread="t1", key="x", by=VISITOR, of=2, emoji="❤️"), Reacted),
+        (ChangeFile(thread="t1", key="f", by=SYSTEM, of=2, file=file), FileChanged),
+        (Transcribe(thread="t1", key="s", by=SYSTEM, of=2, text="Hello."), Transcribed),
+    ):
+        assert type(decide(moved, command, NOON)) is kind
 
 
 def test_a_moved_person_can_be_erased() -> None:

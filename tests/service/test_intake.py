@@ -9,7 +9,7 @@ from server.core.errors import Unavailable
 from server.core.intake import Read
 from server.core.ports import Store
 from server.service import intake
-from server.service.intake import KEPT_UNREADABLE, PARKED, PUT_OFF, TRIES, Intake
+from server.service.intake import BATCH, KEPT_UNREADABLE, PARKED, PUT_OFF, TRIES, Intake
 from tests.service.given import Clock
 
 LEAD = timedelta(seconds=3)
@@ -104,6 +104,18 @@ async def test_two_workers_do_not_work_the_same_account_at_once(given: Given) ->
     given.book.gate.set()
     await first
     assert await given.left() == (0, 0)
+
+
+async def test_what_others_work_is_not_asked_for_again_and_again(given: Given) -> None:
+    for number in range(BATCH):
+        await given.keep(b"%d" % number)
+    given.clock.go_on(LEAD)
+    lease = await given.store.claim("intake:whatsapp:main", "two", 60)
+    assert lease is not None
+    assert await given.intake.work() == 0
+
+    await given.store.release(lease)
+    assert await given.intake.work() == BATCH
 
 
 async def test_a_ring_of_another_process_lets_us_look_at_once(given: Given) -> None:

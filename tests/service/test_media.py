@@ -27,6 +27,7 @@ from server.service.media import (
     FileTypeNotAllowed,
     Media,
 )
+from server.web.changes import as_they_came
 from tests.service.given import ANNA, VISITOR, Clock, post
 
 PDF = b"%PDF-1.7\n" + b"x" * 100
@@ -240,6 +241,18 @@ async def test_a_voice_note_is_fetched_and_written_down_by_a_machine(given: Give
     assert transcribed.sender == SYSTEM.sender
     assert given.listener.heard == [(NOTE, "audio/ogg", "de")]
     assert await given.bytes_of(file.id) == NOTE
+
+
+async def test_a_file_that_comes_after_its_conversation_went_on_elsewhere_is_there_all_the_same(given: Given) -> None:
+    file, due = await given.note_arrives()
+    await given.conversations.handle(Move(thread="t1", key="m", by=ANNA, to="t0"))
+    log = await given.log()
+    assert await given.media.fetch(due) is None
+
+    assert [type(event) for event in await given.store.since("t1", len(log))] == [FileChanged, Transcribed]
+    (posted,) = await as_they_came(given.store, "t1", len(log), [event for event in log if isinstance(event, Posted)])
+    assert isinstance(posted, Posted)
+    assert [(each.id, each.state) for each in posted.files] == [(file.id, FileState.READY)]
 
 
 async def test_fetching_again_what_was_fetched_changes_nothing(given: Given) -> None:

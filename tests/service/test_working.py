@@ -23,6 +23,7 @@ from server.core.model import (
 )
 from server.core.owed import kind_of
 from server.core.ports import Due, Outcome, Store
+from server.service import worker
 from server.service.answering import ASKED, Answering, Question, Reply, ReplyKind
 from server.service.conversations import Conversations
 from server.service.worker import BATCH, LEASE, Worker
@@ -505,6 +506,25 @@ async def test_a_sweep_while_the_store_is_away_says_so(crew: Crew, unsteady: Uns
         await crew.later(timedelta(seconds=3))
 
     assert len(await crew.owed()) == 1
+
+
+async def test_what_goes_wrong_beside_a_sweep_keeps_nothing_from_being_done(
+    crew: Crew, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def swept() -> None:
+        raise LookupError("boom")
+
+    monkeypatch.setattr(worker, "SWEEP", 0.01)
+    await crew.say(post())
+    crew.clock.go_on(timedelta(seconds=3))
+    running = asyncio.create_task(
+        Worker(crew.store, crew.conversations, crew.answering, name="two", clock=crew.clock, swept=swept).run()
+    )
+    await ears(crew.conversations).until(2)
+    running.cancel()
+
+    assert texts(await crew.log()) == ["Hello?", "You asked: Hello?"]
+    assert "a sweep failed" in caplog.text
 
 
 async def test_the_assistant_asks_for_staff_when_it_does_not_understand_twice(crew: Crew) -> None:

@@ -161,6 +161,22 @@ async def test_what_nobody_can_see_stands_there_as_something_that_cannot_be_show
     assert (await here.writes(edit("wamid.ONE", "\u200b"))).unreadable == 0
 
 
+async def test_what_becomes_of_a_message_stays_with_it_when_the_conversation_goes_on_elsewhere(here: World) -> None:
+    await here.writes(text("Hallo", "wamid.1"))
+    was = (await here.last()).thread
+    await here.says(*(commands.Post(thread="web", key=f"k{n}", by=person("v"), text=f"{n}") for n in range(5)))
+    await here.says(Move(thread=was, key="m", by=ANNA, to="web"))
+    await here.says(commands.Join(thread="web", key="j", by=commands.SYSTEM, other=was, upto=9))
+    head = (await here.conversations.refresh("web")).seq
+
+    heart = message("reaction", id="wamid.R", reaction={"message_id": "wamid.1", "emoji": "❤️"})
+    await here.writes(edit("wamid.1", "Guten Tag"), heart)
+
+    assert await here.store.since("web", head) == []
+    done = [event for event in await here.store.since(was, 0) if isinstance(event, Edited | Reacted)]
+    assert [(event.key.partition(":")[0], event.of) for event in done] == [("wa", 3)] * 2
+
+
 async def test_half_an_emoji_in_one_message_costs_no_other(here: World) -> None:
     raw = body(value(contacts=[CONTACT], messages=[text("Hallo CUT", "wamid.1"), text("Und noch etwas.", "wamid.2")]))
     read = await here.arrives(raw.replace(b"CUT", b"\\ud83d"))
