@@ -81,7 +81,7 @@ def _ring(
     check_short("session", command.session, MAX_ID)
     check_short("our", command.our, MAX_OUR)
     check_short("language", command.language, MAX_ID)
-    for field, value in (("notice", command.notice), ("vendor", command.vendor)):
+    for field, value in (("notice", command.notice), ("vendor", command.vendor), ("proof", command.proof)):
         if len(value) > MAX_ID or not whole(value):
             raise BadValue(field, f"at most {MAX_ID} characters")
     caller = command.caller
@@ -103,6 +103,8 @@ def _ring(
         our=command.our,
         assurance=command.assurance,
         caller=caller,
+        attested=command.attested,
+        proof=command.proof,
         notice=command.notice,
         language=command.language,
         vendor=command.vendor,

@@ -15,6 +15,9 @@ START = "start_messages"  # write to me again
 LINK_YES, LINK_NO = "link_yes:", "link_no:"  # may two conversations be shown together? before the mark of who is asked
 KNOW_YES, KNOW_NO = "know_yes", "know_no"  # was this number named on the website by whoever has it? then the mark
 
+CALL_YES, CALL_NO = "call_yes", "call_no"  # may this call be put together with the chat on the website?
+SUMMARY_YES, SUMMARY_NO = "summary_yes", "summary_no"  # is it right what we wrote of a call?
+
 WHICH = "which:"
 _OF = re.compile(r"of:(\d{1,15}):(.+)", re.DOTALL)
 

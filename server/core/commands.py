@@ -245,6 +245,8 @@ class Ring(Command, frozen=True, kw_only=True):
     our: str
     assurance: Assurance
     caller: Address | None = None
+    attested: bool = False
+    proof: str = ""
     notice: str = ""
     language: str | None = None
     vendor: str = ""

@@ -732,8 +732,9 @@ def evolve(thread: Thread, event: AnyEvent) -> Thread:
         case events.MovedTo(to=to):
             resumed = thread.open or thread.open_when_moved
             return _next(thread, event, moved_to=to, open=False, open_when_moved=resumed, call=None)
-        case events.Called(caller=Address() as caller, assurance=assurance):
-            known = _linked(thread.addresses, caller, assurance)
+        case events.Called(caller=Address() as caller, assurance=assurance, attested=attested):
+            sure = assurance if attested else min(assurance, Assurance.CALLER_ID)  # a number can be put on
+            known = _linked(thread.addresses, caller, sure)
             return _next(thread, event, addresses=known, **calls.changes(thread, event))
         case (
             events.Called()

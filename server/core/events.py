@@ -183,6 +183,8 @@ class Called(Event, frozen=True, kw_only=True, tag="called"):
     our: str
     assurance: Assurance
     caller: Address | None = None
+    attested: bool = False  # the network has shown that the call comes from there
+    proof: str = ""  # by which this call has shown whose it is: "code", "caller_id"
     notice: str = ""  # version of what was said first
     language: str | None = None
     vendor: str = ""  # whose voice agent reported it; empty for our own

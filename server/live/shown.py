@@ -172,6 +172,8 @@ class _Called(_Event, kw_only=True, tag="event"):
     our: str
     assurance: str
     tail: str = ""
+    attested: bool = False
+    proof: str = ""
     notice: str = ""
     lang: str | None = None
     vendor: str = ""
@@ -381,6 +383,8 @@ def _call_frame(event: CallEvent, who: Who, at: str) -> _Event:
                 our=event.our,
                 assurance=Assurance(event.assurance).name.lower(),
                 tail=tail_of(event.caller) if event.caller is not None else "",
+                attested=event.attested,
+                proof=event.proof,
                 notice=event.notice,
                 lang=event.language,
                 vendor=event.vendor,

@@ -179,8 +179,12 @@ class Clinic(msgspec.Struct, frozen=True):
         opens = self.opens_at(now)
         if opens is None:
             return say("soon", language)
+        return self.moment_text(opens, now, language)
+
+    def moment_text(self, moment: datetime, now: datetime, language: str) -> str:
+        """Return a moment from today on as said in a sentence, by the clinic's clock: `tomorrow at 09:00`."""
         zone = ZoneInfo(self.timezone)
-        then, today = opens.astimezone(zone), now.astimezone(zone).date()
+        then, today = moment.astimezone(zone), now.astimezone(zone).date()
         return say("at", language, day=_day_text(then.date(), today, language), time=f"{then:%H:%M}")
 
     def _spans(self, day: date) -> tuple[Span, ...]:

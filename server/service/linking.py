@@ -385,6 +385,15 @@ class Linking:
 
     # the two conversations
 
+    async def join(self, cause: str, here: ThreadId, there: ThreadId) -> ThreadId | None:
+        """Let the younger of two conversations go on in the older, on a proof that somebody else has seen.
+
+        Args:
+            cause: what proves it; again with the same is the same as once.
+        """
+        one, other = await self._current(here), await self._current(there)
+        return one.id if one.id == other.id else await self._join(cause, one, other)
+
     async def _join(self, code: str, here: Thread, there: Thread) -> ThreadId | None:
         """Let the younger of the two go on in the older; return the one in which both go on."""
         for _ in range(HOPS):

@@ -73,7 +73,14 @@ def test_the_same_call_begins_once_and_again_only_with_more_proof() -> None:
     proven = after(ring(assurance=Assurance.PROVEN), thread=ON_THE_LINE, at=NOON + MINUTE)
 
     assert proven.call == Call("c1", "4930111", Assurance.PROVEN, NOON, "en", 3)
-    assert proven.addresses == (Linked(LANDLINE, Assurance.PROVEN),)
+
+
+def test_a_number_is_proven_by_a_call_that_is_when_the_network_vouches_for_it() -> None:
+    put_on = after(ring(assurance=Assurance.PROVEN))
+    vouched_for = after(ring(assurance=Assurance.PROVEN, attested=True))
+
+    assert put_on.addresses == (Linked(LANDLINE, Assurance.CALLER_ID),)
+    assert vouched_for.addresses == (Linked(LANDLINE, Assurance.PROVEN),)
 
 
 def test_a_caller_who_withholds_their_number_has_no_address() -> None:
