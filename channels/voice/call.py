@@ -216,7 +216,7 @@ class Call:
         self._awaits: float | None = None  # since when an answer is awaited
         self._told_moment = False
         self._told_unspoken = False
-        self._objected = False
+        self.objected = False
         self._wants_person = False
         self._promised = False
         self._finish: Finish | None = None
@@ -254,8 +254,10 @@ class Call:
 
     def due(self) -> float | None:
         """Return when a ``Tick`` should come, if nothing else comes before."""
-        if self._over or not self._greeted:
+        if self._over:
             return None
+        if not self._greeted:
+            return self._speaks_until if self._finish is not None else None
         times = [self._silence_at()]
         if self._keys:
             times.append(self._keyed_at + KEYS)
@@ -266,6 +268,20 @@ class Call:
         if self._awaits is not None and not self._told_moment:
             times.append(max(self._awaits, self._speaks_until) + MOMENT)
         return min(times)
+
+    @property
+    def awaits_answer(self) -> bool:
+        """Whether the caller has said something that was not answered yet."""
+        return self._awaits is not None
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more comes of it."""
+        return self._over
+
+    def begin_turns(self, name: str) -> None:
+        """Name the turns that follow after ``name``: each request of a gather may come twice, and to any process."""
+        self._name, self._turn = name, 0
 
     def _from_line(self, told: Setup | Prompt | Digit | Interrupted | Malformed, now: float) -> list[Action]:
         first = isinstance(told, Setup) and self.setup is None
@@ -391,7 +407,7 @@ class Call:
 
     def _heard(self, now: float) -> None:
         self._heard_at, self._asked_still_there = now, False
-        if self._finish is not None and self._finish.ending is Ending.CLINIC and not self._objected:
+        if self._finish is not None and self._finish.ending is Ending.CLINIC and not self.objected:
             self._finish = None  # they are there after all
 
     # what the conversation does
@@ -403,7 +419,7 @@ class Call:
                     self._awaits, self._told_moment = now, False
                 return []
             case Turned.OBJECTED:
-                self._objected = self._wants_person = True
+                self.objected = self._wants_person = True
                 return [*self._say_all([phrase(Phrase.OBJECTED, self.language)], now), Transfer()]
             case Turned.WRONG_CODE:
                 return self._say_all([phrase(Phrase.WRONG_CODE, self.language)], now)
@@ -436,16 +452,16 @@ class Call:
 
     def _reach(self, number: str | None, now: float) -> list[Action]:
         if number is not None:
-            self._finish = Finish(Ending.TRANSFERRED, STAFF)
+            self._finish = Finish(Ending.TRANSFERRED, f"{STAFF}:objected" if self.objected else STAFF)
             return self._ending(self._say_all([phrase(Phrase.CONNECTING, self.language)], now), now)
-        if self._objected:
+        if self.objected:
             self._finish = Finish(Ending.CLINIC)
             return self._ending(self._say_all([phrase(Phrase.OBJECTED_ALONE, self.language)], now), now)
         self._wants_person, self._promised = False, True
         return [CallBack(self._next())]
 
     def _away(self, now: float) -> list[Action]:
-        self._finish = Finish(Ending.FAILED, STAFF)
+        self._finish = Finish(Ending.FAILED, f"{STAFF}:failed")
         return self._ending(self._say_all([phrase(Phrase.AWAY, self.language)], now), now)
 
     # time

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from xml.sax.saxutils import escape, quoteattr
 
 from channels.voice.accounts import Account, Voice
+from channels.voice.wire import ATTESTED
 
 TYPE = "text/xml"
 MULTI = "multi"  # whoever writes down finds out the language by himself
@@ -27,17 +28,20 @@ def document(*verbs: str) -> bytes:
     return f'<?xml version="1.0" encoding="UTF-8"?><Response>{"".join(verbs)}</Response>'.encode()
 
 
-def relay(account: Account, socket: str, action: str, language: str) -> str:
+def relay(account: Account, socket: str, action: str, language: str, *, attested: bool = False) -> str:
     """Return the verb that hands a call to our socket.
 
     Args:
         socket: the address of it, `wss://…` without a query.
         action: where the call goes on when the relay is over.
         language: the call's, as far as it is known.
+        attested: what the socket is told about the caller's number.
     """
     voices = account.voices or (account.voice(language),)
     first = account.voice(language)
     inside = "".join(_element("Language", {"code": voice.locale, **_sound(voice)}) for voice in voices)
+    if attested:
+        inside += _element("Parameter", {"name": ATTESTED, "value": "yes"})
     noun = _element(
         "ConversationRelay",
         {

@@ -31,6 +31,7 @@ WITHHELD = (
     )
 )
 
+ATTESTED = "attested"  # the parameter by which a call's attestation reaches the relay, whose setup does not say it
 _OFF = ("off", "stop", "stopped", False)
 
 # From Twilio ---------------------------------------------------------------------------------------------------------
@@ -44,6 +45,7 @@ class Setup(Value, frozen=True):
     caller: str | None = None
     our: str = ""
     outbound: bool = False
+    attested: bool = False  # as we were told when it rang, and gave along
 
 
 class Prompt(Value, frozen=True):
@@ -127,6 +129,7 @@ def _setup(said: Mapping[str, Any]) -> Heard:
     call = _sid(said.get("callSid"))
     if not call:
         return Malformed("no_call")
+    given = said.get("customParameters")
     outbound = str(said.get("direction") or "").startswith("outbound")
     caller, our = (said.get("to"), said.get("from")) if outbound else (said.get("from"), said.get("to"))
     return Setup(
@@ -135,6 +138,7 @@ def _setup(said: Mapping[str, Any]) -> Heard:
         caller=number(caller),
         our=number(our) or "",
         outbound=outbound,
+        attested=isinstance(given, dict) and given.get(ATTESTED) == "yes",
     )
 
 

@@ -252,7 +252,16 @@ def test_who_objects_is_put_through_or_told_when_to_call_again(phone: Phone) -> 
 
 def test_when_nothing_can_be_kept_the_caller_goes_to_a_person(phone: Phone) -> None:
     assert phone(Away()) == [Say(phrase(Phrase.AWAY, "en"), "en")]
-    assert phone.passes(1.0) == [Finish(Ending.FAILED, "staff")]
+    assert phone.passes(1.0) == [Finish(Ending.FAILED, "staff:failed")]
+
+
+def test_a_call_that_cannot_even_be_greeted_goes_to_a_person_too() -> None:
+    phone = Phone()
+    phone(SETUP)
+
+    assert phone(Away()) == [Say(phrase(Phrase.AWAY, "en"), "en")]
+    assert phone.call.due() == 101.0
+    assert phone.passes(1.0) == [Finish(Ending.FAILED, "staff:failed")]
 
 
 def test_gathers_that_bring_no_word_end_the_call_the_second_time(phone: Phone) -> None:

@@ -65,9 +65,10 @@ def test_without_voices_of_its_own_a_number_speaks_the_call_s_language() -> None
         events="speaker-events",
     )
     noun.language(code="sv-SE")
+    noun.parameter(name="attested", value="yes")
     response.append(connect)
 
-    assert same(twiml.document(twiml.relay(PLAIN, SOCKET, ACTION, "sv")), response)
+    assert same(twiml.document(twiml.relay(PLAIN, SOCKET, ACTION, "sv", attested=True)), response)
 
 
 def test_a_turn_is_spoken_and_listened_for() -> None:

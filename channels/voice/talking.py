@@ -1,0 +1,324 @@
+"""A call as this process carries it: what happens is taken one after the other, and what is to be done is done.
+
+The call itself is in `call.py`, which waits for nothing; here is the waiting: for the service, for the clock, and for
+whatever brings words in and takes them out (a relay's socket, or the requests of a gather).
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Protocol, TypeVar
+
+from msgspec.structs import replace
+
+from channels.voice.call import (
+    Action,
+    Away,
+    Begin,
+    Call,
+    CallBack,
+    Came,
+    Cut,
+    Dial,
+    Drop,
+    Finish,
+    Greeted,
+    Happened,
+    Hear,
+    Offer,
+    Promised,
+    Reach,
+    Say,
+    Switch,
+    Tick,
+    Told,
+    Transfer,
+)
+from server.core.calling import Calls, Incoming, Line, Turned
+from server.core.errors import OnethreadError, Unavailable
+from server.core.events import MovedTo, Posted
+from server.core.model import Ending, Role, ThreadId
+
+PATIENCE = 8.0  # seconds in which the service may be away before we say so
+AGAIN = 0.05  # seconds before the second try; doubled
+REMEMBERED = 2000  # calls that are over, or come back
+MAX_WAITING = 1000  # things that happened and were not taken yet: whoever sends so many floods us
+
+log = logging.getLogger("onethread.voice")
+_T = TypeVar("_T")
+
+
+class Mouth(Protocol):
+    """Where what is said goes."""
+
+    async def say(self, said: Say) -> None:
+        """Speak a sentence."""
+
+    async def switch(self, language: str) -> None:
+        """Speak and listen in another language."""
+
+    async def finish(self, finish: Finish) -> None:
+        """The call, as far as we carry it, is over."""
+
+    async def drop(self, code: int) -> None:
+        """Close the line on whoever this is."""
+
+
+class Talk:
+    """One call under way."""
+
+    def __init__(self, incoming: Incoming, call: Call, calls: Calls, mouth: Mouth, *, after: int | None = None) -> None:
+        """Carry ``call``.
+
+        Args:
+            after: the last event that was spoken to this caller, where the call goes on after a lost line.
+        """
+        self.incoming, self.call, self.mouth = incoming, call, mouth
+        self.line: Line | None = None
+        self.after = after
+        self.ending: Ending | None = None  # once it is over for us
+        self.began = asyncio.get_running_loop().time()
+        self._calls = calls
+        self._at_once: deque[Told] = deque()  # what the service said, which comes before whatever else has happened
+        self._told: asyncio.Queue[Told] = asyncio.Queue(MAX_WAITING)
+        self._follower: asyncio.Task[None] | None = None
+        self._followed: ThreadId | None = None
+        self.taken = asyncio.Event()  # something was taken: whoever waits may look again
+        self.busy = False
+
+    @property
+    def seconds(self) -> int:
+        """How long it has been going on here."""
+        return int(asyncio.get_running_loop().time() - self.began)
+
+    @property
+    def settled(self) -> bool:
+        """Whether everything that happened has been taken."""
+        return not self.busy and not self._at_once and self._told.empty()
+
+    def tell(self, told: Told) -> bool:
+        """Let this have happened; ``False`` when there is no room for it any more."""
+        try:
+            self._told.put_nowait(told)
+        except asyncio.QueueFull:
+            return False
+        return True
+
+    async def run(self) -> None:
+        """Carry the call until it is over, or until it is cancelled."""
+        try:
+            while self.ending is None:
+                told = await self._next()
+                self.busy = True
+                try:
+                    await self._take(told)
+                finally:
+                    self.busy = False
+                    self.taken.set()
+        finally:
+            self._stop_following()
+
+    async def _next(self) -> Told:
+        if self._at_once:
+            return self._at_once.popleft()
+        due = self.call.due()
+        if due is None:
+            return await self._told.get()
+        try:
+            async with asyncio.timeout_at(due):
+                return await self._told.get()
+        except TimeoutError:
+            return Tick()
+
+    async def _take(self, told: Told) -> None:
+        for action in self.call.on(told, asyncio.get_running_loop().time()):
+            if self.ending is not None:
+                return
+            try:
+                await self._do(action)
+            except Unavailable:
+                log.warning("a call cannot go on: the store is away")
+                if not isinstance(told, Away):
+                    await self._take(Away())
+                return
+            except OnethreadError as error:
+                log.warning("a call's turn was refused", extra={"error_code": error.code})
+
+    async def _do(self, action: Action) -> None:
+        """Do it.
+
+        Raises:
+            Unavailable: the service has been away for longer than a caller can wait.
+            OnethreadError: it was refused.
+        """
+        match action:
+            case Say():
+                await self.mouth.say(action)
+            case Switch(language=language):
+                await self.mouth.switch(language)
+            case Finish():
+                await self._finish(action)
+            case Drop(code=code):
+                self.ending = Ending.FAILED
+                await self.mouth.drop(code)
+            case Begin():
+                await self._begin()
+            case _ if self.line is not None:
+                await self._ask(action, self.line)
+            case _:
+                return  # a call that has not begun: nobody is there to ask
+
+    async def _ask(self, action: Hear | Dial | Offer | Cut | Transfer | CallBack, line: Line) -> None:
+        calls = self._calls
+        match action:
+            case Hear(turn=turn, text=text, language=heard):
+                self._came(*await patient(lambda: calls.hear(line, turn, text, heard)))
+            case Dial(turn=turn, digits=digits):
+                self._came(*await patient(lambda: calls.dial(line, turn, digits)))
+            case Offer(choices=choices):
+                self.line = await patient(lambda: calls.offered(line, choices))
+            case Cut(of=of, heard=already):
+                await patient(lambda: calls.interrupted(line, of, already))
+            case Transfer():
+                self._at_once.append(Reach(await patient(lambda: calls.transfer_to(line))))
+            case CallBack(turn=turn, number=number):
+                promised = await patient(lambda: calls.want_call_back(line, turn, number))
+                self._at_once.append(Promised(promised))
+
+    def _came(self, line: Line, turned: Turned) -> None:
+        self._goes_on(line)
+        self._at_once.append(Came(turned))
+
+    async def _begin(self) -> None:
+        greeting = await patient(lambda: self._calls.ring(self.incoming))
+        line = greeting.line
+        if self.after is not None and greeting.resumed:
+            line = replace(line, after=max(line.after, self.after))
+        self._goes_on(line)
+        self._at_once.append(Greeted(greeting.sentences, line.language, greeting.resumed))
+
+    async def _finish(self, finish: Finish) -> None:
+        self.ending = finish.ending
+        if self.line is not None and finish.ending is Ending.CLINIC:
+            with contextlib.suppress(Unavailable):  # what is owed anyway ends it a little later
+                await self._calls.hung_up(self.line, finish.ending, self.seconds)
+        await self.mouth.finish(finish)
+
+    def _goes_on(self, line: Line) -> None:
+        """The call is where ``line`` says: follow what happens there."""
+        self.line = line
+        if line.thread != self._followed:
+            self._stop_following()
+            self._followed = line.thread
+            self.after = line.after
+            self._follower = asyncio.create_task(self._follow(line))
+
+    def _stop_following(self) -> None:
+        if self._follower is not None:
+            self._follower.cancel()
+            self._follower = None
+
+    async def _follow(self, line: Line) -> None:
+        events = self._calls.follow(line, line.after)
+        try:
+            async for event in events:
+                if isinstance(event, MovedTo):
+                    return
+                self.after = event.seq
+                if isinstance(event, Posted) and event.role is not Role.PERSON:
+                    self.tell(Happened(event))
+        except Unavailable:
+            log.warning("a call cannot be followed: the store is away")
+            self.tell(Away())
+        finally:
+            await _close(events)
+
+
+async def patient(ask: Callable[[], Awaitable[_T]]) -> _T:
+    """Return what the service says, asking again while it is away for a moment.
+
+    Raises:
+        Unavailable: it was away for longer.
+    """
+    until = asyncio.get_running_loop().time() + PATIENCE
+    pause = AGAIN
+    while True:
+        try:
+            return await ask()
+        except Unavailable:
+            if asyncio.get_running_loop().time() + pause > until:
+                raise
+            await asyncio.sleep(pause)
+            pause *= 2
+
+
+async def _close(events: AsyncIterator[object]) -> None:
+    close = getattr(events, "aclose", None)
+    if close is not None:
+        with contextlib.suppress(RuntimeError):  # it is being asked for its next just now, and ends with its task
+            await close()
+
+
+class Switchboard:
+    """The calls of this process, by session: one carries each, and the newest wins."""
+
+    def __init__(self, announce: Callable[[bytes], None] = lambda payload: None) -> None:
+        """Keep calls; ``announce`` tells other processes that a call is carried here now."""
+        self._announce = announce
+        self._talks: dict[str, tuple[Talk, asyncio.Task[None]]] = {}
+        self._spoken: dict[str, int] = {}  # of calls whose line was lost: the last event that was spoken
+
+    def __len__(self) -> int:
+        return len(self._talks)
+
+    def find(self, session: str) -> Talk | None:
+        """Return the call that is carried here under this session."""
+        found = self._talks.get(session)
+        return found[0] if found is not None else None
+
+    def spoken(self, session: str) -> int | None:
+        """Return the last event that was spoken to this caller here, before the line was lost."""
+        talk = self.find(session)
+        return talk.after if talk is not None else self._spoken.get(session)
+
+    def carry(self, talk: Talk) -> "asyncio.Task[None]":
+        """Begin to carry a call; whoever carried it until now stops."""
+        session = talk.incoming.session
+        self.leave(session)
+        task = asyncio.create_task(talk.run(), name="voice: call")
+        self._talks[session] = talk, task
+        task.add_done_callback(lambda _: self._done(session, talk))
+        self._announce(session.encode())
+        return task
+
+    def heard(self, payload: bytes) -> None:
+        """Another process carries this call now."""
+        self.leave(payload.decode(errors="replace"))
+
+    def leave(self, session: str) -> None:
+        """Carry this call no longer."""
+        found = self._talks.pop(session, None)
+        if found is not None:
+            found[1].cancel()
+
+    async def stop(self) -> None:
+        """Carry no calls any more."""
+        tasks = [task for _, task in self._talks.values()]
+        for task in tasks:
+            task.cancel()
+        self._talks.clear()
+        if tasks:
+            await asyncio.wait(tasks)
+
+    def _done(self, session: str, talk: Talk) -> None:
+        found = self._talks.get(session)
+        if talk.after is not None:
+            self._spoken[session] = talk.after
+            while len(self._spoken) > REMEMBERED:
+                del self._spoken[next(iter(self._spoken))]
+        if found is not None and found[0] is talk:
+            del self._talks[session]
+        if found is not None and not found[1].cancelled() and (error := found[1].exception()) is not None:
+            log.error("a call failed", exc_info=error)
