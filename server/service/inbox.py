@@ -185,6 +185,16 @@ def _linked(event: AnyEvent) -> list[Linked]:
     return [Linked(address, event.assurance)] if address is not None else []  # type: ignore[union-attr]  # AddressLinked
 
 
+class _Overheard:
+    """What others stored of a thread and may not have come to writing: its words, and its last line."""
+
+    __slots__ = ("preview", "words")
+
+    def __init__(self) -> None:
+        self.words: deque[str] = deque(maxlen=OVERHEARD_WORDS)
+        self.preview: Preview | None = None
+
+
 class Inbox:
     """Keeps rows and search words in step with the log, and answers the console's questions about them."""
 
@@ -210,17 +220,18 @@ class Inbox:
         self._known: OrderedDict[ThreadId, set[str]] = OrderedDict()
         self._knows = 0  # words, in all of them
         self._written: OrderedDict[ThreadId, tuple[object, datetime]] = OrderedDict()
-        self._overheard: OrderedDict[ThreadId, deque[str]] = OrderedDict()
+        self._overheard: OrderedDict[ThreadId, _Overheard] = OrderedDict()
         self._pending = asyncio.Event()
 
     def touch(self, thread: Thread, event: AnyEvent) -> None:
         """Note that ``event`` led to ``thread``; written with the next flush."""
         id = thread.id
         before = self._dirty.get(id)
-        preview = _newer(preview_of(event), before.preview if before is not None else None)
-        self._dirty[id] = Row(thread, preview)
+        preview = before.preview if before is not None else None
         if self._overheard and (heard := self._overheard.pop(id, None)):
-            self._learn(id, heard)
+            preview = _newer(heard.preview, preview)
+            self._learn(id, heard.words)
+        self._dirty[id] = Row(thread, _newer(preview_of(event), preview))
         if isinstance(event, Erased):
             self._knows -= len(self._known.pop(id, _NONE))
         elif not isinstance(event, Posted):
@@ -230,20 +241,26 @@ class Inbox:
         self._pending.set()
 
     def overhear(self, event: AnyEvent) -> None:
-        """Note the words of an event that another process has stored.
+        """Note the words of an event that another process has stored, and the line that a list shows of it.
 
         They are that process's to write, unless it has died before it came to it. A row that is written here says that
-        everything up to it can be found: so these go along with it.
+        everything up to it can be found, and which message is the last: so these go along with it.
         """
         heard = self._overheard
         if isinstance(event, Erased):
             heard.pop(event.thread, None)
             self._knows -= len(self._known.pop(event.thread, _NONE))
-        elif words := search_words(event):
-            heard.setdefault(event.thread, deque(maxlen=OVERHEARD_WORDS)).extend(words)
-            heard.move_to_end(event.thread)
-            if len(heard) > OVERHEARD:
-                heard.popitem(last=False)
+        words, preview = search_words(event), preview_of(event)
+        if not words and preview is None:
+            return
+        of_it = heard.get(event.thread)
+        if of_it is None:
+            of_it = heard[event.thread] = _Overheard()
+        of_it.words.extend(words)
+        of_it.preview = _newer(preview, of_it.preview)
+        heard.move_to_end(event.thread)
+        if len(heard) > OVERHEARD:
+            heard.popitem(last=False)
 
     async def run(self) -> None:
         """Flush whatever changed, again and again, until cancelled; a store that is away is tried again."""

@@ -203,6 +203,23 @@ async def test_words_of_a_process_that_died_before_it_wrote_them_are_found_with_
     assert [hit.row.thread.id for hit in await inbox.search("umbrella")] == ["t2"]
 
 
+async def test_the_last_line_of_a_process_that_died_before_it_wrote_it_is_shown_with_the_next_row(
+    inbox: Inbox, conversations: Conversations, store: Store, clock: Clock
+) -> None:
+    conversations.overheard.append(inbox.overhear)
+    await say(conversations, post())
+    await inbox.flush()
+    async with house(store, clock) as elsewhere:  # its own inbox never came to writing
+        await say(elsewhere, post("k2", "\N{WAVING HAND SIGN}"))
+
+    await say(conversations, take())
+    await inbox.flush()
+
+    row = await store.row("t1")
+    assert row is not None
+    assert row.preview == Preview(2, Role.PERSON, "\N{WAVING HAND SIGN}")
+
+
 async def test_a_long_message_is_shortened_in_the_list(inbox: Inbox, conversations: Conversations) -> None:
     handled = await conversations.handle(post(text="x" * 4096))
     assert handled.event is not None
