@@ -2,11 +2,12 @@
  * What a conversation can do without at first: files, going on in WhatsApp, the settings, and what happened to a message
  * after it was said. A file of its own, loaded when the chat is opened; without it people still write and read.
  *
- * `img-src` and `media-src` are the page's: pictures are fetched and drawn on a canvas, everything else is a download.
+ * `img-src` and `media-src` are the page's: pictures are fetched and drawn on a canvas, short sound is fetched and played
+ * as a voice note without an element of its own, and everything else is a download.
  */
 import { chime } from './chime.js';
 import { byPerson } from './conversation.js';
-import { h, link } from './dom.js';
+import { h, icon, link } from './dom.js';
 import styles from './more.css';
 import { uuid } from './world.js';
 
@@ -18,6 +19,16 @@ const QUIET = 4; // modules: the margin a QR code must have
 const MODULE = 3; // px
 const CLIP = 'M20 11.5 12.3 19a5 5 0 0 1-7.1-7.1l8-7.6a3.3 3.3 0 0 1 4.7 4.7l-7.8 7.4a1.6 1.6 0 0 1-2.3-2.3l7.2-6.9';
 const TAKES = 'image/jpeg,image/png,image/webp,image/gif,application/pdf,audio/*,video/mp4';
+const HEARD = 1024 * 1024; // bytes: some minutes, which take a hundred times that while they are played
+const PLAY = 'M8 5v14l11-7z';
+const HUSH = 'M7 7h10v10H7z';
+const FAILED = 'This did not work. Please try again in a moment.';
+/** What is said when a number was not taken, by the server's code. */
+const UNTAKEN = {
+  number_not_valid: 'Please check this number. With its country code it looks like this: +49 151 23456789.',
+  already_known: 'You are known by WhatsApp already.',
+  rate_limited: 'Those were many numbers for one day. Please try again tomorrow.',
+};
 const REFUSED = { file_type_not_allowed: 'This kind of file is not taken.', too_large: 'At most 10 MB, please.' };
 
 /**
@@ -35,13 +46,18 @@ export default function more(build, root, talk, changed) {
   let chosen = []; // `{key, name, part, id?, trouble?}`: files that wait to be sent
   let going; // the answer to "continue on WhatsApp", or what went wrong
   let trouble; // what went wrong with a download
+  let naming; // `{typed, key?, why?, done?}`: the form in which a number is named
+  let speaker; // one for all sound; browsers give few
+  let sound; // `{id, source?}`: what is being played, or about to be
+  const mute = {}; // by their ids: sound that this browser cannot play
 
   const { drop } = talk;
   /** What the page knows of a conversation goes from here as well: whoever sits here next may be somebody else. */
   talk.drop = () => {
     for (const { stop } of chosen) stop?.();
     chosen = [];
-    going = trouble = undefined;
+    going = trouble = naming = undefined;
+    hush();
     pictures = new Map();
     drop();
   };
@@ -115,7 +131,7 @@ export default function more(build, root, talk, changed) {
     request.onloadend = () => {
       const said = parsed(request.responseText);
       if (request.status === 201) keep(one, said.file.id, file);
-      else one.trouble = REFUSED[said.code] ?? 'This did not work. Please try again in a moment.';
+      else one.trouble = REFUSED[said.code] ?? FAILED;
       changed();
     };
     one.stop = () => request.abort();
@@ -163,6 +179,7 @@ export default function more(build, root, talk, changed) {
     if (status !== 'ready') return h('p.mark', { key: id }, `${label}: ${status === 'failed' ? t('This file could not be fetched.') : t('The file is on its way.')}`);
     if (/^image\/(jpeg|png|webp|gif)$/.test(file.type) && !pictures.has(id)) picture(id, bytes(file));
     return [
+      player(file, label, t),
       h(
         'button.file',
         { key: id, 'aria-label': t('Save {name}', { name: label }), click: () => save(file) },
@@ -170,8 +187,44 @@ export default function more(build, root, talk, changed) {
         h('span', { dir: 'auto' }, label),
         size > 0 && h('small', {}, weight(size)),
       ),
-      trouble === id && h('p.bad', { key: `bad-${id}`, role: 'status' }, t('This did not work. Please try again in a moment.')),
+      trouble === id && h('p.bad', { key: `bad-${id}`, role: 'status' }, t(FAILED)),
     ];
+  }
+
+  /** A voice note; what is long or cannot be played is saved instead. */
+  function player(file, label, t) {
+    if (!/^audio/.test(file.type) || file.size > HEARD) return undefined;
+    if (mute[file.id]) return h('p.mark', { key: `mute-${file.id}`, role: 'status' }, t('This cannot be played here. Please save it.'));
+    const plays = sound?.id === file.id;
+    const name = t(plays ? 'Stop {name}' : 'Play {name}', { name: label });
+    return h('button.round', { key: `play-${file.id}`, title: name, 'aria-label': name, click: () => (plays ? hush() : play(file)) }, icon(plays ? HUSH : PLAY));
+  }
+
+  async function play(file) {
+    hush();
+    const mine = (sound = { id: file.id });
+    changed();
+    try {
+      speaker ??= new AudioContext();
+      speaker.resume().catch(() => {});
+      const buffer = await speaker.decodeAudioData(await (await bytes(file)).arrayBuffer());
+      if (sound !== mine) return;
+      mine.source = Object.assign(speaker.createBufferSource(), { buffer, onended: () => sound === mine && hush() });
+      mine.source.connect(speaker.destination);
+      mine.source.start();
+    } catch {
+      if (sound === mine) sound = undefined;
+      mute[file.id] = true;
+      changed();
+    }
+  }
+
+  function hush() {
+    if (!sound) return;
+    const { source } = sound;
+    sound = undefined;
+    source?.stop();
+    changed();
   }
 
   function canvas(id, label) {
@@ -205,11 +258,22 @@ export default function more(build, root, talk, changed) {
   // above the text -------------------------------------------------------------------------------------------------------
 
   function tools(t, press) {
-    const can = talk.clinic?.channels?.includes('whatsapp') && talk.entries.some((entry) => entry.kind === 'posted' && byPerson(entry));
-    const name = t('Continue on WhatsApp');
+    const there = talk.clinic?.channels?.includes('whatsapp') && !going && !naming;
+    const said = talk.entries.some((entry) => entry.kind === 'posted' && byPerson(entry));
+    const silent = talk.line.state === 'live' && !talk.entries[0] && !talk.queue.posts[0];
+    if (going?.path === 'show' && talk.entries[0]) going = undefined; // it is shown by now
     return [
       going && over(t, press),
-      can && !going && h('div.plain', { key: 'go' }, press('', name, goOn, { id: 'go' })),
+      naming && form(t, press),
+      there &&
+        (said || silent) &&
+        h(
+          'div.plain.ways',
+          { key: 'ways' },
+          said && press('', t(WAYS.continue), () => goOn('continue'), { id: 'continue' }),
+          said && talk.clinic.know_me && press('', t('Know me next time'), name, { id: 'know' }),
+          silent && press('', t(WAYS.show), () => goOn('show'), { id: 'show' }),
+        ),
       chosen[0] && h('div.files', { key: 'chosen' }, chosen.map((one) => waiting(one, t))),
     ];
   }
@@ -236,45 +300,130 @@ export default function more(build, root, talk, changed) {
 
   // going on elsewhere ---------------------------------------------------------------------------------------------------
 
-  async function goOn() {
-    const asked = (going = {});
-    changed();
-    let said;
+  /** Ask the server for `path` of this conversation. */
+  async function ask(path, content) {
     try {
       const [base, pass] = talk.reach();
-      const answer = await fetch(`${base}/continue`, { method: 'POST', headers: { Authorization: `Bearer ${pass}` } });
-      said = answer.ok ? await answer.json() : { why: answer.status };
+      const headers = { Authorization: `Bearer ${pass}`, 'Content-Type': 'application/json' };
+      const answer = await fetch(`${base}/${path}`, { method: 'POST', headers, body: JSON.stringify(content) });
+      const said = parsed(await answer.text());
+      return answer.ok ? said : { why: said.code || answer.status };
     } catch {
-      said = { why: 'away' };
+      return { why: 'away' };
     }
-    if (going !== asked) return; // it is of no use any more, or not this person's
-    going = said;
+  }
+
+  /** `continue` here, or `show` here what was said there. */
+  async function goOn(path) {
+    const asked = (going = { path });
     changed();
-    queueMicrotask(() => root.getElementById('over')?.focus());
+    const said = await ask(path, path === 'show' ? { consent: talk.memory.visit.consent } : undefined);
+    if (going !== asked) return; // it is of no use any more, or not this person's
+    going = { path, ...said };
+    changed();
+    focus('over');
   }
 
   function over(t, press) {
-    const { url, qr, why } = going;
+    const { path, url, qr, why } = going;
     const back = () => {
       going = undefined;
       changed();
-      queueMicrotask(() => root.getElementById('go')?.focus());
+      focus(path);
     };
     return h(
       'div.box.over',
-      { key: 'over', id: 'over', tabindex: -1, role: 'group', 'aria-label': t('Continue on WhatsApp') },
-      why && h('p.bad', { role: 'status' }, t('This did not work. Please try again in a moment.')),
+      { key: 'over', id: 'over', tabindex: -1, role: 'group', 'aria-label': t(WAYS[path]) },
+      why && h('p.bad', { role: 'status' }, t(FAILED)),
       h(
         'div.how',
         {},
         url && [
-          h('p', {}, t('A message is ready for you there. Send it, and we go on where we are now. It is good once, for half an hour.')),
+          h(
+            'p',
+            {},
+            path === 'show' ?
+              t('A message is ready for you there. Send it and answer yes, and our conversation is shown here. It is good once, for half an hour.')
+            : t('A message is ready for you there. Send it, and we go on where we are now. It is good once, for half an hour.'),
+          ),
           link(url, t('Open WhatsApp'), 'a.chip'),
           h('p.scan', {}, t('Or scan this with your phone.')),
         ],
         press('', t('Stay here'), back),
       ),
       url && h('canvas.qr', { id: 'qr', role: 'img', 'aria-label': t('QR code that opens WhatsApp'), width: edge(qr), height: edge(qr) }),
+    );
+  }
+
+  function focus(id) {
+    queueMicrotask(() => root.getElementById(id)?.focus());
+  }
+
+  // being known next time ------------------------------------------------------------------------------------------------
+
+  function name() {
+    naming = { typed: '' };
+    changed();
+    focus('number');
+  }
+
+  async function send() {
+    const mine = naming;
+    if (mine.busy || !mine.typed.trim()) return focus('number');
+    mine.busy = true;
+    mine.key ??= uuid(); // the same number again is the same request
+    changed();
+    const { why, number } = await ask('number', { key: mine.key, number: mine.typed.trim() });
+    if (naming !== mine) return;
+    Object.assign(mine, { busy: false, why, done: number });
+    changed();
+    focus(why ? 'number' : 'known');
+  }
+
+  function form(t, press) {
+    const { typed, why, done, busy } = naming;
+    const back = () => {
+      naming = undefined;
+      changed();
+      focus('know');
+    };
+    if (done) {
+      return h(
+        'div.box.over',
+        { key: 'known', id: 'known', tabindex: -1, role: 'group', 'aria-label': t('Know me next time') },
+        h('p', { role: 'status' }, t('If {number} is on WhatsApp, we ask there now whether it was you. Answer yes there, and we know you next time.', { number: done })),
+        press('', t('Done'), back),
+      );
+    }
+    return h(
+      'div.box.over',
+      { key: 'naming', role: 'group', 'aria-label': t('Know me next time') },
+      h(
+        'label.how',
+        {},
+        t('Your number on WhatsApp'),
+        h('input.line', {
+          id: 'number',
+          type: 'tel',
+          autocomplete: 'tel',
+          maxlength: 64,
+          dir: 'ltr',
+          value: typed,
+          'aria-describedby': 'number-why number-how',
+          'aria-invalid': `${!!why}`,
+          input: ({ target }) => {
+            Object.assign(naming, { typed: target.value, key: undefined, why: undefined });
+            changed();
+          },
+          keydown: (event) => {
+            if (event.key === 'Enter' && !event.isComposing) send();
+          },
+        }),
+      ),
+      h('p.bad', { id: 'number-why', role: 'status' }, why && t(UNTAKEN[why] ?? FAILED)),
+      h('p', { id: 'number-how' }, t('By asking us you agree to one message to this number, which asks whether it was you. Nothing of this conversation is in it.')),
+      press('.chip', t('Ask me there'), send, { 'aria-disabled': `${!!busy || !typed.trim()}` }),
+      press('', t('Stay here'), back),
     );
   }
 
@@ -294,6 +443,9 @@ export default function more(build, root, talk, changed) {
     how(node.getContext('2d'), node);
   }
 }
+
+/** What leads to WhatsApp and from there, by what the server calls it. */
+const WAYS = { continue: 'Continue on WhatsApp', show: 'Show my WhatsApp conversation' };
 
 /** The small form behind "Settings". */
 function tuner(talk, t, is, tick, remember) {
