@@ -1,13 +1,15 @@
 """A reply that waits until the person writes again: outside the time in which free text may be sent, nothing else goes.
 
 One waits per conversation. It is a draft that leaves by itself: kept in the store until it has left, under a key of its
-own, so that whatever stops between sending and forgetting, it is said once.
+own, so that whatever stops between sending and forgetting, it is said once. What may not leave any more stays where it
+is, marked so, until a colleague has taken it back: nothing else that anybody writes meanwhile can overwrite it.
 """
 
 import asyncio
 import logging
 
 import msgspec
+from msgspec.structs import replace
 
 from server.core import commands
 from server.core.errors import Refused, Unavailable
@@ -18,7 +20,6 @@ from server.service.conversations import Conversations
 log = logging.getLogger("onethread.held")
 
 COLLECTION = "held"
-DRAFTS = "drafts:{}"  # the drafts of a colleague: where it goes when it may not leave
 EVERY = 3.0  # seconds between two looks: the person has just written, and reads
 
 
@@ -28,6 +29,7 @@ class Held(Value, frozen=True):
     Args:
         key: under which it will be said.
         after: the person's last message when it was written; it leaves after the next one.
+        back: it could not leave, and waits for a colleague instead.
     """
 
     key: str
@@ -35,6 +37,7 @@ class Held(Value, frozen=True):
     name: str
     text: str
     after: int
+    back: bool = False
 
 
 async def kept(store: Store, thread: ThreadId) -> Held | None:
@@ -79,13 +82,27 @@ class Holding:
         """
         for thread, value in (await self._store.listing(COLLECTION)).items():
             waiting = msgspec.json.decode(value, type=Held)
-            if (await self._conversations.refresh(thread)).last_person > waiting.after:
-                await self._leave(thread, waiting)
+            if waiting.back:
+                continue
+            state = await self._conversations.refresh(thread)
+            if state.moved_to is not None:
+                await self._follow(thread, state.moved_to, waiting, value)
+            elif state.last_person > waiting.after:
+                await self._leave(thread, waiting, value)
 
-    async def _leave(self, thread: ThreadId, held: Held) -> None:
+    async def _leave(self, thread: ThreadId, held: Held, value: bytes) -> None:
         by = commands.staff(held.staff, held.name)
         try:
             await self._conversations.handle(commands.Post(thread=thread, key=held.key, by=by, text=held.text))
-        except Refused:  # a colleague has the conversation by now, or it goes on elsewhere: a draft again, never lost
-            await self._store.put(DRAFTS.format(held.staff), thread, held.text.encode())
-        await drop(self._store, thread)
+        except Refused:  # a colleague has the conversation by now
+            if await self._store.get(COLLECTION, thread) == value:
+                await keep(self._store, thread, replace(held, back=True))
+        else:
+            await self._store.drop(COLLECTION, thread, value)  # and nothing newer
+
+    async def _follow(self, thread: ThreadId, to: ThreadId, held: Held, value: bytes) -> None:
+        """Let it wait where the person writes by now, together with what may wait there already."""
+        there, last = await kept(self._store, to), (await self._conversations.refresh(to)).last_person
+        both = replace(there, text=f"{held.text}\n\n{there.text}") if there is not None else replace(held, after=last)
+        await keep(self._store, to, both)
+        await self._store.drop(COLLECTION, thread, value)

@@ -389,9 +389,9 @@ class Screen:
         }
 
     async def _held(self, thread: Thread) -> held.Held | None:
-        """Return the reply that waits here; once the person has written it no longer waits, but leaves."""
+        """Return the reply that waits here or came back; once the person has written it no longer waits, but leaves."""
         waiting = await held.kept(self.house.store, thread.id)
-        return waiting if waiting is not None and thread.last_person <= waiting.after else None
+        return waiting if waiting is not None and (waiting.back or thread.last_person <= waiting.after) else None
 
     async def _composer(self, thread: Thread) -> dict[str, Any]:
         return {

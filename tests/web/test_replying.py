@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from server.core import commands
+from server.core.commands import AnyCommand
 from server.core.delivery import Receipt
 from server.core.events import MovedTo, Posted, Retried
 from server.core.identity import StaffRole
@@ -147,14 +148,61 @@ async def test_a_reply_waits_until_the_person_writes_and_then_leaves_once(runnin
     assert await kept(running.house.store, KATRIN) is None
 
 
-async def test_a_reply_that_waited_too_long_becomes_a_draft_again(running: Running, clinic: Reached) -> None:
+async def test_a_reply_that_could_not_leave_stays_to_be_taken_back_and_overwrites_nothing(
+    running: Running, clinic: Reached
+) -> None:
+    await clinic.writes("Hello")
+    await asks(running, "PUT", f"{API}/held", {"key": key(), "text": "We have a slot"})
+    await asks(running, "PUT", f"{API}/draft", {"text": "Something else"})
+    await clinic.writes("I am back")
+    await clinic.takes(StaffRole.CLINICIAN)
+    holding = running.app.state.engine.holding
+    await holding.look()
+    await holding.look()
+
+    assert (await asks(running, "GET", f"{API}/draft")).json() == {"text": "Something else"}
+    assert 'data-do="take-back" data-text="We have a slot"' in await page(running)
+    await asks(running, "DELETE", f"{API}/held")
+    assert "take-back" not in await page(running)
+
+
+async def test_a_newer_reply_that_waits_is_not_dropped_with_the_one_that_leaves(
+    running: Running, clinic: Reached, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await clinic.writes("Hello")
     await asks(running, "PUT", f"{API}/held", {"key": key(), "text": "We have a slot"})
     await clinic.writes("I am back")
-    await clinic.takes(StaffRole.CLINICIAN)
-    await running.app.state.engine.holding.look()
+    engine = running.app.state.engine
+    handle = engine.conversations.handle
 
-    assert (await asks(running, "GET", f"{API}/draft")).json() == {"text": "We have a slot"}
+    async def meanwhile(command: AnyCommand) -> object:
+        await asks(running, "PUT", f"{API}/held", {"key": key(), "text": "And another one"})
+        return await handle(command)
+
+    monkeypatch.setattr(engine.conversations, "handle", meanwhile)
+    await engine.holding.look()
+
+    newer = await kept(running.house.store, KATRIN)
+    assert newer is not None
+    assert newer.text == "And another one"
+
+
+async def test_a_reply_that_waits_goes_where_the_conversation_goes_on(running: Running, clinic: Reached) -> None:
+    await clinic.writes("Hello")
+    await clinic.says("Also me", thread="t9other")
+    await asks(running, "PUT", f"{API}/held", {"key": key(), "text": "We have a slot"})
+    await clinic.do(commands.Move(thread=KATRIN, key="m", by=colleague(RECEPTION), to="t9other"))
+    holding = running.app.state.engine.holding
+    await holding.look()
+    await holding.look()
+
+    assert await kept(running.house.store, KATRIN) is None
+    waits = await kept(running.house.store, "t9other")
+    assert waits is not None
+    assert waits.text == "We have a slot"
+    await clinic.says("I am back", thread="t9other")
+    await holding.look()
+    assert [event.text for event in await clinic.log("t9other") if isinstance(event, Posted)][-1] == "We have a slot"
 
 
 async def test_staff_enter_what_a_person_says_about_being_written_to(running: Running, clinic: Reached) -> None:

@@ -117,7 +117,7 @@ let caret;
 export const mark = () => (caret = document.activeElement === field() ? field().selectionStart : field().value.length);
 
 /** Put words where the caret was, in place of the letter that called for them. */
-export function insert(text, letter) {
+export function insert(text, letter = '') {
   const target = field();
   target.focus();
   target.setRangeText(text, caret - (target.value[caret - 1] === letter), caret, 'end');

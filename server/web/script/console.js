@@ -316,6 +316,12 @@ const deeds = {
   },
   fetch: ({ file }) => change('POST', `files/${file}/again`, undefined, 'done'),
   unhold: () => change('DELETE', 'held', undefined, 'done'),
+  'take-back'({ text }) {
+    composer.mode(false);
+    composer.mark();
+    composer.insert(text);
+    deeds.unhold();
+  },
   agree: ({ channel, purpose, given }) => change('POST', 'agreements', { channel, purpose, given: given !== undefined }, 'done'),
   async join({ other }) {
     const reason = await confirm(words.join_ask, words.reason);
