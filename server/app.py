@@ -19,7 +19,6 @@ from starlette.middleware import Middleware
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.types import ASGIApp
 
-from channels.whatsapp import webhook
 from server import demo_staff
 from server.content import clinic_of, knowledge_of
 from server.core.ports import Bus, Store
@@ -28,6 +27,7 @@ from server.figures import Figures
 from server.service.answering import Knowledge
 from server.service.media import MAX_UPLOAD
 from server.settings import CHECKOUT, Settings, is_loopback
+from server.voice_house import voice_of
 from server.web import (
     api,
     console,
@@ -58,7 +58,7 @@ from server.web.watched import watched_store
 from server.whatsapp_house import whatsapp_of
 
 WIDGET = CHECKOUT / "widget" / "dist"
-LARGER = f"{uploads.UPLOADS}|{webhook.PATH}/.+"  # bodies beyond the usual: files, and news of a thousand at once
+LARGER = f"{uploads.UPLOADS}|/webhooks/.+"  # bodies beyond the usual: files, and news of a thousand at once
 # what the widget asks for from other origins
 WIDGET_PATHS = f"/api/visits|/api/threads/[^/]+/events|{uploads.WIDGET_PATHS}|{continuing.WIDGET_PATHS}"
 
@@ -99,6 +99,7 @@ def create_app(settings: Settings, port: int | None = None, knowledge: Knowledge
             reading("/widget/{path:path}", house.widget.answer),
             reading("/static/{path:path}", static.door),
             *(engine.whatsapp.enter(house) if engine.whatsapp is not None else ()),
+            *(engine.voice.enter(house) if engine.voice is not None else ()),
             *_demo_phones(engine, house),
             Mount("/", cast("ASGIApp", litestar)),  # two spellings of the same protocol
         ],
@@ -198,6 +199,7 @@ def create_engine(
         settings, store, is_away, bus, clinic, knowledge or knowledge_of(settings, clinic, port), secret=secret
     )
     engine.whatsapp = whatsapp_of(engine, settings, settings.origin(port), secret)
+    engine.voice = voice_of(engine, settings, settings.origin(port), secret)
     engine.conversations.observers.append(metrics.stored)
     engine.started.append(partial(demo_staff.let_in if settings.demo else demo_staff.send_away, engine.store))
     return engine

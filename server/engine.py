@@ -37,6 +37,7 @@ from server.service.worker import Worker
 from server.settings import Settings
 
 if TYPE_CHECKING:
+    from server.voice_house import VoiceHouse
     from server.whatsapp_house import WhatsAppHouse
 
 RETRY = 1.0  # seconds between tries to open a store that is away
@@ -118,6 +119,7 @@ class Engine:
         self.heard_working: dict[str, Callable[[bytes], None]] = {}  # on the bus, by processes that work
         self.stopping: list[Callable[[], Awaitable[None]]] = []  # in this order, before the worker stops
         self.whatsapp: WhatsAppHouse | None = None  # where the clinic has a number there
+        self.voice: VoiceHouse | None = None  # likewise
         self.open = False
         self._working: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()

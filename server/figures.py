@@ -8,6 +8,7 @@ import asyncio
 import math
 import time
 import tomllib
+from collections import Counter
 from collections.abc import Callable
 from functools import cache
 
@@ -16,6 +17,7 @@ from server.core.ports import Backlog, LaneState
 from server.engine import Engine
 from server.service.worker import DEAD
 from server.settings import CHECKOUT
+from server.voice_house import VoiceHouse
 from server.web.metrics import Metrics
 from server.whatsapp_house import WhatsAppHouse
 
@@ -59,21 +61,26 @@ class Figures:
         look("raw_bodies", "Webhook bodies kept: to be worked, or unreadable.", self._raw, ["state"])
 
         if engine.whatsapp is not None:
-            self._look_at_whatsapp(engine.whatsapp, metrics)
+            outbox = engine.whatsapp.outbox
+            look("outbox_busy", "People being written to outside the website.", lambda: outbox.busy)
+            outcomes = _of(outbox.outcomes)
+            look("outbox_parcels", "What became of requests to providers.", outcomes, ["outcome"], grows=True)
+        if engine.whatsapp is not None or engine.voice is not None:
+            self._look_at_webhooks(engine.whatsapp, engine.voice, metrics)
 
-    def _look_at_whatsapp(self, whatsapp: WhatsAppHouse, metrics: Metrics) -> None:
-        look, outbox, intake = metrics.look_at, whatsapp.outbox, self._engine.intake
-        look("outbox_busy", "People being written to outside the website.", lambda: outbox.busy)
-        look("outbox_parcels", "What became of requests to providers.", _of(outbox.outcomes), ["outcome"], grows=True)
-        look("webhooks", "Webhooks by what was answered.", _of(whatsapp.webhooks.answered), ["status"], grows=True)
-        look("intake_bodies", "Webhook bodies by what became of them.", _of(intake.done), ["outcome"], grows=True)
-        look(
-            "intake_parts",
-            "What webhooks brought, by what became of it.",
-            _of(whatsapp.arriving.arrived),
-            ["outcome"],
-            grows=True,
-        )
+    def _look_at_webhooks(self, whatsapp: WhatsAppHouse | None, voice: VoiceHouse | None, metrics: Metrics) -> None:
+        look = metrics.look_at
+        answered, arrived = list[Counter[str]](), list[Counter[str]]()
+        if whatsapp is not None:
+            answered.append(whatsapp.webhooks.answered)
+            arrived.append(whatsapp.arriving.arrived)
+        if voice is not None:
+            answered.append(voice.reports.answered)
+            arrived.append(voice.retelling.arrived)
+        look("webhooks", "Webhooks by what was answered.", _of(*answered), ["status"], grows=True)
+        done = _of(self._engine.intake.done)
+        look("intake_bodies", "Webhook bodies by what became of them.", done, ["outcome"], grows=True)
+        look("intake_parts", "What webhooks brought, by what became of it.", _of(*arrived), ["outcome"], grows=True)
 
     async def refresh(self) -> None:
         """Bring up to date what must be asked of the database; without its answer those figures are left out."""
@@ -116,8 +123,8 @@ def _by_kind(counted: dict[str, int]) -> Counted:
     return {(kind,): float(count) for kind, count in counted.items()}
 
 
-def _of(counted: dict[str, int]) -> Callable[[], Counted]:
-    return lambda: _by_kind(counted)
+def _of(*counted: Counter[str]) -> Callable[[], Counted]:
+    return lambda: _by_kind(sum(counted, Counter()))
 
 
 @cache

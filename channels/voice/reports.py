@@ -17,6 +17,7 @@ from channels.voice.retell import Retell
 from channels.voice.transcripts import MAX_BODY, Vendor
 from channels.voice.vapi import Vapi
 
+CHANNEL = "voice"  # before the account, in the name of where a body came from
 PATH = "/webhooks/voice/{account}/report"
 VENDORS: Mapping[str, Vendor] = {vendor.name: vendor for vendor in (Vapi(), Retell(), ElevenLabs(), Bland())}
 
@@ -66,7 +67,7 @@ class Reports:
 
 def source_of(account: str) -> str:
     """Return the name under which a body is stored: the channel and whose it is."""
-    return f"voice:{account}"
+    return f"{CHANNEL}:{account}"
 
 
 def account_of(source: str) -> str:
