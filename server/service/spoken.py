@@ -1,0 +1,153 @@
+"""What a caller says that has a meaning of its own: no to being written down, a code, a choice by number or by name.
+
+Speech arrives as a machine heard it, so digits may be digits or words, and a choice comes with words around it. Each of
+these is taken only when next to nothing else was said: a sentence that happens to have six digits in it is no code.
+"""
+
+import re
+from collections.abc import Sequence
+
+from server.core.model import Choice
+
+DIGITS_OF_CODE = 6
+
+
+def _set(words: str) -> frozenset[str]:
+    return frozenset(words.split())
+
+
+_DIGITS = {
+    word: digit
+    for digit, words in enumerate(
+        (
+            "null zero oh noll",
+            "eins ein eine one en ett",
+            "zwei zwo two två",
+            "drei three tre",
+            "vier four fyra",
+            "fünf five fem",
+            "sechs six sex",
+            "sieben seven sju",
+            "acht eight åtta",
+            "neun nine nio",
+        )
+    )
+    for word in words.split()
+}
+_ORDINALS = {
+    "erste": 1, "ersten": 1, "erster": 1, "erstes": 1, "first": 1, "första": 1,
+    "zweite": 2, "zweiten": 2, "zweiter": 2, "zweites": 2, "second": 2, "andra": 2,
+    "dritte": 3, "dritten": 3, "dritter": 3, "drittes": 3, "third": 3, "tredje": 3,
+    "vierte": 4, "vierten": 4, "vierter": 4, "viertes": 4, "fourth": 4, "fjärde": 4,
+    "fünfte": 5, "fünften": 5, "fünfter": 5, "fünftes": 5, "fifth": 5, "femte": 5,
+    "sechste": 6, "sechsten": 6, "sixth": 6, "sjätte": 6,
+}  # fmt: skip
+_LAST = _set("letzte letzten letzter letztes last sista")
+_AROUND = _set(  # words that may stand around a code or a number
+    "mein meine der die das den dem code kode ist lautet nummer zahl ziffer ziffern ja also äh ähm bitte ich nehme nimm "
+    "möchte hätte gern gerne option antwort von my the code is it's its number digit digits yes um uh please i'll i "
+    "take want would like option choice answer koden kod min är det nummer siffra siffror tack jag tar vill ha "
+    "alternativ svar okay ok danke thanks thank you one s ll with und and och"
+)
+_YES = _set("ja jo jawohl gerne gern klar sicher yes yeah yep sure okay ok absolut visst javisst precis richtig")
+_NO = _set("nein nee ne nö no nope nej nä")
+_POLITE = _set("bitte danke please thanks thank you tack machen sie do that das it gör")
+_REFUSING = re.compile(
+    r"nicht\W+(?:\w+\W+){0,3}?(?:mitschreib|mitgeschrieb|aufzeichn|aufgezeichn|aufnehm|aufgenomm|speicher|gespeicher|"
+    r"protokollier|notier|aufschreib|aufgeschrieb)\w*"
+    r"|(?:keine|ohne)\W+(?:\w+\W+)?(?:aufzeichnung|aufnahme|mitschrift|speicherung)"
+    r"|(?:schreib\w*|zeichn\w*|nehm\w*|nimm)\W+(?:\w+\W+){0,3}?nicht\W+(?:mit|auf)\b"
+    r"|\bwiderspreche\b|\bnicht\W+(?:damit\W+)?einverstanden\b"
+    r"|\b(?:don\W?t|do\W+not|not|never|stop|without)\W+(?:\w+\W+){0,5}?(?:recorded|recording|written\W+down|"
+    r"writ(?:e|ing)\W+(?:\w+\W+){0,2}?down|transcri\w+|write\W+(?:this|that|it|anything)\b)"
+    r"|\b(?:don\W?t|do\W+not)\W+record\b(?!\W+(?:of|from))"
+    r"|\bno\W+(?:recording|transcri\w+)|\bi\W+(?:object|do\W+not\W+(?:agree|consent)|don\W?t\W+(?:agree|consent))\b"
+    r"|\binte\W+(?:\w+\W+){0,3}?(?:spela\w*\W+in|inspel\w*|skriv\w*\W+(?:ner|ned|upp)|nedskriv\w*|sparas?)\b"
+    r"|\b(?:skriv|spela)\W+(?:\w+\W+){0,2}?inte\W+(?:\w+\W+){0,2}?(?:ner|ned|upp|in)\b"
+    r"|\b(?:ingen|utan)\W+inspelning|\bmotsätter\W+mig\b|\bsamtycker\W+inte\b",
+    re.IGNORECASE,
+)
+_PLAIN_NO = re.compile(
+    r"(?:nein|nee|no|nope|nej)(?:\W+(?:danke|thanks|thank\W+you|tack|bitte|please))?"
+    r"|(?:nein\W+)?(?:das\W+)?(?:möchte|will)\W+ich\W+(?:das\W+)?nicht|(?:nein\W+)?ich\W+(?:möchte|will)\W+das\W+nicht"
+    r"|lieber\W+nicht|(?:no\W+)?i\W+(?:do\W+not|don\W?t)\W+want\W+th(?:at|is)|i\W+would\W+rather\W+not"
+    r"|(?:nej\W+)?det\W+vill\W+jag\W+inte|(?:nej\W+)?jag\W+vill\W+inte(?:\W+det)?",
+    re.IGNORECASE,
+)
+
+
+def objects(text: str, *, first: bool) -> bool:
+    """Whether somebody does not want their words written down.
+
+    Args:
+        first: it is the first thing they say after having been told, so that a bare no is one.
+    """
+    said = text.strip(" \t\n.,!?…")
+    return _REFUSING.search(said) is not None or (first and _PLAIN_NO.fullmatch(said) is not None)
+
+
+def code_in(text: str) -> str | None:
+    """Return the six digits that somebody says or has dialled, when that is all they say."""
+    if re.search(r"\d[./:,]\d", text):  # a date, a time, an amount
+        return None
+    digits = ""
+    for word in _words(text):
+        if word.isdecimal():
+            digits += word
+        elif word in _DIGITS and not (word in _AROUND and not digits):
+            digits += str(_DIGITS[word])
+        elif word not in _AROUND:
+            return None
+    return digits if len(digits) == DIGITS_OF_CODE and digits.isascii() else None
+
+
+def chosen(text: str, choices: Sequence[Choice]) -> Choice | None:
+    """Return which of the choices that were just spoken somebody takes, by its place or by its name."""
+    if not choices:
+        return None
+    said = " ".join(_words(text))
+    named = [choice for choice in choices if said == " ".join(_words(choice.label))]
+    if len(named) == 1:
+        return named[0]
+    place = _place(_words(text), len(choices))
+    if place is not None:
+        return choices[place - 1] if 1 <= place <= len(choices) else None
+    within = [choice for choice in choices if f" {' '.join(_words(choice.label))} " in f" {said} "]
+    if len(within) == 1 and len(said.split()) <= len(_words(within[0].label)) + 4:
+        return within[0]
+    return _agreed(text, choices)
+
+
+def _place(words: Sequence[str], many: int) -> int | None:
+    """Return the number that these words come down to, if they do."""
+    ordinals = [_ORDINALS.get(word, many if word in _LAST else 0) for word in words]
+    others = [word for word, ordinal in zip(words, ordinals, strict=True) if not ordinal]
+    places = [ordinal for ordinal in ordinals if ordinal]
+    if len(places) == 1 and all(word in _AROUND for word in others):
+        return places[0]
+    numbers = [int(word) if word.isdecimal() else _DIGITS.get(word) for word in words]
+    found = [number for number in numbers if number is not None]
+    rest = [word for word, number in zip(words, numbers, strict=True) if number is None]
+    return found[0] if len(found) == 1 and all(word in _AROUND for word in rest) else None
+
+
+def _agreed(text: str, choices: Sequence[Choice]) -> Choice | None:
+    """A yes or a no, where one choice begins with a yes and one with a no."""
+    agrees = yes_or_no(text)
+    if agrees is None:
+        return None
+    words = _YES if agrees else _NO
+    found = [choice for choice in choices if (_words(choice.label) or [""])[0] in words]
+    return found[0] if len(found) == 1 else None
+
+
+def yes_or_no(text: str) -> bool | None:
+    """Return whether somebody just says yes or just no; ``None`` when they say anything else."""
+    words = [word for word in _words(text) if word not in _POLITE]
+    if words and all(word in _YES for word in words):
+        return True
+    return False if words and all(word in _NO for word in words) else None
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"\d+|[^\W\d_]+", text.casefold())

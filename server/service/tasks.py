@@ -1,0 +1,126 @@
+"""What is left to staff: a call back, at a number and a time, and what is true to say of it.
+
+Numbers and times are read from what somebody says or writes, and only where they are plain; everything else stays in
+the words themselves, which staff read.
+"""
+
+import re
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from server.core.commands import SYSTEM, OpenTask
+from server.core.model import Assurance, Channel, TaskKind, Thread, ThreadId
+from server.service.clinic import Clinic
+from server.service.sentences import say
+
+SHORTEST, LONGEST = 6, 15  # digits of a telephone number: a small town's, and the longest of E.164
+AHEAD = timedelta(days=14)  # nobody wants to be called back later than that
+
+_NUMBER = re.compile(r"(?<![\w.])(?:\+|00)?\d[\d\s()/.\-]{4,24}\d(?!\w)")
+_CLOCK = re.compile(
+    r"\b(?:um|gegen|at|around|kl\.?|klockan|ab|from|after|nach|efter)\s+(\d{1,2})(?:[:.h](\d{2}))?(?:\s*uhr)?\s*(am|pm)?\b"
+    r"|\b(\d{1,2})[:.](\d{2})\b\s*(am|pm)?|\b(\d{1,2})\s*(?:uhr|am|pm)\b",
+    re.IGNORECASE,
+)
+_DAYS = {
+    "heute": 0, "today": 0, "idag": 0, "tonight": 0,
+    "morgen": 1, "tomorrow": 1, "imorgon": 1,
+    "übermorgen": 2, "övermorgon": 2,
+}  # fmt: skip
+_WEEKDAYS = {
+    "montag": 0, "monday": 0, "måndag": 0, "dienstag": 1, "tuesday": 1, "tisdag": 1,
+    "mittwoch": 2, "wednesday": 2, "onsdag": 2, "donnerstag": 3, "thursday": 3, "torsdag": 3,
+    "freitag": 4, "friday": 4, "fredag": 4, "samstag": 5, "sonnabend": 5, "saturday": 5, "lördag": 5,
+    "sonntag": 6, "sunday": 6, "söndag": 6,
+}  # fmt: skip
+
+
+def number_in(text: str) -> str:
+    """Return the telephone number that stands in a text, plus and digits; empty when there is none."""
+    for found in _NUMBER.finditer(text):
+        digits = re.sub(r"\D", "", found[0])
+        if SHORTEST <= len(digits) <= LONGEST and not re.fullmatch(r"\d{1,2}[./]\d{1,2}[./]\d{2,4}", found[0].strip()):
+            return ("+" if found[0].lstrip().startswith("+") else "") + digits
+    return ""
+
+
+def moment_in(text: str, now: datetime, zone: str) -> datetime | None:
+    """Return the moment that somebody names, by the clinic's clock; ``None`` unless it is plain and ahead."""
+    bare = _NUMBER.sub(" ", re.sub(r"\bi\s+(dag|morgon|övermorgon)\b", r"i\1", text.casefold()))
+    clock = _clock_in(bare)
+    if clock is None:
+        return None
+    local = now.astimezone(ZoneInfo(zone))
+    day = _day_in(bare, local.date())
+    if day is not None:
+        found = _at(day, clock, zone)
+        return found if now < found <= now + AHEAD else None
+    today = _at(local.date(), clock, zone)
+    return today if today > now else _at(local.date() + timedelta(days=1), clock, zone)
+
+
+def _clock_in(text: str) -> time | None:
+    found = _CLOCK.search(text)
+    if found is None:
+        return None
+    hour = int(found[1] or found[4] or found[7])
+    minute = int(found[2] or found[5] or 0)
+    half = (found[3] or found[6] or ("pm" if found[7] and found[0].endswith("pm") else "")).lower()
+    if half == "pm" and hour < 12:
+        hour += 12
+    return time(hour, minute) if hour < 24 and minute < 60 else None
+
+
+def _day_in(text: str, today: date) -> date | None:
+    words = re.findall(r"[^\W\d_]+", text)
+    for word in words:
+        if word in _WEEKDAYS:
+            return today + timedelta(days=(_WEEKDAYS[word] - today.weekday()) % 7)
+    ahead = [_DAYS[word] for word in words if word in _DAYS]
+    return today + timedelta(days=max(ahead)) if ahead else None
+
+
+def _at(day: date, clock: time, zone: str) -> datetime:
+    return datetime.combine(day, clock, ZoneInfo(zone)).astimezone(UTC)
+
+
+def own_number(thread: Thread) -> str:
+    """Return a number at which the person can be called: of the call that is under way, or a proven one."""
+    numbers = [
+        (each.assurance, "+" + each.address.value.removeprefix("+"))
+        for each in thread.addresses
+        if each.address.kind in ("wa_id", "caller") and each.address.value.removeprefix("+").isdecimal()
+    ]
+    proven = [number for assurance, number in numbers if assurance is Assurance.PROVEN]
+    return proven[-1] if proven else ""
+
+
+def call_back(thread: ThreadId, key: str, number: str, at: datetime | None, about: str = "") -> OpenTask:
+    """Return what leaves a call back to staff."""
+    return OpenTask(thread=thread, key=key, by=SYSTEM, task=TaskKind.CALLBACK, number=number, at=at, text=about)
+
+
+def not_agreed(thread: ThreadId, key: str, about: str = "") -> OpenTask:
+    """Return what lets staff know that somebody says no to what we wrote of a call."""
+    return OpenTask(thread=thread, key=key, by=SYSTEM, task=TaskKind.NOT_AGREED, text=about)
+
+
+def promise(clinic: Clinic, now: datetime, at: datetime | None, language: str) -> str:
+    """Return what is true of a call back that was just noted: when the clinic is there, or what was wished for."""
+    if at is not None:
+        return say("call_back_at", language, when=clinic.moment_text(at, now, language))
+    if clinic.open_at(now):
+        return say("call_back_open", language)
+    return say("call_back_closed", language, opens=clinic.opens_text(now, language))
+
+
+def caller_number(thread: Thread) -> str:
+    """Return the number of whoever is on the line, if it is not withheld; it is asked for nothing but a call back."""
+    if thread.call is None:
+        return ""
+    found = [
+        each.address.value
+        for each in thread.addresses
+        if each.address.channel is Channel.VOICE and each.address.our == thread.call.our
+    ]
+    return found[-1] if found else ""
