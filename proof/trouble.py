@@ -110,6 +110,10 @@ class Outage(NamedTuple):
     ended: float
 
 
+async def _at_once(target: str) -> None:
+    """Whatever was struck is whole when it is back."""
+
+
 @dataclass
 class Fire:
     """Does to processes and links what a schedule says."""
@@ -124,6 +128,8 @@ class Fire:
     say: Callable[[str], None]
     back: Callable[[str, float], None] = lambda why, at: None
     """Told when what ``recovered`` waits for has come to pass, with its words."""
+    whole: Callable[[str], Awaitable[None]] = _at_once
+    """Waits until what was struck does its part again; until then nothing else of its group is."""
     outages: list[Outage] = field(default_factory=list)
     done: Counter[tuple[Kind, str]] = field(default_factory=Counter)
     skipped: int = 0
@@ -160,9 +166,10 @@ class Fire:
             self.died[target] += 1
         try:
             await asyncio.gather(self._hurt(blow, target), self._until_back(blow, target, began))
+            self.outages.append(Outage(target, began, time.monotonic()))
+            await self.whole(target)
         finally:
             self._down -= taken
-            self.outages.append(Outage(target, began, time.monotonic()))
 
     async def _spoil(self, blow: Blow, link: Proxy) -> None:
         match blow.kind:

@@ -22,8 +22,10 @@ from server.command_line.parts import Program
 
 START_SECONDS = 60.0  # a mongod is ready in about one second; two cores busy with a whole test run may need many
 STOP_SECONDS = 20.0
-QUICK = ("--setParameter", "oplogNetworkTimeoutBufferSeconds=1")  # with elections after 2 s: a member that follows one
-# which froze goes on waiting for it for 5 s by itself, and until it follows the new one no majority has anything
+QUICK = {  # beside elections after 2 s: until the others follow the new primary, no majority takes anything
+    "oplogNetworkTimeoutBufferSeconds": 1,  # instead of 5, for which they go on listening to one that froze
+    "oplogInitialFindMaxSeconds": 3,  # instead of 60, if they had just begun to
+}
 
 
 class DidNotStart(Exception):
@@ -152,7 +154,10 @@ class Mongod(Server):
         """Loopback alone, a small cache, no diagnostics recorded."""
         said = ["--bind_ip", "127.0.0.1", "--port", str(self.port), "--dbpath", str(self.folder), "--nounixsocket"]
         said += ["--wiredTigerCacheSizeGB", "0.5", "--setParameter", "diagnosticDataCollectionEnabled=false"]
-        return [str(self.program.path), *said, *(["--replSet", self.replset, *QUICK] if self.replset else [])]
+        if self.replset:
+            said += ["--replSet", self.replset]
+            said += [word for name, value in QUICK.items() for word in ("--setParameter", f"{name}={value}")]
+        return [str(self.program.path), *said]
 
     def answers(self) -> bool:
         """Whether it answers `ping`."""
