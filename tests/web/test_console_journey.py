@@ -32,6 +32,17 @@ async def write(page: Page, text: str) -> None:
     await page.keyboard.press("Control+Enter")
 
 
+async def test_a_one_time_link_opens_the_console(running: Running, browser: Browser) -> None:
+    context = await browser.new_context(locale="en-GB", base_url=running.origin)
+    page = await context.new_page()
+    complaints: list[str] = []
+    page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
+    await page.goto(f"/console/enter#{await running.house.sessions.link(IDS[RECEPTION])}")
+    await page.wait_for_url("**/console")
+    await connected(page)
+    assert complaints == []
+
+
 async def test_what_a_person_writes_appears_in_the_list_and_in_the_conversation(
     running: Running, clinic: Clinic, browser: Browser
 ) -> None:
