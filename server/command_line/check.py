@@ -54,7 +54,8 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
         print(f"The database cannot be looked at: {error}", file=sys.stderr)
         return 1
     print(report(findings))
-    return 0 if whatsapp_works(settings) and findings.fine else 1
+    works = [whatsapp_works(settings), voice_works(settings)]  # each says what it found
+    return 0 if all(works) and findings.fine else 1
 
 
 def whatsapp_works(settings: Settings) -> bool:
@@ -77,6 +78,28 @@ def whatsapp_works(settings: Settings) -> bool:
             found.append("ONETHREAD_PUBLIC_URL is unset: no provider can reach this server")
         fine = fine and not found
         print(f"WhatsApp, {account.id}: {'; '.join(found) or 'the webhook is reached and checks signatures'}.")
+    return fine
+
+
+def voice_works(settings: Settings) -> bool:
+    """Say of each phone number whether its settings are good and its doors are reached; true where all are."""
+    from channels.voice.accounts import FILE
+    from channels.voice.self_test import self_test
+    from knowledge_base.source import ContentError
+    from server.voice_house import accounts_of
+
+    try:
+        accounts = accounts_of(settings) if (settings.data / FILE).exists() else ()
+    except ContentError as error:
+        print(f"Phone: {error}")
+        return False
+    fine = True
+    for account in accounts:
+        found = asyncio.run(self_test(account, settings.origin()))
+        if settings.public_url is None:
+            found.append("ONETHREAD_PUBLIC_URL is unset: no provider can reach this server")
+        fine = fine and not found
+        print(f"Phone, {account.id}: {'; '.join(found) or 'its doors are reached and check signatures'}.")
     return fine
 
 
