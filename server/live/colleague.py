@@ -58,7 +58,7 @@ class StaffLine:
         self.watches: dict[ThreadId, Watch] = {}
         self._types: set[ThreadId] = set()  # where, as others were last told
         self._typed_at: dict[ThreadId, float] = {}
-        self._marks = Marks(self._mark, desk.put_off, asyncio.get_running_loop().time)
+        self._marks: Marks | None = None
 
     # being told
 
@@ -105,6 +105,7 @@ class StaffLine:
         self._desk.hub.leave_inbox(self)
         for thread in list(self.watches):
             self._unwatch(thread)
+        self._marks = None  # which know this line: left to themselves, both would wait for a search for cycles
 
     async def take(self, data: str) -> None:
         """Do what a frame asks for, and answer it."""
@@ -124,7 +125,7 @@ class StaffLine:
                     self._unwatch(thread)
                 case StaffRead(thread=thread, seq=seq):
                     require(self.me.role, Action.READ)
-                    await self._marks.read(thread, seq)
+                    await self._read(thread, seq)
                 case StaffTyping(thread=thread, on=on):
                     self._typing(thread, on)
                 case _:
@@ -268,6 +269,11 @@ class StaffLine:
         if watch is not None:
             self._desk.hub.unwatch(watch)
             self._desk.hub.leave(thread, self.me.id)
+
+    async def _read(self, thread: ThreadId, seq: int) -> None:
+        if self._marks is None:
+            self._marks = Marks(self._mark, self._desk.put_off, asyncio.get_running_loop().time)
+        await self._marks.read(thread, seq)
 
     async def _mark(self, id: ThreadId, seq: int) -> bool:
         """Set a read mark; there is nobody to tell if that is refused."""

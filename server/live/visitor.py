@@ -132,6 +132,7 @@ class VisitorLine:
             self.watch = None
         if self._types:
             self._say_typing(False)
+        self._marks = None  # which know this line: left to themselves, both would wait for a search for cycles
 
     async def take(self, data: str) -> None:
         """Do what a frame asks for, and answer it."""

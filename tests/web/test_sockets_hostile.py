@@ -388,20 +388,42 @@ def test_a_morsel_holds_few_enough_frames_to_parse_in_a_moment() -> None:
     ids=["nothing", "too long", "compressed", "no text", "a ping too long"],
 )
 async def test_a_connection_that_has_ended_leaves_nothing_for_a_search_for_cycles(quiet: Running, last: bytes) -> None:
-    def left() -> set[int]:
-        return {id(each) for each in gc.get_objects() if isinstance(each, wire.Wire | wire.Parser)}
-
     visitor = await guest(quiet)
-    gc.collect()
-    known, before = left(), quiet.app.state.sockets.open
-    gc.disable()
-    try:
+    async with nothing_left(quiet):
         for _ in range(5):
             async with raw(quiet, visitor) as line:
                 line.send(last)
                 if last:
                     await line.closed()
-        await until_true(lambda: quiet.app.state.sockets.open == before)
+
+
+async def test_a_line_that_was_talked_over_leaves_nothing_for_a_search_for_cycles(quiet: Running) -> None:
+    visitor = await guest(quiet)
+    async with nothing_left(quiet):
+        for n in range(3):
+            async with visitor.tab() as tab, console(quiet) as desk:
+                seq = (await tab.answer(await tab.post(f"{n}?", consent=visitor.consent)))["seq"]
+                await watching(desk, visitor.thread)
+                await desk.say("typing", thread=visitor.thread, on=True)
+                for each in (tab, desk):
+                    await each.say("read", seq=seq, **({"thread": visitor.thread} if each is desk else {}))
+                    await each.say("ping")
+                    await each.until("pong")
+
+
+@asynccontextmanager
+async def nothing_left(running: Running) -> AsyncIterator[None]:
+    """See that of the connections meanwhile nothing is left, without the help of the collector."""
+
+    def left() -> set[int]:
+        return {id(each) for each in gc.get_objects() if type(each) in (wire.Wire, wire.Parser)}
+
+    gc.collect()
+    known, before = left(), running.app.state.sockets.open
+    gc.disable()
+    try:
+        yield
+        await until_true(lambda: running.app.state.sockets.open == before)
         await until_true(lambda: left() <= known)
     finally:
         gc.enable()
