@@ -68,7 +68,11 @@ async def test_a_number_is_named_with_the_keyboard_alone_and_what_is_wrong_with_
     house = clinic.running.house
     house.whatsapp, house.outside = "+493023125100", Reaching(TEMPLATES, {"106": "meta"}, "+493023125100")
     chat = await clinic.talking()
-    await expect(chat.button("Show my WhatsApp conversation")).to_be_visible()
+    await chat.button("Show my WhatsApp conversation").press("Enter")
+    await expect(chat.page.get_by_role("group", name="Show my WhatsApp conversation")).to_be_focused()
+    await expect(chat.page.get_by_role("link", name="Open WhatsApp")).to_be_visible()
+    await chat.button("Stay here").press("Enter")
+    await expect(chat.button("Show my WhatsApp conversation")).to_be_focused()
     await expect(chat.button("Know me next time")).to_have_count(0)  # nothing was said yet
     await chat.say("Hello")
 

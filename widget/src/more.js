@@ -196,7 +196,7 @@ export default function more(build, root, talk, changed) {
     if (!/^audio/.test(file.type) || file.size > HEARD) return undefined;
     if (mute[file.id]) return h('p.mark', { key: `mute-${file.id}`, role: 'status' }, t('This cannot be played here. Please save it.'));
     const plays = sound?.id === file.id;
-    const name = t(plays ? 'Stop {name}' : 'Play {name}', { name: label });
+    const name = plays ? t('Stop {name}', { name: label }) : t('Play {name}', { name: label });
     return h('button.round', { key: `play-${file.id}`, title: name, 'aria-label': name, click: () => (plays ? hush() : play(file)) }, icon(plays ? HUSH : PLAY));
   }
 
@@ -270,9 +270,9 @@ export default function more(build, root, talk, changed) {
         h(
           'div.plain.ways',
           { key: 'ways' },
-          said && press('', t(WAYS.continue), () => goOn('continue'), { id: 'continue' }),
+          said && press('', titleOf('continue', t), () => goOn('continue'), { id: 'continue' }),
           said && talk.clinic.know_me && press('', t('Know me next time'), name, { id: 'know' }),
-          silent && press('', t(WAYS.show), () => goOn('show'), { id: 'show' }),
+          silent && press('', titleOf('show', t), () => goOn('show'), { id: 'show' }),
         ),
       chosen[0] && h('div.files', { key: 'chosen' }, chosen.map((one) => waiting(one, t))),
     ];
@@ -333,7 +333,7 @@ export default function more(build, root, talk, changed) {
     };
     return h(
       'div.box.over',
-      { key: 'over', id: 'over', tabindex: -1, role: 'group', 'aria-label': t(WAYS[path]) },
+      { key: 'over', id: 'over', tabindex: -1, role: 'group', 'aria-label': titleOf(path, t) },
       why && h('p.bad', { role: 'status' }, t(FAILED)),
       h(
         'div.how',
@@ -402,7 +402,7 @@ export default function more(build, root, talk, changed) {
         'label.how',
         {},
         t('Your number on WhatsApp'),
-        h('input.line', {
+        h('input.number', {
           id: 'number',
           type: 'tel',
           autocomplete: 'tel',
@@ -444,8 +444,8 @@ export default function more(build, root, talk, changed) {
   }
 }
 
-/** What leads to WhatsApp and from there, by what the server calls it. */
-const WAYS = { continue: 'Continue on WhatsApp', show: 'Show my WhatsApp conversation' };
+/** What leads to WhatsApp, or from there to here, by what the server calls it. */
+const titleOf = (path, t) => (path === 'show' ? t('Show my WhatsApp conversation') : t('Continue on WhatsApp'));
 
 /** The small form behind "Settings". */
 function tuner(talk, t, is, tick, remember) {
