@@ -58,7 +58,8 @@ class Line(Value, frozen=True):
     after: int = 0
     wrong: int = 0
     offered: tuple[Choice, ...] = ()
-    asked: str = ""  # the code (as its hash) of which is asked whether it may put two conversations together
+    asked: ThreadId | None = None  # the conversation of which is asked whether this call may be put together with it
+    proof: str = ""  # by which it has shown that: "code", "caller_id"
 
     @property
     def proven(self) -> bool:

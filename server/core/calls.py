@@ -186,7 +186,8 @@ def _called(thread: Thread, event: events.Called) -> dict[str, Any]:
     before = thread.call if thread.call is not None and thread.call.session == event.session else None
     language = event.language or (before.language if before is not None else None)
     began = before.began if before is not None else event.at
-    call = Call(event.session, event.our, event.assurance, began, language, event.seq)
+    proof = event.proof or (before.proof if before is not None else "")
+    call = Call(event.session, event.our, event.assurance, began, language, event.seq, proof[:MAX_ID])
     return {**found, "open": True, "call": call}
 
 

@@ -281,6 +281,7 @@ class Call(Value, frozen=True):
     began: datetime
     language: str | None = None
     last: int = 0  # the newest event that came from it
+    proof: str = ""  # by which it has shown that, as its event says
 
 
 class Ending(StrEnum):
@@ -288,6 +289,7 @@ class Ending(StrEnum):
 
     CALLER = "caller"  # hung up
     TRANSFERRED = "transferred"  # goes on with a person
+    ELSEWHERE = "elsewhere"  # goes on in another conversation: a code showed whose it is
     CLINIC = "clinic"  # we said goodbye
     LOST = "lost"  # nothing came of it any more
     FAILED = "failed"

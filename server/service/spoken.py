@@ -44,7 +44,8 @@ _ORDINALS = {
 }  # fmt: skip
 _LAST = _set("letzte letzten letzter letztes last sista")
 _AROUND = _set(  # words that may stand around a code or a number
-    "mein meine der die das den dem code kode ist lautet nummer zahl ziffer ziffern ja also äh ähm bitte ich nehme nimm "
+    "mein meine der die das den dem code kode ist lautet nummer zahl ziffer ziffern ja also äh ähm bitte ich nehme "
+    "nimm "
     "möchte hätte gern gerne option antwort von my the code is it's its number digit digits yes um uh please i'll i "
     "take want would like option choice answer koden kod min är det nummer siffra siffror tack jag tar vill ha "
     "alternativ svar okay ok danke thanks thank you one s ll with und and och"

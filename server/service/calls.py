@@ -1,0 +1,396 @@
+"""Calls, as the phone's door asks for them: whose call it is, what may be said first, and what goes into the log.
+
+Nothing is stored of a call until its caller has heard that words are written down and has said something else than no.
+Whose call it is shows a code alone, or a number that the network vouches for where the clinic trusts that: a number can
+be put on by anybody. So a call that brings a code goes on in the conversation of the code, and what was said from that
+number before, or will be next time, is put together with it only where the network vouches for the number.
+"""
+
+import base64
+import hashlib
+import secrets
+from collections.abc import AsyncIterator, Callable
+from datetime import datetime, timedelta
+
+from msgspec.structs import replace
+
+from server.core import choices, commands
+from server.core.calling import Greeting, Incoming, Line, Turned
+from server.core.commands import ASSISTANT, HangUp, Interrupt, Post, Ring
+from server.core.errors import Moved, Refused
+from server.core.events import AnyEvent
+from server.core.identity import keyed_hash
+from server.core.model import MAX_TEXT, Address, Assurance, Channel, Choice, Ending, Linked, Thread, ThreadId
+from server.core.ports import Store
+from server.service import tasks
+from server.service.answering import PERSON_CHOICE
+from server.service.clinic import Clinic
+from server.service.conversations import Conversations
+from server.service.dialled import Dialled, Locked
+from server.service.linking import LOOKED_BACK, Linking, left_at
+from server.service.recap import Recall, recap
+from server.service.sentences import say
+from server.service.spoken import DIGITS_OF_CODE, chosen, code_in, objects, yes_or_no
+
+CALLER = commands.person("voice")  # whoever speaks in a call: one scope for keys
+REMEMBERED = timedelta(days=1)  # where a call goes on, if its socket is lost
+HOPS = 100  # conversations that moved on one after the other
+CODE, CALLER_ID = "code", "caller_id"  # proofs
+PERSON_KEY = "0"  # for a person
+
+Follow = Callable[[ThreadId, int], AsyncIterator[AnyEvent]]
+
+
+class PhoneCalls:
+    """Every call of this process."""
+
+    def __init__(
+        self,
+        store: Store,
+        conversations: Conversations,
+        linking: Linking,
+        dialled: Dialled,
+        clinic: Clinic,
+        *,
+        secret: bytes,
+        clock: Callable[[], datetime],
+        follow: Follow,
+        recall: Recall = Recall.CODE,
+    ) -> None:
+        """Serve calls to ``clinic``.
+
+        Args:
+            secret: under which the threads of callers without a number are hashed.
+            follow: yields what happens in a thread after an event, as it does.
+            recall: whether a caller is told what they asked last time.
+        """
+        self._store, self._conversations, self._linking, self._dialled = store, conversations, linking, dialled
+        self._clinic, self._secret, self._clock, self._recall, self._follow = clinic, secret, clock, recall, follow
+        self.transfers: dict[str, str] = {}  # by number of ours: where a person can be reached in opening hours
+
+    # the beginning
+
+    async def ring(self, incoming: Incoming) -> Greeting:
+        """Return what to say first; see ``core.calling.Calls``, as for everything that follows."""
+        language, now = self._clinic.language(incoming.language), self._clock()
+        before = await self._known_session(incoming.session)
+        thread = before if before is not None else await self._thread_of(incoming)
+        line = Line(
+            session=incoming.session,
+            our=incoming.our,
+            thread=thread.id,
+            language=language,
+            began=now,
+            caller=incoming.caller,
+            attested=incoming.attested and incoming.caller is not None,
+            notice=notice(language),
+            after=thread.seq,
+        )
+        call = thread.call
+        if before is not None and call is not None and call.session == incoming.session:
+            line = replace(
+                line,
+                language=self._clinic.language(call.language or language),
+                began=call.began,
+                assurance=call.assurance,
+                proof=call.proof,
+                rung=thread.id,
+            )
+        if before is not None:
+            return Greeting(line, (say("call_resumed", line.language),), resumed=True)
+        if self._vouched_for(line, thread):
+            line = replace(line, assurance=Assurance.PROVEN, proof=CALLER_ID)
+        return Greeting(line, self._greeting(line, thread))
+
+    def _greeting(self, line: Line, thread: Thread) -> tuple[str, ...]:
+        language = line.language
+        last_time = self._last_time(line, thread)
+        first = (say("call_hello", language, clinic=self._clinic.name), *_notice(language))
+        return (*first, *((last_time,) if last_time else ()), say("call_ask", language))
+
+    def _last_time(self, line: Line, thread: Thread) -> str:
+        if self._recall is Recall.OFF or not line.proven:
+            return ""
+        return recap(thread, line.began, self._clinic.timezone, line.language)
+
+    def _vouched_for(self, line: Line, thread: Thread) -> bool:
+        """Whether the number alone shows whose call it is: proven to be theirs, and vouched for this time."""
+        address = _address(line)
+        known = Linked(address, Assurance.PROVEN) in thread.addresses if address is not None else False
+        return self._recall is Recall.CALLER_ID and line.attested and known
+
+    async def _known_session(self, session: str) -> Thread | None:
+        """Return where a call goes on that was heard of before, the place to which it moved first."""
+        for record in (_session_record(session, moved=True), _session_record(session)):
+            found = await self._store.find_address(record)
+            if found is not None:
+                return await self._current(found)
+        return None
+
+    async def _thread_of(self, incoming: Incoming) -> Thread:
+        """Return the caller's thread; a new one, of which nothing is stored, for whoever calls for the first time."""
+        if incoming.caller is None:
+            return await self._current(keyed_hash(self._secret, "voice session", incoming.session))
+        address = Address(Channel.VOICE, incoming.our, "caller", incoming.caller)
+        return await self._current(await self._store.find_address(address.id) or _new_thread())
+
+    # what is said and dialled
+
+    async def hear(self, line: Line, turn: str, text: str, language: str | None = None) -> tuple[Line, Turned]:
+        """Let the caller have said this."""
+        if language is not None and self._clinic.language(language) == language.split("-")[0].lower():
+            line = replace(line, language=self._clinic.language(language))
+        if not any(character.isalnum() for character in text):
+            return line, Turned.NOTHING
+        if objects(text, first=line.rung is None):
+            return line, Turned.OBJECTED
+        if line.asked is not None:
+            agreed = self._agrees(text, line.offered)
+            if agreed is not None:
+                return await self._connect(line, turn, agreed=agreed)
+            line = replace(line, asked=None)
+        code = code_in(text)
+        if code is not None:
+            return await self._code(line, turn, code)
+        choice = chosen(text, line.offered)
+        return await self._post(line, turn, text, choice.id if choice is not None else None)
+
+    async def dial(self, line: Line, turn: str, digits: str) -> tuple[Line, Turned]:
+        """Let the caller have dialled this."""
+        digits = digits.strip("*#")
+        if not (digits.isascii() and digits.isdecimal()):
+            return line, Turned.NOTHING
+        if len(digits) == DIGITS_OF_CODE:
+            return await self._code(line, turn, digits)
+        if digits == PERSON_KEY:
+            return await self._post(line, turn, say("call_person_wanted", line.language), PERSON_CHOICE)
+        if len(digits) > 1:
+            return line, Turned.NOTHING
+        if line.asked is not None and digits in "12":
+            return await self._connect(line, turn, agreed=digits == "1")
+        if int(digits) > len(line.offered):
+            return line, Turned.NOTHING
+        choice = line.offered[int(digits) - 1]
+        return await self._post(line, turn, choice.label, choice.id)
+
+    async def offered(self, line: Line, choices: tuple[Choice, ...]) -> Line:
+        """Return the line on which these choices were just spoken."""
+        return replace(line, offered=choices)
+
+    async def _post(self, line: Line, turn: str, text: str, choice: str | None) -> tuple[Line, Turned]:
+        for _ in range(HOPS):
+            line = await self._in_the_log(line, turn)
+            post = Post(
+                thread=line.thread,
+                key=f"call:{line.session}:{turn}",
+                by=CALLER,
+                text=text[:MAX_TEXT],
+                channel=Channel.VOICE,
+                language=line.language,
+                choice=choice,
+            )
+            try:
+                handled = await self._conversations.handle(post)
+            except Moved as moved:  # somebody has put two conversations together just now
+                line = replace(line, thread=moved.to, rung=None)
+                continue
+            return replace(line, offered=()), Turned.AGAIN if handled.again else Turned.POSTED
+        return line, Turned.NOTHING
+
+    async def _in_the_log(self, line: Line, turn: str) -> Line:
+        """Let the log know of the call, once; from then on the caller's number, if there is one, leads here."""
+        thread = await self._current(line.thread)
+        if line.rung == thread.id and thread.call is not None:
+            return line
+        address = _address(line)
+        if address is not None and not thread.seq:
+            thread = await self._current(await self._store.claim_address(address.id, thread.id))
+        for _ in range(HOPS):
+            ring = Ring(
+                thread=thread.id,
+                key=f"call:{line.session}:ring:{turn}",
+                by=CALLER,
+                session=line.session,
+                our=line.our,
+                assurance=line.assurance,
+                caller=address,
+                attested=line.attested,
+                proof=line.proof,
+                notice=line.notice,
+                language=line.language,
+            )
+            try:
+                await self._conversations.handle(ring)
+            except Moved as moved:
+                thread = await self._current(moved.to)
+            else:
+                break
+        record = _session_record(line.session, moved=line.proven)
+        await self._store.claim_address(record, thread.id, keep=self._clock() + REMEMBERED)
+        return replace(line, thread=thread.id, rung=thread.id)
+
+    # codes
+
+    async def _code(self, line: Line, turn: str, digits: str) -> tuple[Line, Turned]:
+        if line.proven:
+            return line, Turned.AGAIN
+        found = await self._dialled.whose(digits, line.session, line.caller)
+        if isinstance(found, Locked):
+            return line, Turned.LOCKED
+        if found is None:
+            return replace(line, wrong=line.wrong + 1), Turned.WRONG_CODE
+        here, there = await self._current(line.thread), await self._current(found)
+        if here.id != there.id and line.attested and _has_past(here, line):
+            line = await self._in_the_log(line, turn)
+            offered = (
+                Choice(choices.CALL_YES, say("call_yes", line.language)),
+                Choice(choices.CALL_NO, say("call_no", line.language)),
+            )
+            await self._say(line, "asked", say("call_asked", line.language), offered)
+            return replace(line, asked=there.id, offered=offered), Turned.ASKED
+        return await self._prove(line, turn, here, there)
+
+    def _agrees(self, text: str, offered: tuple[Choice, ...]) -> bool | None:
+        choice = chosen(text, offered)
+        if choice is not None and choice.id in (choices.CALL_YES, choices.CALL_NO):
+            return choice.id == choices.CALL_YES
+        return yes_or_no(text)
+
+    async def _connect(self, line: Line, turn: str, *, agreed: bool) -> tuple[Line, Turned]:
+        """Do what the caller said to whether this call and the chat may be put together."""
+        asked, line = line.asked, replace(line, asked=None, offered=())
+        if asked is None or not agreed:
+            await self._say(line, "apart", say("call_apart", line.language))
+            return line, Turned.POSTED
+        return await self._prove(line, turn, await self._current(line.thread), await self._current(asked))
+
+    async def _prove(self, line: Line, turn: str, here: Thread, there: Thread) -> tuple[Line, Turned]:
+        """Let the call go on in the conversation of the code."""
+        place = there.id
+        if here.id != there.id and here.seq:
+            if line.attested or line.caller is None:  # there is nothing here that could be another's
+                place = await self._linking.join(f"call:{line.session}", here.id, there.id) or there.id
+            elif here.call is not None and here.call.session == line.session:
+                await self._end(replace(line, rung=here.id), Ending.ELSEWHERE, 0, "elsewhere")
+        elif here.id != there.id and line.attested and (address := _address(line)) is not None:
+            await self._store.claim_address(address.id, there.id)
+        goes_on = await self._current(place)
+        line = replace(
+            line, thread=goes_on.id, rung=None, assurance=Assurance.PROVEN, proof=CODE, offered=(), after=goes_on.seq
+        )
+        open_choices = left_at(goes_on, await self._store.newest(goes_on.id, LOOKED_BACK)).choices
+        line = await self._in_the_log(line, turn)
+        said = [say("call_proven", line.language), self._last_time(line, goes_on)]
+        if not open_choices:
+            said.append(say("call_ask", line.language))
+        await self._say(line, "proven", " ".join(each for each in said if each), open_choices)
+        return line, Turned.PROVEN
+
+    async def _say(self, line: Line, what: str, text: str, offered: tuple[Choice, ...] = ()) -> None:
+        """Say something into the call that answers nothing; silent while staff speak for themselves."""
+        post = Post(
+            thread=line.thread,
+            key=f"call:{line.session}:{what}",
+            by=ASSISTANT,
+            text=text,
+            language=line.language,
+            choices=offered,
+        )
+        try:
+            await self._conversations.handle(post)
+        except Refused:
+            return
+
+    # the rest of a call
+
+    async def interrupted(self, line: Line, of: int, heard: str) -> None:
+        """Write down what of a message was heard."""
+        if line.rung is None:
+            return
+        key = f"call:{line.session}:heard:{of}"
+        try:
+            await self._conversations.handle(
+                Interrupt(thread=line.rung, key=key, by=CALLER, of=of, heard=heard.strip()[:MAX_TEXT])
+            )
+        except Refused:  # the conversation goes on elsewhere: what was cut off stands there as it was said
+            return
+
+    async def hung_up(self, line: Line, why: Ending, seconds: int) -> None:
+        """Let the call be over."""
+        if line.rung is not None:
+            await self._end(line, why, seconds, "end")
+
+    async def _end(self, line: Line, why: Ending, seconds: int, key: str) -> None:
+        thread = line.rung or line.thread
+        for _ in range(HOPS):
+            try:
+                await self._conversations.handle(
+                    HangUp(
+                        thread=thread,
+                        key=f"call:{line.session}:{key}",
+                        by=commands.SYSTEM,
+                        session=line.session,
+                        why=why,
+                        seconds=seconds,
+                    )
+                )
+            except Moved as moved:
+                thread = moved.to
+            else:
+                return
+
+    async def transfer_to(self, line: Line) -> str | None:
+        """Return the number at which a person can be reached now."""
+        return self.transfers.get(line.our) if self._clinic.open_at(self._clock()) else None
+
+    async def want_call_back(self, line: Line, turn: str, number: str | None = None, at: datetime | None = None) -> str:
+        """Leave to staff that the person wants to be called; return what is true of it."""
+        wanted = number or line.caller
+        if wanted is None:
+            return say("call_back_number", line.language)
+        line = await self._in_the_log(line, turn)
+        key = f"call:{line.session}:callback:{turn}"
+        await self._conversations.handle(tasks.call_back(line.thread, key, wanted, at))
+        return tasks.promise(self._clinic, self._clock(), at, line.language)
+
+    def follow(self, line: Line, after: int) -> AsyncIterator[AnyEvent]:
+        """Yield what happens in the call's thread after an event."""
+        return self._follow(line.thread, after)
+
+    async def _current(self, id: ThreadId) -> Thread:
+        """Return the thread in which this one goes on by now."""
+        thread = await self._conversations.refresh(id)
+        for _ in range(HOPS):
+            if thread.moved_to is None:
+                break
+            thread = await self._conversations.refresh(thread.moved_to)
+        return thread
+
+
+def notice(language: str) -> str:
+    """Return the version of what is said first, which changes with its words."""
+    words = " ".join(_notice(language))
+    return f"call-{language}-{hashlib.sha256(words.encode()).hexdigest()[:8]}"
+
+
+def _notice(language: str) -> tuple[str, ...]:
+    return say("call_notice", language), say("call_person", language)
+
+
+def _address(line: Line) -> Address | None:
+    return Address(Channel.VOICE, line.our, "caller", line.caller) if line.caller is not None else None
+
+
+def _has_past(here: Thread, line: Line) -> bool:
+    """Whether something was said here before this call: whoever has the chat open would get to see it."""
+    old = here.created_at is not None and here.created_at < line.began and here.last_message > 0
+    return old or bool(here.joined)
+
+
+def _session_record(session: str, *, moved: bool = False) -> str:
+    return f"call{'-moved' if moved else ''}:{session}"
+
+
+def _new_thread() -> ThreadId:
+    """Return the id of a thread that nobody has, which says nothing of whose it is."""
+    return base64.b32encode(secrets.token_bytes(16)).decode().rstrip("=").lower()
