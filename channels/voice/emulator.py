@@ -112,6 +112,11 @@ class Handset:
             await self.send(type="prompt", voicePrompt=part, lang=language, last=False)
         await self.send(type="prompt", voicePrompt=text, lang=language, last=True)
 
+    async def say_after_notice(self, text: str) -> None:
+        """Listen to what is said first, then say something."""
+        await self.waits(lambda: bool(self.heard))
+        await self.say(text)
+
     async def press(self, digits: str) -> None:
         """Press keys, one after the other."""
         if self._socket is None:

@@ -59,8 +59,8 @@ class Gathering:
         self.mouth = PageMouth()
         self.call = Call("g", desk.languages_of(account), seconds=lambda text: 0.0)
         incoming = desk.incoming(account, form.call, form.caller, form.attested)
-        after = desk.switchboard.spoken(incoming.session)
-        self.talk = Talk(incoming, self.call, desk.calls, self.mouth, after=after)
+        spoken = desk.switchboard.spoken(incoming.session)
+        self.talk = Talk(incoming, self.call, desk.calls, self.mouth, spoken=spoken)
         self.answers: dict[int, bytes] = {}
         self.lock = asyncio.Lock()
         self.used_at = asyncio.get_running_loop().time()
@@ -89,7 +89,7 @@ class Gathering:
         said, finished = self.mouth.take(), self.mouth.finished
         spoken = [(each.text, each.language) for each in said]
         if finished is not None or self.mouth.code:
-            return self._end(spoken, finished)
+            return self._end(spoken, finished, turn)
         language = self.call.language
         if self.call.awaits_answer and self.waits < WAITS:
             self.waits += 1
@@ -119,10 +119,10 @@ class Gathering:
             except TimeoutError:
                 continue
 
-    def _end(self, spoken: Sequence[tuple[str, str]], finished: Finish | None) -> bytes:
+    def _end(self, spoken: Sequence[tuple[str, str]], finished: Finish | None, turn: int) -> bytes:
         verbs = [twiml.say(self._account, text, language) for text, language in spoken]
         if finished is not None and finished.handoff:
-            query = finished.handoff.partition(":")[2]
+            query = f"why={finished.handoff.partition(':')[2]}&n={turn}"
             return twiml.document(*verbs, twiml.redirect(self._desk.url(self._account, "transfer", query)))
         return twiml.document(*verbs, twiml.hang_up())
 

@@ -92,7 +92,7 @@ class Relay:
         incoming = self._desk.incoming(account, setup.call, setup.caller, setup.attested)
         name = self._desk.hashed(f"{setup.session}\0{setup.call}")[:10]
         call = Call(name, self._desk.languages_of(account))
-        talk = Talk(incoming, call, self._desk.calls, mouth, after=self._desk.switchboard.spoken(incoming.session))
+        talk = Talk(incoming, call, self._desk.calls, mouth, spoken=self._desk.switchboard.spoken(incoming.session))
         for _ in range(early):
             talk.tell(Malformed("early"))
         talk.tell(setup)

@@ -39,7 +39,7 @@ from channels.voice.call import (
 from server.core.calling import Calls, Incoming, Line, Turned
 from server.core.errors import OnethreadError, Unavailable
 from server.core.events import MovedTo, Posted
-from server.core.model import Ending, Role, ThreadId
+from server.core.model import Ending, Role, ThreadId, Value
 
 PATIENCE = 8.0  # seconds in which the service may be away before we say so
 AGAIN = 0.05  # seconds before the second try; doubled
@@ -48,6 +48,13 @@ MAX_WAITING = 1000  # things that happened and were not taken yet: whoever sends
 
 log = logging.getLogger("onethread.voice")
 _T = TypeVar("_T")
+
+
+class Spoken(Value, frozen=True):
+    """Up to which event of a conversation a caller has been told everything."""
+
+    thread: ThreadId
+    seq: int
 
 
 class Mouth(Protocol):
@@ -69,15 +76,17 @@ class Mouth(Protocol):
 class Talk:
     """One call under way."""
 
-    def __init__(self, incoming: Incoming, call: Call, calls: Calls, mouth: Mouth, *, after: int | None = None) -> None:
+    def __init__(
+        self, incoming: Incoming, call: Call, calls: Calls, mouth: Mouth, *, spoken: Spoken | None = None
+    ) -> None:
         """Carry ``call``.
 
         Args:
-            after: the last event that was spoken to this caller, where the call goes on after a lost line.
+            spoken: what was spoken last to this caller, where the call goes on after a lost line.
         """
         self.incoming, self.call, self.mouth = incoming, call, mouth
         self.line: Line | None = None
-        self.after = after
+        self.spoken = spoken
         self.ending: Ending | None = None  # once it is over for us
         self.began = asyncio.get_running_loop().time()
         self._calls = calls
@@ -188,14 +197,19 @@ class Talk:
                 self._at_once.append(Promised(promised))
 
     def _came(self, line: Line, turned: Turned) -> None:
-        self._goes_on(line)
+        before = self.line
+        elsewhere = before is not None and line.thread != before.thread
+        if elsewhere and before is not None and line.after == before.after and turned is not Turned.PROVEN:
+            self.line = line  # its numbers are those of another conversation: what follows is found by itself
+        else:
+            self._goes_on(line)
         self._at_once.append(Came(turned))
 
     async def _begin(self) -> None:
         greeting = await patient(lambda: self._calls.ring(self.incoming))
         line = greeting.line
-        if self.after is not None and greeting.resumed:
-            line = replace(line, after=max(line.after, self.after))
+        if self.spoken is not None and greeting.resumed and self.spoken.thread == line.thread:
+            line = replace(line, after=self.spoken.seq)
         self._goes_on(line)
         self._at_once.append(Greeted(greeting.sentences, line.language, greeting.resumed))
 
@@ -211,9 +225,16 @@ class Talk:
         self.line = line
         if line.thread != self._followed:
             self._stop_following()
-            self._followed = line.thread
-            self.after = line.after
+            self._followed, self.spoken = line.thread, Spoken(line.thread, line.after)
             self._follower = asyncio.create_task(self._follow(line))
+
+    async def _moved(self) -> None:
+        """The conversation goes on elsewhere: follow it there, from now on."""
+        now = (await patient(lambda: self._calls.ring(self.incoming))).line
+        if self.line is not None and now.thread != self._followed:
+            self.line = replace(self.line, thread=now.thread, rung=now.rung, after=now.after)
+            self._followed, self.spoken = now.thread, Spoken(now.thread, now.after)
+            self._follower = asyncio.create_task(self._follow(self.line))
 
     def _stop_following(self) -> None:
         if self._follower is not None:
@@ -225,8 +246,8 @@ class Talk:
         try:
             async for event in events:
                 if isinstance(event, MovedTo):
-                    return
-                self.after = event.seq
+                    return await self._moved()
+                self.spoken = Spoken(event.thread, event.seq)
                 if isinstance(event, Posted) and event.role is not Role.PERSON:
                     self.tell(Happened(event))
         except Unavailable:
@@ -268,7 +289,7 @@ class Switchboard:
         """Keep calls; ``announce`` tells other processes that a call is carried here now."""
         self._announce = announce
         self._talks: dict[str, tuple[Talk, asyncio.Task[None]]] = {}
-        self._spoken: dict[str, int] = {}  # of calls whose line was lost: the last event that was spoken
+        self._spoken: dict[str, Spoken] = {}  # in calls whose line was lost
 
     def __len__(self) -> int:
         return len(self._talks)
@@ -278,10 +299,10 @@ class Switchboard:
         found = self._talks.get(session)
         return found[0] if found is not None else None
 
-    def spoken(self, session: str) -> int | None:
-        """Return the last event that was spoken to this caller here, before the line was lost."""
+    def spoken(self, session: str) -> Spoken | None:
+        """Return what was spoken last to this caller here, before the line was lost."""
         talk = self.find(session)
-        return talk.after if talk is not None else self._spoken.get(session)
+        return talk.spoken if talk is not None else self._spoken.get(session)
 
     def carry(self, talk: Talk) -> "asyncio.Task[None]":
         """Begin to carry a call; whoever carried it until now stops."""
@@ -314,8 +335,8 @@ class Switchboard:
 
     def _done(self, session: str, talk: Talk) -> None:
         found = self._talks.get(session)
-        if talk.after is not None:
-            self._spoken[session] = talk.after
+        if talk.spoken is not None:
+            self._spoken[session] = talk.spoken
             while len(self._spoken) > REMEMBERED:
                 del self._spoken[next(iter(self._spoken))]
         if found is not None and found[0] is talk:

@@ -24,7 +24,7 @@ from channels.voice.talking import patient
 from channels.voice.wire import CallForm, read_form
 from server.core.calling import Line
 from server.core.errors import Refused, Unavailable
-from server.core.model import Ending
+from server.core.model import Ending, Value
 
 COMES_BACK = 3  # times that a lost socket is given a new one in one call
 ENDED = frozenset({"completed", "busy", "no-answer", "failed", "canceled"})
@@ -32,6 +32,19 @@ ANSWERED = frozenset({"completed", "answered"})
 MAX_TURNS = 1000
 
 log = logging.getLogger("onethread.voice")
+
+
+class _Way(Value, frozen=True):
+    """How a caller came to be put through.
+
+    Args:
+        why: objected, where nothing may be stored; failed, where nothing can be.
+        turn: the number of the gather's last request.
+    """
+
+    why: str = ""
+    turn: int = 0
+
 
 Step = Callable[[Request, Account, CallForm], Awaitable[bytes]]
 
@@ -106,7 +119,7 @@ class VoiceWebhooks:
 
     async def _turn(self, request: Request, account: Account, form: CallForm) -> bytes:
         number = request.query_params.get("n", "")
-        if account.mode != "gather" or not number.isdecimal() or int(number) > MAX_TURNS:
+        if account.mode != "gather" or not number.isdecimal() or len(number) > 8 or int(number) > MAX_TURNS:
             raise HTTPException(404)
         waits = "wait" in request.query_params
         return await self._gatherings.of(account, form).answer(form, int(number), waits=waits)
@@ -116,45 +129,43 @@ class VoiceWebhooks:
         if form.status in ENDED:
             return await self._over(account, form, Ending.CALLER)
         if form.handoff.startswith(STAFF):
-            return await self._put_through(account, form, form.handoff.partition(":")[2])
+            return await self._put_through(account, form, _Way(form.handoff.partition(":")[2]))
         if form.relay == "failed":
             again = request.query_params.get("again", "0")
             times = int(again) + 1 if again.isdecimal() and len(again) < 4 else COMES_BACK + 1
             if times <= COMES_BACK:
                 return twiml.document(self._relay(account, form, times))
-            return await self._put_through(account, form, "failed")
+            return await self._put_through(account, form, _Way("failed"))
         return twiml.document(twiml.hang_up())
 
     async def _transfer(self, request: Request, account: Account, form: CallForm) -> bytes:
         """A gather has ended with a person who wants a person."""
-        why = next((each for each in ("objected", "failed") if each in request.query_params), "")
-        return await self._put_through(account, form, why)
+        return await self._put_through(account, form, _way(request))
 
-    async def _put_through(self, account: Account, form: CallForm, why: str) -> bytes:
-        """Dial a person. ``why``: objected, where nothing may be stored; failed, where nothing can be."""
-        language = self._language(account, form)
+    async def _put_through(self, account: Account, form: CallForm, way: _Way) -> bytes:
+        """Dial a person."""
         try:
             line = await self._line(account, form)
             number = await patient(lambda: self._desk.calls.transfer_to(line))
         except Unavailable:
             number = account.transfer or None
         if number is None:
-            return await self._not_reached(account, form, why)
-        query = f"why={why}&language={language}" if why else f"language={language}"
-        return twiml.document(twiml.dial(number, self._desk.url(account, "dialled", query), caller=account.our))
+            return await self._not_reached(account, form, way)
+        dialled = self._desk.url(account, "dialled", f"why={way.why}&n={way.turn}")
+        return twiml.document(twiml.dial(number, dialled, caller=account.our))
 
     async def _dialled(self, request: Request, account: Account, form: CallForm) -> bytes:
         """Somebody was called for the caller, and has hung up by now, or did not answer."""
         if form.dial in ANSWERED or form.status in ENDED:
             reached = form.dial in ANSWERED
             return await self._over(account, form, Ending.TRANSFERRED if reached else Ending.CALLER)
-        return await self._not_reached(account, form, request.query_params.get("why", ""))
+        return await self._not_reached(account, form, _way(request))
 
-    async def _not_reached(self, account: Account, form: CallForm, why: str) -> bytes:
+    async def _not_reached(self, account: Account, form: CallForm, way: _Way) -> bytes:
         language = self._language(account, form)
-        if why == "objected":
+        if way.why == "objected":
             return self._goodbye(account, Phrase.OBJECTED_ALONE, language)
-        if why == "failed":
+        if way.why == "failed":
             return self._goodbye(account, Phrase.AWAY, language)
         try:
             line = await self._line(account, form)
@@ -165,8 +176,8 @@ class VoiceWebhooks:
         verbs = [twiml.say(account, each, line.language) for each in said]
         if account.mode == "gather":
             self._gatherings.forget(line.session)
-            verbs.append(twiml.redirect(self._desk.url(account)))
-            return twiml.document(*verbs)
+            goes_on = self._desk.url(account, "turn", f"n={way.turn + 1}&wait=1")  # no turn's number comes twice
+            return twiml.document(*verbs, twiml.redirect(goes_on))
         return twiml.document(*verbs, self._relay(account, form))
 
     def _goodbye(self, account: Account, which: Phrase, language: str) -> bytes:
@@ -220,3 +231,8 @@ class VoiceWebhooks:
             except Refused as error:
                 log.warning("a call-back was not noted", extra={"error_code": error.code})
         return twiml.document(twiml.hang_up())
+
+
+def _way(request: Request) -> _Way:
+    why, turn = request.query_params.get("why", ""), request.query_params.get("n", "0")
+    return _Way(why, min(int(turn), MAX_TURNS) if turn.isdecimal() and len(turn) < 9 else 0)
