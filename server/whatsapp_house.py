@@ -128,6 +128,7 @@ class WhatsAppHouse:
         providers = {account.our: account.provider for account in accounts}
         self.reaching = Reaching(tuple(templates.values()), providers, accounts[0].display)
         engine.worker.give("deliver", self.outbox.start)
+        engine.conversations.observers.append(self.outbox.touch)
         engine.stopping += [self.outbox.stop, self.close]
 
     def enter(self, house: House) -> list[Route]:

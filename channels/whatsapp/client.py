@@ -16,7 +16,7 @@ from channels.whatsapp.accounts import Account
 from channels.whatsapp.cloud_out import uploaded
 from channels.whatsapp.exchange import ask
 from channels.whatsapp.media import SENDABLE
-from channels.whatsapp.outgoing import MENU, File, FileKind, FromTemplate, Outgoing, ReadMark, Reply
+from channels.whatsapp.outgoing import MENU, File, FileKind, FromTemplate, Outgoing, ReactionMark, ReadMark, Reply
 from channels.whatsapp.providers import ADAPTERS
 from channels.whatsapp.templates import Given, Template, Variable, fill, parsed
 from channels.whatsapp.wire import Adapter, MediaKind, OurNumber, Person, Request, Verdict
@@ -92,7 +92,14 @@ class WhatsApp:
     # what leaves
 
     async def prepare(
-        self, thread: Thread, message: Posted, to: Address, tag: str, now: datetime, shut_at: datetime | None
+        self,
+        thread: Thread,
+        message: Posted,
+        to: Address,
+        tag: str,
+        now: datetime,
+        shut_at: datetime | None,
+        quote: str = "",
     ) -> tuple[Parcel, ...]:
         """Return the requests that say ``message`` to this person now.
 
@@ -104,10 +111,23 @@ class WhatsApp:
         if message.template is not None:
             outgoing: Outgoing = self._filled(message.template, account)
         else:
-            heard = next((each.at for each in thread.heard if each.our == to.our), None)
-            if not window.is_open(window.Window(heard, shut_at), now):
-                raise CannotLeave("window_closed", Remedy.NEEDS_TEMPLATE)
-            outgoing = await self._reply(thread, message, account)
+            _check_window(thread, to, now, shut_at)
+            outgoing = await self._reply(thread, message, account, quote)
+        return self._parcels(account, outgoing, to, tag)
+
+    def react(
+        self, thread: Thread, to: Address, id: str, emoji: str, now: datetime, shut_at: datetime | None
+    ) -> tuple[Parcel, ...]:
+        """Return the request that puts an emoji on a message; Twilio has none.
+
+        Raises:
+            CannotLeave: the window is closed.
+        """
+        account = self._account(to.our)
+        _check_window(thread, to, now, shut_at)
+        return self._parcels(account, ReactionMark(id, emoji), to)
+
+    def _parcels(self, account: Account, outgoing: Outgoing, to: Address, tag: str = "") -> tuple[Parcel, ...]:
         requests = _adapter(account).render(outgoing, person_of(to), self._number(account), tag)
         return tuple(Parcel(account.our, each.path, each.encoded(), each.content_type) for each in requests)
 
@@ -130,7 +150,7 @@ class WhatsApp:
         except (Refused, ValueError) as error:
             raise CannotLeave("template") from error
 
-    async def _reply(self, thread: Thread, message: Posted, account: Account) -> Reply:
+    async def _reply(self, thread: Thread, message: Posted, account: Account, quote: str) -> Reply:
         language = (message.language or thread.language or self._language).partition("-")[0].lower()
         return Reply(
             text=message.text,
@@ -138,6 +158,7 @@ class WhatsApp:
             links=message.links,
             files=tuple([await self._file(file, account) for file in message.files]),
             menu=MENU.get(language, MENU["en"]),
+            reply_to=quote,
         )
 
     async def _file(self, file: model.File, account: Account) -> File:
@@ -200,13 +221,13 @@ class WhatsApp:
         sent = adapter.sent(answer.body)
         return Accepted(sent.id) if sent is not None else Lost()
 
-    async def seen(self, our: str, id: str) -> None:
+    async def seen(self, our: str, id: str, typing: bool = True) -> None:
         """Mark a person's message as read, and show that an answer is being made; Twilio cannot."""
         account = self._accounts.get(our)
         if account is None:
             return
         try:
-            mark = ReadMark(id, typing=True)
+            mark = ReadMark(id, typing=typing)
             for each in _adapter(account).render(mark, Person(), self._number(account)):
                 await self._mark(account, each)
         except (httpx.HTTPError, Refused):  # a courtesy: the answer itself says more
@@ -226,6 +247,17 @@ def person_of(to: Address) -> Person:
             return Person(parent_id=to.value)
         case _:
             return Person(wa_id=to.value)
+
+
+def _check_window(thread: Thread, to: Address, now: datetime, shut_at: datetime | None) -> None:
+    """Return when what nobody has approved may be sent to this person now.
+
+    Raises:
+        CannotLeave: only a template may.
+    """
+    heard = next((each.at for each in thread.heard if each.our == to.our), None)
+    if not window.is_open(window.Window(heard, shut_at), now):
+        raise CannotLeave("window_closed", Remedy.NEEDS_TEMPLATE)
 
 
 def declined(verdict: Verdict) -> Declined:

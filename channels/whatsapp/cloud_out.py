@@ -20,6 +20,7 @@ from channels.whatsapp.outgoing import (
     Outgoing,
     Parameter,
     Piece,
+    ReactionMark,
     ReadMark,
     Reply,
     TextPiece,
@@ -42,7 +43,10 @@ def bodies(outgoing: Outgoing, person: Person, tag: str = "") -> list[Body]:
     if isinstance(outgoing, ReadMark):
         return [_read_mark(outgoing)]
     to = _to(person)
-    if isinstance(outgoing, FromTemplate):
+    if isinstance(outgoing, ReactionMark):
+        reaction = {"message_id": outgoing.message, "emoji": outgoing.emoji}
+        messages: list[Body] = [{"type": "reaction", "reaction": reaction}]
+    elif isinstance(outgoing, FromTemplate):
         messages = [{"type": "template", "template": _template(outgoing)}]
     else:
         messages = [_message(piece) for piece in compose(outgoing, LIMITS)]

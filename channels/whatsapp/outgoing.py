@@ -107,7 +107,14 @@ class ReadMark(Value, frozen=True):
     typing: bool = False
 
 
-Outgoing = Reply | FromTemplate | ReadMark
+class ReactionMark(Value, frozen=True):
+    """An emoji put on ``message``; an empty one is taken off."""
+
+    message: str
+    emoji: str
+
+
+Outgoing = Reply | FromTemplate | ReadMark | ReactionMark
 
 # The messages a reply becomes --------------------------------------------------------------------------------------
 

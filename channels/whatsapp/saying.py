@@ -34,7 +34,7 @@ from channels.whatsapp.words import Question, reacted
 from server.core import choices, commands, routing
 from server.core.commands import SYSTEM, Actor, AnyCommand
 from server.core.errors import KeyConflict, Moved, Unavailable
-from server.core.events import Posted
+from server.core.events import AnyEvent, Posted
 from server.core.identity import keyed_hash
 from server.core.media import Origin
 from server.core.model import (
@@ -61,10 +61,18 @@ MAX_NAME = 120  # characters
 REVOKED, UNSUPPORTED = "revoked", "unsupported"  # ids of words that stand for what cannot be shown
 
 
+class Handled(Protocol):
+    """What a command led to."""
+
+    @property
+    def event(self) -> AnyEvent | None:
+        """Now, or when its key was first used; ``None``: nothing had to change."""
+
+
 class Conversing(Protocol):
     """The one way to change a conversation."""
 
-    async def handle(self, command: AnyCommand) -> object:
+    async def handle(self, command: AnyCommand) -> Handled:
         """Let a command happen, once.
 
         Raises:
@@ -193,7 +201,9 @@ class Saying:
                 past=again or not isinstance(item, Message),
                 unsaid=_unsaid(content),
             )
-            await self._parts(post, pieces)
+            said = await self._parts(post, pieces)
+            if isinstance(said, Posted) and isinstance(item, Message | Echo) and account.provider != "twilio":
+                await self._sent.called(Place(said.thread, said.seq), item.our, item.id)
             choice = meant.choice
             if not post.past and not state.floor.is_staff:
                 self._seen(item.our, item.id)
@@ -228,7 +238,9 @@ class Saying:
             return state.id, replace(meant, choice=choice)
         return await self.introduce(goes_on, item.our, item.person), asking.Meant(choice)
 
-    async def _parts(self, post: commands.Post, pieces: Sequence[str]) -> None:
+    async def _parts(self, post: commands.Post, pieces: Sequence[str]) -> AnyEvent | None:
+        """Post what was said piece by piece; return the first."""
+        first: AnyEvent | None = None
         for number, text in enumerate(pieces):
             part = replace(
                 post,
@@ -237,7 +249,9 @@ class Saying:
                 files=post.files if number == 0 else (),
                 choice=post.choice if number == 0 else None,
             )
-            await self._handle(part)
+            said = await self._handle(part)
+            first = first or said
+        return first
 
     def _pieces(self, text: str) -> list[str]:
         if len(text) <= self._max_text:
@@ -356,7 +370,8 @@ class Saying:
                 return
         key = self._key(item.id)
         if await self._known(state, by_whom(item), key) is None:  # else it has been an answer before
-            await self._handle(commands.React(thread=there, key=key, by=by_whom(item), of=of, emoji=reaction.emoji))
+            sign = commands.React(thread=there, key=key, by=by_whom(item), of=of, emoji=reaction.emoji, past=True)
+            await self._handle(sign)
 
     # agreeing
 
@@ -437,21 +452,19 @@ class Saying:
     async def _questions(self, thread: ThreadId) -> list[Question]:
         return asking.open_questions(await self._store.newest(thread, LOOKED_BACK), self._clock())
 
-    async def _handle(self, command: AnyCommand) -> None:
-        """Let a command happen, in the conversation in which this one goes on by now.
+    async def _handle(self, command: AnyCommand) -> AnyEvent | None:
+        """Let a command happen, in the conversation in which this one goes on by now; return what it led to.
 
         Raises:
             Unavailable: they move faster than we can follow; nothing is lost, and it is tried again.
         """
         for _ in range(HOPS):
             try:
-                await self._conversations.handle(command)
+                return (await self._conversations.handle(command)).event
             except Moved as moved:
                 command = replace(command, thread=moved.to)
             except KeyConflict:  # it is there already, and the first stands
-                return
-            else:
-                return
+                return None
         raise Unavailable
 
 

@@ -17,7 +17,16 @@ from channels.whatsapp import reading as r
 from channels.whatsapp.cloud_out import answered
 from channels.whatsapp.errors import TWILIO, judged
 from channels.whatsapp.numbers import wa_id
-from channels.whatsapp.outgoing import FilePiece, FromTemplate, Limits, Outgoing, ReadMark, TextPiece, compose
+from channels.whatsapp.outgoing import (
+    FilePiece,
+    FromTemplate,
+    Limits,
+    Outgoing,
+    ReactionMark,
+    ReadMark,
+    TextPiece,
+    compose,
+)
 from channels.whatsapp.wire import (
     NO_CONTEXT,
     Arrived,
@@ -96,12 +105,12 @@ class Twilio:
             return [Unreadable("body", odd.reason)]
 
     def render(self, outgoing: Outgoing, person: Person, number: OurNumber, tag: str = "") -> list[Request]:
-        """Return the requests that say this; none for a read mark.
+        """Return the requests that say this; none for a read mark or a reaction, and nothing that is quoted.
 
         Raises:
             BadValue: Twilio would refuse it.
         """
-        if isinstance(outgoing, ReadMark):
+        if isinstance(outgoing, ReadMark | ReactionMark):
             return []
         if not person.wa_id and not person.user_id:
             raise BadValue("person", "a number or a user id")
@@ -241,7 +250,7 @@ def _callback(number: OurNumber, tag: str) -> Form:
 
 
 def _forms(outgoing: Outgoing) -> list[Form]:
-    if isinstance(outgoing, FromTemplate | ReadMark):
+    if isinstance(outgoing, FromTemplate | ReadMark | ReactionMark):
         return []
     forms = list[Form]()
     for piece in compose(outgoing, LIMITS):

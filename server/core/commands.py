@@ -97,10 +97,14 @@ class Post(Command, frozen=True, kw_only=True):
 
 
 class React(Command, frozen=True, kw_only=True):
-    """Put an emoji on message ``of``, or with an empty one take it away."""
+    """Put an emoji on message ``of``, or with an empty one take it away.
+
+    ``past``: it was done in another program, and nobody has to do anything about it.
+    """
 
     of: int
     emoji: str
+    past: bool = False
 
 
 class Edit(Command, frozen=True, kw_only=True):

@@ -425,7 +425,7 @@ def _about_message(
         case commands.React(of=of, emoji=emoji):
             if len(emoji) > MAX_EMOJI or not whole(emoji) or any(unicodedata.category(c) in _UNSEEN for c in emoji):
                 raise BadValue("emoji", f"at most {MAX_EMOJI} characters")
-            return events.Reacted(**_by(thread, command, now), of=of, emoji=emoji)
+            return events.Reacted(**_by(thread, command, now), of=of, emoji=emoji, owes=_sign(thread, command, now))
         case commands.Edit(of=of, text=text):
             check_text(text, rules)
             return events.Edited(**_by(thread, command, now), of=of, text=text)
@@ -441,6 +441,14 @@ def _about_message(
         case commands.Retry(of=of):
             return _retry(thread, command, of, now)
     assert_never(command)
+
+
+def _sign(thread: Thread, command: commands.React, now: datetime) -> tuple[owed.AnyOwed, ...]:
+    """A colleague's sign goes to the person's device; whether the message ever was there, the outbox knows."""
+    to = routing.outside_address(thread, Channel.WHATSAPP)
+    if command.by.role is not Role.STAFF or command.past or to is None:
+        return ()
+    return (owed.Deliver(due=now, channel=to.channel, to=to),)
 
 
 def _retry(thread: Thread, command: commands.Retry, of: int, now: datetime) -> AnyEvent | None:

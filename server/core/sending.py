@@ -74,7 +74,14 @@ class Courier(Protocol):
     channel: Channel
 
     async def prepare(
-        self, thread: Thread, message: Posted, to: Address, tag: str, now: datetime, shut_at: datetime | None
+        self,
+        thread: Thread,
+        message: Posted,
+        to: Address,
+        tag: str,
+        now: datetime,
+        shut_at: datetime | None,
+        quote: str = "",
     ) -> tuple[Parcel, ...]:
         """Return the parcels that say ``message``, in order; the same ones each time, unless the window has closed.
 
@@ -83,16 +90,26 @@ class Courier(Protocol):
         Args:
             tag: comes back with every status; with several parcels ``.0``, ``.1`` follow it.
             shut_at: when we last learnt that the person's window is closed.
+            quote: what the provider calls the message that this one answers, where that is to be shown.
 
         Raises:
             CannotLeave: there is no way to say it there.
             Unavailable: not now.
         """
 
+    def react(
+        self, thread: Thread, to: Address, id: str, emoji: str, now: datetime, shut_at: datetime | None
+    ) -> tuple[Parcel, ...]:
+        """Return what puts an emoji on a message that the provider calls ``id``, or takes it off; nothing if it cannot.
+
+        Raises:
+            CannotLeave: not now, or not there.
+        """
+
     async def send(self, parcel: Parcel) -> SendOutcome:
         """Hand a parcel over, once, and say what became of it, within half a minute."""
 
-    async def seen(self, our: str, id: str) -> None:
+    async def seen(self, our: str, id: str, typing: bool = True) -> None:
         """Mark the person's message as read, and show that an answer is being made; of no consequence if it fails."""
 
 
@@ -128,6 +145,13 @@ class Sent(Protocol):
 
     async def by_tag(self, tag: str) -> Place | None:
         """Return which message of ours left under this tag."""
+
+    async def called(self, place: Place, our: str, id: str) -> None:
+        """Note what the provider calls a message at this number of ours, to quote it, react to it or mark it as read.
+
+        Raises:
+            Unavailable: not now.
+        """
 
     async def heard(self, report: Report) -> bool:
         """Let a report happen; ``False`` when it is about nothing that we know, perhaps not yet.

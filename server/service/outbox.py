@@ -28,9 +28,20 @@ from server.core import delivery, routing
 from server.core.commands import SYSTEM, Agree, Receive
 from server.core.delivery import Receipt
 from server.core.errors import LeaseLost, Refused, Unavailable
-from server.core.events import AnyEvent, Posted, Retried
+from server.core.events import AnyEvent, Posted, Reacted, Retried, WasRead
 from server.core.identity import keyed_hash
-from server.core.model import MAX_PARTS, Address, Agreement, Channel, DeliveryStatus, Purpose, Thread, ThreadId, Value
+from server.core.model import (
+    MAX_PARTS,
+    Address,
+    Agreement,
+    Channel,
+    DeliveryStatus,
+    Purpose,
+    Role,
+    Thread,
+    ThreadId,
+    Value,
+)
 from server.core.owed import Deliver
 from server.core.ports import Due, Lease, Store
 from server.core.sending import (
@@ -57,6 +68,7 @@ SENDING_AT_ONCE = 64  # parcels under way to providers; a courier has more conne
 SEEN_AT_ONCE = 4  # read marks under way: what is said goes first
 SEEN_WAITING = 200  # read marks beyond which one more is left out: it is a courtesy, and the answer says more
 KEPT = timedelta(days=400)  # what was tried and the ids of providers: statuses come for a month, reactions for longer
+NAMED = timedelta(days=30)  # what providers call a message: older ones can be neither quoted nor reacted to
 LOOK_AGAIN = timedelta(seconds=15)  # at a lane whose head waits for longer: another worker may have changed that
 log = logging.getLogger("onethread.outbox")
 
@@ -104,6 +116,13 @@ class Letter(Value, frozen=True):
     by: int = 0  # the event that owes this attempt
     tries: int = 0
     parts: tuple[Part, ...] = ()
+
+
+class Name(Value, frozen=True):
+    """What a provider calls a message at this number of ours. A number of the person's may lie in it."""
+
+    our: str
+    id: str
 
 
 class Pause(Value, frozen=True):
@@ -176,10 +195,16 @@ class Outbox:
     # hearing of work
 
     def touch(self, thread: Thread, event: AnyEvent) -> None:
-        """Take note of what an event of this process owes, to do it at once."""
+        """Take note of an event of this process: of what it owes, and that a colleague has read what the person wrote.
+
+        What is owed is begun by the worker.
+        """
         if event.owes and any(isinstance(item, Deliver) for item in event.owes):
             self._resting.pop(event.thread, None)
-            self.start(event.thread)
+        if event.role is Role.STAFF and isinstance(event, WasRead):
+            self._show_read(thread, min(event.upto, thread.last_person) or event.upto)
+        elif event.role is Role.STAFF and isinstance(event, Posted) and not event.past:
+            self._show_read(thread, thread.last_person)
 
     def start(self, thread: ThreadId) -> None:
         """Begin to deliver what a thread owes, beside everything else; not while all of it waits."""
@@ -188,16 +213,29 @@ class Outbox:
 
     def seen(self, our: str, id: str) -> None:
         """Let a person see that we have read their message ``id`` and answer it, unless too many wait for that."""
+        self._mark(lambda courier: courier.seen(our, id))
+
+    def _show_read(self, thread: Thread, of: int) -> None:
+        """Let a person see that a colleague has read what they wrote, up to message ``of``."""
+        if of and any(each.address.channel is Channel.WHATSAPP for each in thread.addresses):
+            self._mark(lambda courier: self._seen_by_name(courier, thread.id, of))
+
+    async def _seen_by_name(self, courier: Courier, thread: ThreadId, of: int) -> None:
+        name = await self._name_of(thread, of)
+        if name is not None:
+            await courier.seen(name.our, name.id, typing=False)
+
+    def _mark(self, marks: Calls[[Courier], Awaitable[None]]) -> None:
         courier = self._couriers.get(Channel.WHATSAPP)
         if courier is not None and not self._stopping and self._marks < SEEN_WAITING:
             self._marks += 1
-            self._beside.start(self._mark(courier, our, id))
+            self._beside.start(self._in_turn(courier, marks))
 
-    async def _mark(self, courier: Courier, our: str, id: str) -> None:
+    async def _in_turn(self, courier: Courier, marks: Calls[[Courier], Awaitable[None]]) -> None:
         try:
             async with self._marking:
                 if not self._stopping:
-                    await courier.seen(our, id)
+                    await marks(courier)
         finally:
             self._marks -= 1
 
@@ -310,6 +348,8 @@ class Outbox:
         if due.attempts >= self._patience.tries:
             return True
         event = await self._event(due.thread, due.seq)
+        if isinstance(event, Reacted):
+            return True
         letter = await self._letter(due.thread, event.of if isinstance(event, Retried) else due.seq)
         return letter is not None and any(part.state is PartState.UNKNOWN for part in letter.parts)
 
@@ -335,6 +375,9 @@ class Outbox:
     async def _deliver(self, due: Due, item: Deliver, lane: str, lease: Lease) -> None:
         """Let a message leave, or fail for good; nothing is owed when this returns."""
         event = await self._event(due.thread, due.seq)
+        if isinstance(event, Reacted):
+            await self._react(due, event, item, lane, lease)
+            return
         of = event.of if isinstance(event, Retried) else due.seq
         message = event if isinstance(event, Posted) else await self._event(due.thread, of)
         thread = await self._conversations.refresh(due.thread)
@@ -352,7 +395,7 @@ class Outbox:
         try:
             if courier is None:
                 raise CannotLeave("registration")
-            shut = await self._check(thread, message, item.to, lane)
+            shut = await self._check(thread, message.purpose, item.to, lane, answer=message.covers is not None)
             parcels = await self._prepare(courier, thread, message, item.to, shut, letter)
         except CannotLeave as error:
             await self._fail(letter, error.because)
@@ -415,14 +458,16 @@ class Outbox:
             return PartState.SENT
         return PartState.FAILED if standing.status is DeliveryStatus.FAILED else None
 
-    async def _check(self, thread: Thread, message: Posted, to: Address, lane: str) -> Shut | None:
+    async def _check(
+        self, thread: Thread, purpose: Purpose, to: Address, lane: str, *, answer: bool = False
+    ) -> Shut | None:
         """Return what we know of the person when this may leave now: where messages leave is where a no counts.
 
         Raises:
             CannotLeave: the person does not want it, or the provider told us to leave them alone.
             _Later: our number is out of order.
         """
-        if not routing.may_leave(thread, to.channel, message.purpose, answer=message.covers is not None):
+        if not routing.may_leave(thread, to.channel, purpose, answer=answer):
             raise CannotLeave("opted_out", Remedy.SUPPRESS)
         pause = await self.pause(to.our)
         if pause is not None and pause.until > self._clock():
@@ -444,7 +489,8 @@ class Outbox:
         letter: Letter,
     ) -> tuple[Parcel, ...]:
         tag, now = self._tag(letter), self._clock()
-        preparing = courier.prepare(thread, message, to, tag, now, shut.at if shut is not None else None)
+        quote = await self._quote(message, to)
+        preparing = courier.prepare(thread, message, to, tag, now, shut.at if shut is not None else None, quote)
         try:
             async with asyncio.timeout(SLOWEST_FILES):
                 parcels = await preparing
@@ -464,6 +510,49 @@ class Outbox:
         if partly and len(letter.parts) != len(parcels):  # the window has closed between two parts
             raise CannotLeave("window_closed", Remedy.NEEDS_TEMPLATE)
         return parcels
+
+    async def _quote(self, message: Posted, to: Address) -> str:
+        """Return what the provider calls the message that a colleague answers, to show it above the answer."""
+        if message.role is not Role.STAFF or message.reply_to is None:
+            return ""
+        name = await self._name_of(message.thread, message.reply_to)
+        return name.id if name is not None and name.our == to.our else ""
+
+    async def _react(self, due: Due, event: Reacted, item: Deliver, lane: str, lease: Lease) -> None:
+        """Put a colleague's sign on a message on the person's device; where it cannot be put, it is only ours.
+
+        Again is the same as once, so there is nothing to wonder about.
+
+        Raises:
+            _Later: it is to be tried again then.
+        """
+        courier, name = self._couriers.get(item.channel), await self._name_of(due.thread, event.of)
+        if courier is None or name is None or name.our != item.to.our:
+            return
+        thread, now = await self._conversations.refresh(due.thread), self._clock()
+        try:
+            shut = await self._check(thread, Purpose.SERVICE, item.to, lane)
+            parcels = courier.react(thread, item.to, name.id, event.emoji, now, shut.at if shut is not None else None)
+        except Refused:
+            return
+        for parcel in parcels:
+            await self._paced(lane, parcel.our)
+            async with self._sending:
+                await self._still_ours(lease)
+                outcome = await _answered(courier.send(parcel))
+            self.outcomes[type(outcome).__name__.lower()] += 1
+            match outcome:
+                case Accepted(id=id):
+                    await self._remember(id, Place(due.thread, due.seq))
+                case NotReached():
+                    raise _Later(await self._pause_number(item.to.our, "unreached", self._patience.unreached))
+                case Lost() | Declined(remedy=Remedy.RETRY | Remedy.RETRY_RECIPIENT):
+                    if due.attempts + 1 < self._patience.tries:
+                        raise _Later(now + self._backoff(due.attempts + 1), blocks=False, tried=True)
+                case Declined(remedy=Remedy.CHANNEL_DOWN, because=because):
+                    raise _Later(await self._pause_number(item.to.our, because, self._patience.channel))
+                case Declined():
+                    pass
 
     async def _registered(self, letter: Letter, count: int) -> Letter:
         """Return the letter with its parts, each of which the thread waits for before the first can be read."""
@@ -544,6 +633,8 @@ class Outbox:
 
     async def _accepted(self, letter: Letter, number: int, id: str, to: Address, now: datetime) -> Letter:
         await self._remember(id, Place(letter.thread, letter.of, number, letter.attempt))
+        if number == 0:
+            await self.called(Place(letter.thread, letter.of), to.our, id)
         await self._receive(letter, number, DeliveryStatus.SENT)
         if to.our in await self._paused():
             await self._store.drop(_PAUSED, to.our)
@@ -692,6 +783,19 @@ class Outbox:
         keep = self._clock() + KEPT
         await self._store.put(_IDS, keyed_hash(self._secret, "wamid", id), msgspec.json.encode(place), keep)
 
+    async def called(self, place: Place, our: str, id: str) -> None:
+        """Note what the provider calls a message at this number of ours.
+
+        Raises:
+            Unavailable: not now.
+        """
+        value = msgspec.json.encode(Name(our, id))
+        await self._store.put(NAMES, f"{place.thread}:{place.of}", value, self._clock() + NAMED)
+
+    async def _name_of(self, thread: ThreadId, of: int) -> Name | None:
+        found = await self._store.get(NAMES, f"{thread}:{of}")
+        return msgspec.json.decode(found, type=Name) if found is not None else None
+
     async def _event(self, thread: ThreadId, seq: int) -> AnyEvent | None:
         found = await self._store.since(thread, seq - 1, 1)
         return found[0] if found and found[0].seq == seq else None
@@ -785,6 +889,7 @@ class Outbox:
         await self._conversations.handle(command)
 
 
+NAMES = "message_ids"  # by thread and seq: they go with the person, and by themselves
 _LETTERS = "letters"  # by the keyed hash of thread and seq; no words, no numbers
 _IDS = "provider_ids"  # by keyed hash: the message of ours that a provider calls so
 _PAUSED = "paused_numbers"

@@ -33,7 +33,8 @@ class Provider:
 
     @property
     def texts(self) -> list[str]:
-        return [each.get("text", each.get("template", {})).get("body", "a template") for each in self.accepted]
+        said = [each for each in self.accepted if each["type"] != "reaction"]
+        return [each.get("text", each.get("template", {})).get("body", "a template") for each in said]
 
     @property
     def tags(self) -> list[str]:

@@ -1,6 +1,7 @@
 """Messages leave: once, in order, and honestly when nobody knows. On both stores, over real sockets."""
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime, timedelta
@@ -31,7 +32,7 @@ from server.core.model import (
     Thread,
 )
 from server.core.ports import Due, Lease, Store
-from server.core.sending import Courier, Lost, Parcel, Remedy, Report, SendOutcome
+from server.core.sending import Courier, Lost, Parcel, Place, Remedy, Report, SendOutcome
 from server.service import outbox
 from server.service.conversations import Conversations
 from server.service.outbox import Outbox, Patience
@@ -116,13 +117,21 @@ class Slow:
     channel = Channel.WHATSAPP
 
     def __init__(self, courier: WhatsApp, tried: Callable[[], Awaitable[None]]) -> None:
-        self._courier, self._tried, self.seen = courier, tried, courier.seen
+        self._courier, self._tried = courier, tried
+        self.seen, self.react = courier.seen, courier.react
 
     async def prepare(
-        self, thread: Thread, message: Posted, to: Address, tag: str, now: datetime, shut_at: datetime | None
+        self,
+        thread: Thread,
+        message: Posted,
+        to: Address,
+        tag: str,
+        now: datetime,
+        shut_at: datetime | None,
+        quote: str = "",
     ) -> tuple[Parcel, ...]:
         await self._tried()
-        return await self._courier.prepare(thread, message, to, tag, now, shut_at)
+        return await self._courier.prepare(thread, message, to, tag, now, shut_at, quote)
 
     async def send(self, parcel: Parcel) -> SendOutcome:
         await asyncio.Event().wait()
@@ -136,7 +145,7 @@ class Dying:
 
     def __init__(self, courier: WhatsApp) -> None:
         self._courier = courier
-        self.prepare, self.seen = courier.prepare, courier.seen
+        self.prepare, self.react, self.seen = courier.prepare, courier.react, courier.seen
         self.handed_over = asyncio.Event()
 
     async def send(self, parcel: Parcel) -> SendOutcome:
@@ -548,10 +557,72 @@ async def test_a_person_sees_that_we_read_and_answer(office: Office) -> None:
 
 
 @ON_ONE
+async def test_what_a_colleague_has_read_is_marked_so_on_the_persons_device(office: Office) -> None:
+    await office.outbox.called(Place("t1", 2), OUR, "wamid.theirs")
+    office.conversations.observers.append(office.outbox.touch)
+    await office.say(commands.Read(thread="t1", key="read", by=VISITOR, upto=2))
+    await office.outbox.rest()
+    assert office.provider.marks == []
+
+    await office.say(commands.Read(thread="t1", key="read", by=ANNA, upto=2))
+    await office.outbox.rest()
+    assert office.provider.marks == ["wamid.theirs"]
+    assert "typing_indicator" not in json.loads(office.provider.requests[-1][2])
+
+
+@ON_ONE
+async def test_a_reply_of_a_colleague_quotes_what_it_answers_and_an_answer_of_the_assistant_does_not(
+    office: Office,
+) -> None:
+    await office.outbox.called(Place("t1", 2), OUR, "wamid.theirs")
+    await office.say(post("a1", "Yes.", by=ASSISTANT, reply_to=2), reply("r1", "Yes, indeed.", reply_to=2))
+    await office.say(
+        reply("r2", "And ours.", reply_to=3), reply("r3", "Of a number of ours that is another's.", reply_to=1)
+    )
+    await office.work()
+    await office.work(timedelta(minutes=1))
+
+    quoted = {each["text"]["body"]: each.get("context", {}).get("message_id") for each in office.provider.accepted}
+    assert list(quoted.values()) == [None, "wamid.theirs", "wamid.1", None]
+
+
+@ON_ONE
+async def test_a_colleagues_sign_is_put_on_the_message_and_taken_off_again(office: Office) -> None:
+    await office.outbox.called(Place("t1", 2), OUR, "wamid.theirs")
+    office.provider.next = ["accept_and_hang_up", "accept"]
+    for key, by, emoji in (("x", VISITOR, "🙂"), ("y", ANNA, "❤️")):
+        await office.say(commands.React(thread="t1", key=key, by=by, of=2, emoji=emoji))
+    await office.say(reply())
+    await office.work()
+    assert office.provider.texts == ["Please come at nine."]  # whose answer nobody heard waits, and holds up nothing
+
+    await office.work(timedelta(minutes=1))
+    await office.say(commands.React(thread="t1", key="z", by=ANNA, of=2, emoji=""))
+    await office.work()
+    sent = [each["reaction"] for each in office.provider.accepted if each["type"] == "reaction"]
+    assert sent == [{"message_id": "wamid.theirs", "emoji": emoji} for emoji in ("❤️", "❤️", "")]
+    assert await office.owed() == []
+    assert await office.status(
+        READ, id=f"wamid.{len(office.provider.accepted)}"
+    )  # and nobody wonders whose status it is
+
+
+@ON_ONE
+async def test_a_sign_that_cannot_be_put_there_is_only_ours(office: Office) -> None:
+    await office.say(commands.React(thread="t1", key="x", by=ANNA, of=2, emoji="❤️"))  # nobody knows its name
+    await office.work()
+    await office.outbox.called(Place("t1", 2), OUR, "wamid.theirs")
+    await office.say(commands.React(thread="t1", key="y", by=ANNA, of=2, emoji="❤️"))
+    await office.work(timedelta(hours=25))
+
+    assert (office.provider.asked, await office.owed()) == (0, [])
+
+
+@ON_ONE
 async def test_read_marks_wait_for_each_other_and_never_take_the_room_of_what_is_said(office: Office) -> None:
     marked, most, go = 0, 0, asyncio.Event()
 
-    async def seen(our: str, id: str) -> None:
+    async def seen(our: str, id: str, typing: bool = True) -> None:
         nonlocal marked, most
         marked += 1
         most = max(most, marked)

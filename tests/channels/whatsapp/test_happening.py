@@ -29,6 +29,7 @@ from server.core.model import (
     Role,
 )
 from server.core.owed import kind_of
+from server.core.sending import Place
 from tests.channels.whatsapp.given import CONTACT, MOBILE, OUR, SECONDS, SENT_AT, body, form, message, value
 from tests.channels.whatsapp.world import World, echo, reply, status, text, world
 from tests.service.given import ANNA, house, take
@@ -78,6 +79,13 @@ async def test_both_ways_of_writing_a_number_are_one_person_and_answers_go_to_th
     assert [each.text for each in await here.posts(Person(wa_id=other))] == ["Olá", "Olá"]
     given = {each.address.value for each in (await here.state(Person(wa_id=one))).addresses}
     assert given == {one, other}
+
+
+async def test_what_the_provider_calls_a_message_is_noted_with_its_place(here: World) -> None:
+    await here.writes(text("Hallo", "wamid.1"), text("Und noch etwas.", "wamid.2"))
+    thread = await here.thread()
+
+    assert here.names == {Place(thread, 3): (OUR, "wamid.1"), Place(thread, 4): (OUR, "wamid.2")}
 
 
 async def test_somebody_without_a_number_is_known_by_their_id_and_later_by_their_number(here: World) -> None:

@@ -22,6 +22,7 @@ from channels.whatsapp.outgoing import (
     Limits,
     Outgoing,
     Parameter,
+    ReactionMark,
     ReadMark,
     Reply,
     compose,
@@ -154,6 +155,17 @@ def test_a_read_mark_with_typing_is_what_pywa_sends(pywa: Pywa) -> None:
     pywa.client.mark_message_as_read("wamid.THEIRS")
 
     assert [*bodies(ReadMark("wamid.THEIRS", typing=True)), *bodies(ReadMark("wamid.THEIRS"))] == pywa.sent
+
+
+@pytest.mark.parametrize("emoji", ["👍", ""])
+def test_a_reaction_is_what_pywa_sends(pywa: Pywa, emoji: str) -> None:
+    if emoji:
+        pywa.client.send_reaction(MOBILE, emoji, "wamid.THEIRS")
+    else:
+        pywa.client.remove_reaction(MOBILE, "wamid.THEIRS")
+
+    assert bodies(ReactionMark("wamid.THEIRS", emoji)) == pywa.sent
+    assert TWILIO.render(ReactionMark("SM1", emoji), SARAH, TWILIO_NUMBER) == []
 
 
 # How a reply becomes messages --------------------------------------------------------------------------------------

@@ -41,6 +41,7 @@ class World:
     def __init__(self, store: Store, conversations: Conversations, clock: Clock) -> None:
         self.store, self.conversations, self.clock = store, conversations, clock
         self.ours: dict[str, Place] = {}  # by the provider's id
+        self.names: dict[Place, tuple[str, str]] = {}
         self.reports: list[Report] = []
         self.origins: list[Origin] = []
         self.read_marks: list[str] = []
@@ -69,6 +70,9 @@ class World:
 
     async def by_tag(self, tag: str) -> Place | None:
         return None
+
+    async def called(self, place: Place, our: str, id: str) -> None:
+        self.names[place] = (our, id)
 
     async def heard(self, report: Report) -> bool:
         self.reports.append(report)
