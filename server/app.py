@@ -30,6 +30,7 @@ from server.settings import CHECKOUT, Settings, is_loopback
 from server.voice_house import voice_of
 from server.web import (
     api,
+    calling,
     console,
     continuing,
     demo,
@@ -60,7 +61,8 @@ from server.whatsapp_house import whatsapp_of
 WIDGET = CHECKOUT / "widget" / "dist"
 LARGER = f"{uploads.UPLOADS}|/webhooks/.+"  # bodies beyond the usual: files, and news of a thousand at once
 # what the widget asks for from other origins
-WIDGET_PATHS = f"/api/visits|/api/threads/[^/]+/events|{uploads.WIDGET_PATHS}|{continuing.WIDGET_PATHS}"
+GOING_ON = f"{continuing.WIDGET_PATHS}|{calling.WIDGET_PATHS}"
+WIDGET_PATHS = f"/api/visits|/api/threads/[^/]+/events|{uploads.WIDGET_PATHS}|{GOING_ON}"
 
 
 def create_app(settings: Settings, port: int | None = None, knowledge: Knowledge | None = None) -> Starlette:
@@ -154,6 +156,8 @@ def _litestar(house: House, pages: Pages) -> Litestar:
             continuing.go_on,
             continuing.show,
             continuing.name_number,
+            calling.call,
+            calling.call_back,
             uploads.upload,
             uploads.download,
             uploads.fetch_again,

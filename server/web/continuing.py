@@ -160,11 +160,23 @@ def _limit(house: House, what: str, count: int, seconds: float) -> Limit:
 
 
 async def _holder(request: AnyRequest, house: House, thread: str) -> Pass:
+    """Return the pass of whoever holds this conversation, which can go on in WhatsApp.
+
+    Raises:
+        NoWhatsApp: there is nowhere to go on.
+        whatever ``holder`` raises.
+    """
+    a_pass = await holder(request, house, thread)
+    if not house.whatsapp:
+        raise NoWhatsApp
+    return a_pass
+
+
+async def holder(request: AnyRequest, house: House, thread: str) -> Pass:
     """Return the pass of whoever holds this conversation.
 
     Raises:
         NotFound: it is not theirs.
-        NoWhatsApp: there is nowhere to go on.
         OriginNotAllowed, PassExpired, PassInvalid, RateLimited: as for a page of it.
     """
     a_pass = house.passes.read(bearer(request), house.clock())
@@ -173,8 +185,6 @@ async def _holder(request: AnyRequest, house: House, thread: str) -> Pass:
     await visits.count_page(a_pass)
     if thread != a_pass.thread or not THREAD.fullmatch(thread) or await visits.may_read(a_pass, thread) == 0:
         raise NotFound
-    if not house.whatsapp:
-        raise NoWhatsApp
     return a_pass
 
 

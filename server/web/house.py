@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from server.core.ports import Bus, Store
 from server.service.clinic import Clinic
 from server.service.conversations import Conversations
+from server.service.dialled import Dialled
 from server.service.inbound import Inbound, Visitor
 from server.service.inbox import Inbox
 from server.service.known_numbers import KnownNumbers
@@ -93,6 +94,8 @@ class House:
         self.numbers = KnownNumbers(
             store, conversations, self.linking, bus, secret=secret, clock=clock, per_day=settings.numbers_per_day
         )
+        self.dialled = Dialled(store, conversations, bus, secret=secret, clock=clock)
+        self.phone = ""  # the clinic's number, E.164, where a conversation can go on by phone
         self.whatsapp = ""  # the clinic's number, E.164, where a conversation can go on there
         self.whatsapp_link = WHATSAPP_LINK
         self.demo_phone = False  # whether the demo page has a phone with WhatsApp on it

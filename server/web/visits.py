@@ -227,7 +227,11 @@ class Visits:
             consent=ConsentShown(consent.version, consent.text, house.absolute(consent.privacy_url))
             if consent is not None
             else None,
-            channels=(Channel.WHATSAPP,) if house.whatsapp else (),
+            channels=tuple(
+                channel
+                for channel, number in ((Channel.WHATSAPP, house.whatsapp), (Channel.VOICE, house.phone))
+                if number
+            ),
             know_me=bool(house.whatsapp) and house.outside.introduction(language, house.clinic.name) is not None,
         )
 
