@@ -14,6 +14,7 @@ from server.core.model import Channel, Choice, Link, Why
 from server.service.answering import PERSON_CHOICE, Question, Reply, ReplyKind
 from server.service.sentences import say
 
+CHAT = "onethread"  # behind a page's address: the widget there is to be open
 UNSAID = Allowed()  # a clinic that has not said what may go where
 
 
@@ -60,9 +61,14 @@ class Knowing:
         medical = reply.why is not None and reply.why.entry in self._medical
         rule = self._allowed.rule(Content.MEDICAL if medical else Content.ADMINISTRATIVE, channel)
         if rule is Rule.LINK and self._page:
-            there = Link(self._page, say("to_website", reply.language))
+            there = Link(opened(self._page), say("to_website", reply.language))
             return replace(reply, text=say("on_website", reply.language), links=(there,))
         return reply if rule is Rule.SEND else Reply(ReplyKind.NOTHING, "", reply.language, why=reply.why)
+
+
+def opened(page: str) -> str:
+    """Return the address of a page on which the chat is to be open. Nothing in it opens anybody's conversation."""
+    return page if "#" in page else f"{page}#{CHAT}"
 
 
 def reply_of(outcome: kb.Outcome) -> Reply:

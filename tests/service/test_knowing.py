@@ -30,7 +30,7 @@ def test_what_may_be_sent_is_sent(base: KnowledgeBase) -> None:
 def test_what_belongs_on_the_website_is_a_way_there(base: KnowledgeBase) -> None:
     reply = answered(base, Rule.LINK)
 
-    assert [link.url for link in reply.links] == ["https://clinic.example/chat"]
+    assert [link.url for link in reply.links] == ["https://clinic.example/chat#onethread"]
     assert reply.text != answered(base, Rule.SEND).text
     assert answered(base, Rule.LINK, Channel.WEB) == answered(base, Rule.SEND, Channel.WEB)
 

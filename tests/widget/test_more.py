@@ -67,7 +67,7 @@ async def test_a_file_is_brought_sent_and_shown_and_the_conversation_goes_on_in_
 async def test_a_number_is_named_with_the_keyboard_alone_and_what_is_wrong_with_one_is_said(clinic: Clinic) -> None:
     house = clinic.running.house
     house.whatsapp, house.outside = "+493023125100", Reaching(TEMPLATES, {"106": "meta"}, "+493023125100")
-    chat = await clinic.talking()
+    chat = await (await clinic.at(clinic.site.put() + "#onethread")).agree()  # a link that asks for the chat
     await chat.button("Show my WhatsApp conversation").press("Enter")
     await expect(chat.page.get_by_role("group", name="Show my WhatsApp conversation")).to_be_focused()
     await expect(chat.page.get_by_role("link", name="Open WhatsApp")).to_be_visible()

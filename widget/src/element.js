@@ -171,7 +171,7 @@ function chatOf(host) {
       [window.visualViewport, 'scroll', soon],
     ]);
     if (memory.agreed) talk.start();
-    if (memory.agreed && memory.tab.open) open();
+    if (location.hash === '#onethread' || (memory.agreed && memory.tab.open)) open(); // a link may ask for it
     draw();
   }
 
