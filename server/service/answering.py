@@ -12,10 +12,12 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
+from msgspec.structs import replace
+
 from server.core import choices
 from server.core.commands import ASSISTANT, Post
 from server.core.errors import Moved, NotYourFloor, Refused
-from server.core.events import Posted
+from server.core.events import AnyEvent, Edited, Posted, Revoked
 from server.core.model import MAX_TEXT, Channel, Choice, Handover, Link, Role, Rules, Thread, ThreadId, Value, Why
 from server.core.ports import Store
 from server.service.conversations import PAGE, Conversations
@@ -156,11 +158,23 @@ class Answering:
             return
 
     async def _unanswered(self, thread: Thread, latest: Posted | None) -> list[Posted]:
-        if latest is not None and thread.first_person == thread.last_person == latest.seq:
+        """Return what is to be answered, as it reads by now, without what was taken back."""
+        if latest is not None and thread.first_person == thread.last_person == latest.seq == thread.seq:
             return [latest]
         after = max(thread.answered, self._in_vain.get(thread.id, 0) if thread.floor.is_waiting else 0)
         log = await self._store.before(thread.id, thread.last_person + 1, PAGE)
-        return [e for e in log if isinstance(e, Posted) and _is_asked(e) and e.seq > after][-ASKED:]
+        posts = {e.seq: e for e in log if isinstance(e, Posted) and _is_asked(e) and e.seq > after}
+        for event in [*log, *await self._since(thread)]:
+            match event:
+                case Edited(of=of, text=text) if of in posts:
+                    posts[of] = replace(posts[of], text=text, choice=None, unsaid=None)
+                case Revoked(of=of):
+                    posts.pop(of, None)
+        return list(posts.values())[-ASKED:]
+
+    async def _since(self, thread: Thread) -> list[AnyEvent]:
+        """Return what has happened since the person's last post."""
+        return await self._store.since(thread.id, thread.last_person, PAGE) if thread.seq > thread.last_person else []
 
     def _asked_in_vain(self, id: ThreadId, upto: int) -> None:
         """Who waits for staff may write for hours: what had no answer is not asked again with every further post."""

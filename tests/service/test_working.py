@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from server.core.commands import ASSISTANT, SYSTEM, LinkAddress, Move, Read, Return, Snooze
+from server.core.commands import ASSISTANT, SYSTEM, Edit, LinkAddress, Move, Read, Return, Revoke, Snooze
 from server.core.errors import Unavailable
 from server.core.events import AnyEvent, JoinedWith, PartedFrom, Posted, Released, Woken
 from server.core.model import (
@@ -27,7 +27,7 @@ from server.service import worker
 from server.service.answering import ASKED, Answering, Question, Reply, ReplyKind
 from server.service.conversations import Conversations
 from server.service.worker import BATCH, LEASE, Worker
-from tests.service.given import ANNA, NOON, Clock, Unsteady, ears, house, post, release, take, texts
+from tests.service.given import ANNA, NOON, VISITOR, Clock, Unsteady, ears, house, post, release, take, texts
 
 MINUTE = timedelta(minutes=1)
 MOBILE = Address(Channel.WHATSAPP, "4930111", "wa_id", "4915112345678")
@@ -525,6 +525,20 @@ async def test_what_goes_wrong_beside_a_sweep_keeps_nothing_from_being_done(
 
     assert texts(await crew.log()) == ["Hello?", "You asked: Hello?"]
     assert "a sweep failed" in caplog.text
+
+
+async def test_what_was_edited_before_it_was_answered_is_answered_as_it_reads_by_now(crew: Crew) -> None:
+    await crew.say(post("k1", "Fryday?"), post("k2", "Where?"), post("k3", "Parking?"))
+    await crew.say(
+        Edit(thread="t1", key="e1", by=VISITOR, of=1, text="Friday?"),
+        Revoke(thread="t1", key="v1", by=VISITOR, of=3),
+    )
+    await crew.later(timedelta(seconds=3))
+
+    assert [asked.text for asked in crew.book.asked] == ["Where?", "Friday?"]
+    await crew.later(timedelta(seconds=3))
+    assert await crew.owed() == []
+    assert len([event for event in await crew.log() if event.sender == ASSISTANT.sender]) == 1
 
 
 async def test_the_assistant_asks_for_staff_when_it_does_not_understand_twice(crew: Crew) -> None:
