@@ -170,6 +170,8 @@ class Answering:
                     posts[of] = replace(posts[of], text=text, choice=None, unsaid=None)
                 case Revoked(of=of):
                     posts.pop(of, None)
+                case _:
+                    pass
         return list(posts.values())[-ASKED:]
 
     async def _since(self, thread: Thread) -> list[AnyEvent]:
