@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Protocol
-from urllib.parse import parse_qsl, urljoin
+from urllib.parse import parse_qsl, urljoin, urlsplit
 from xml.etree.ElementTree import Element
 
 import httpx
@@ -25,6 +25,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Message
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
@@ -71,6 +72,84 @@ async def real_socket(url: str, headers: Mapping[str, str]) -> AsyncIterator[Any
     """Open a socket over the network."""
     async with connect(url, additional_headers=dict(headers), user_agent_header="TwilioProxy/1.1") as socket:
         yield socket
+
+
+class InsideSocket:
+    """A relay's socket into an application in this process: for the demo, which needs no network."""
+
+    def __init__(self, app: ASGIApp, url: str, headers: Mapping[str, str]) -> None:
+        parts = urlsplit(url)
+        self._scope = {
+            "type": "websocket",
+            "asgi": {"version": "3.0"},
+            "scheme": parts.scheme,
+            "path": parts.path,
+            "raw_path": parts.path.encode(),
+            "query_string": parts.query.encode(),
+            "root_path": "",
+            "headers": [(b"host", parts.netloc.encode())]
+            + [(name.lower().encode(), value.encode()) for name, value in headers.items()],
+            "client": ("127.0.0.1", 0),
+            "server": (parts.hostname, parts.port),
+            "subprotocols": [],
+        }
+        self._app = app
+        self._to: asyncio.Queue[Message] = asyncio.Queue()
+        self._from: asyncio.Queue[Message] = asyncio.Queue()
+        self._task: asyncio.Task[None] | None = None
+        self._closed = False
+        self.transport = self
+
+    async def __aenter__(self) -> "InsideSocket":
+        """Knock, and wait to be let in."""
+        await self._to.put({"type": "websocket.connect"})
+        self._task = asyncio.create_task(self._run())
+        if (await self._from.get())["type"] != "websocket.accept":
+            raise InvalidHandshake
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close, and wait until the application is done with it."""
+        self.abort()
+        if self._task is not None:
+            await asyncio.wait([self._task], timeout=SECONDS)
+            self._task.cancel()
+
+    async def _run(self) -> None:
+        try:
+            await self._app(self._scope, self._to.get, self._from.put)
+        finally:
+            await self._from.put({"type": "websocket.close"})
+
+    async def send(self, text: str) -> None:
+        """Say something."""
+        if self._closed:
+            raise ConnectionClosed(None, None)
+        await self._to.put({"type": "websocket.receive", "text": text})
+
+    async def recv(self) -> str | bytes:
+        """Return what is said next."""
+        message = {"type": "websocket.close"} if self._closed else await self._from.get()
+        if message["type"] != "websocket.send":
+            self._closed = True
+            raise ConnectionClosed(None, None)
+        return str(message["text"])
+
+    async def close(self) -> None:
+        """Close it politely."""
+        self.abort()
+
+    def abort(self) -> None:
+        """Let it break."""
+        if not self._closed:
+            self._closed = True
+            self._to.put_nowait({"type": "websocket.disconnect", "code": 1006})
+            self._from.put_nowait({"type": "websocket.close"})
+
+
+def socket_into(app: ASGIApp) -> Connect:
+    """Return how sockets are opened into an application in this process."""
+    return lambda url, headers: InsideSocket(app, url, headers)
 
 
 class Handset:

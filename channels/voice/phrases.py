@@ -21,7 +21,7 @@ class Phrase(StrEnum):
     NOT_THAT = "not_that"
     UNSPOKEN = "unspoken"
     AWAY = "away"
-    CALLED_BACK = "called_back"
+    CONNECTING_BACK = "connecting_back"
 
 
 _SAID: dict[Phrase, dict[str, str]] = {
@@ -88,10 +88,10 @@ _SAID: dict[Phrase, dict[str, str]] = {
         "en": "Something is not working here at the moment.",
         "sv": "Något fungerar inte hos oss just nu.",
     },
-    Phrase.CALLED_BACK: {
-        "de": "Hier ist {name}. Sie wollten zurückgerufen werden. Ich verbinde Sie.",
-        "en": "This is {name}. You asked to be called back. I am putting you through.",
-        "sv": "Det här är {name}. Du ville bli uppringd. Jag kopplar dig nu.",
+    Phrase.CONNECTING_BACK: {
+        "de": "Rückruf für die Praxis. Ich verbinde.",
+        "en": "A call back for the clinic. I am putting you through.",
+        "sv": "En återuppringning för kliniken. Jag kopplar.",
     },
 }
 

@@ -179,6 +179,7 @@ async def world() -> AsyncIterator[World]:
     routes = [
         *VoiceWebhooks(desk, bridged).routes(),
         WebSocketRoute(f"{PATH}/{{account}}/relay", Relay(desk).door),
+        *here.twilio.app.routes,  # its API answers at the same address
     ]
     server = uvicorn.Server(uvicorn.Config(Starlette(routes=routes), log_config=None, lifespan="off"))
     serving = asyncio.create_task(server.serve([listening]))
