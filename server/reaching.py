@@ -50,6 +50,7 @@ class Reaching:
         found = [
             (code != spoken, offer)
             for template in self._templates.values()
+            if template.id != KNOW_ME  # asked of strangers, by the assistant alone
             for code in template.text
             if (offer := _offer(template, code, provider)) is not None
         ]

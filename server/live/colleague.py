@@ -5,13 +5,15 @@ import math
 import time
 from typing import assert_never
 
+from msgspec.structs import replace
+
 from server.core import commands
 from server.core.commands import AnyCommand
 from server.core.errors import BadValue, NotAllowed, NotFound, Refused, Unavailable
 from server.core.identity import Action, Staff, require, require_command
 from server.core.model import AsTemplate, Role, Thread, ThreadId
 from server.live import protocol
-from server.live.desk import Desk, Marks, Sink, not_now, refusal
+from server.live.desk import Desk, Marks, Sink, TemplateText, not_now, refusal
 from server.live.hub import Watch
 from server.live.protocol import (
     AnyStaffCommand,
@@ -141,8 +143,10 @@ class StaffLine:
         command = await self._meant(frame)
         require_command(self.me.role, command)
         began = time.perf_counter()
-        await self._existing(frame.thread)
+        thread = await self._existing(frame.thread)
         handled = await self._named_before(command)
+        if isinstance(command, commands.Post) and command.template is not None:
+            command, handled = await self._as_template(thread, command, command.template)
         self._acknowledge(handled or await self._desk.conversations.handle(command), frame)
         self._desk.staff_acknowledged(time.perf_counter() - began)
 
@@ -167,6 +171,27 @@ class StaffLine:
                     raise BadValue(field, "colleagues who work here")
                 return first
         return None
+
+    async def _as_template(
+        self, thread: Thread, command: commands.Post, template: AsTemplate
+    ) -> tuple[AnyCommand, Handled | None]:
+        """Return a reply as the template says it, which is what arrives; or what it led to when it was given before.
+
+        Raises:
+            TemplateText: it says something else, or is to go elsewhere.
+            NotFound, BadValue: there is no such template, or it wants other values.
+            Unavailable: the store cannot be read.
+        """
+        try:
+            text, channel = self._desk.approved(thread, template)
+            if command.text not in ("", text) or command.on not in (None, channel) or command.files:
+                raise TemplateText
+        except Refused:
+            first = await self._desk.conversations.first(command)  # templates change, and what was said stands
+            if first is None:
+                raise
+            return command, first
+        return replace(command, text=text, on=channel), None
 
     async def _meant(self, frame: AnyStaffCommand) -> AnyCommand:
         thread, key, by = frame.thread, frame.key, self._by

@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Protocol
 
 from server.core import commands
-from server.core.errors import BadValue, OnethreadError, RateLimited, Refused, Unavailable
-from server.core.model import File, StaffId, ThreadId
+from server.core.errors import BadValue, NotFound, OnethreadError, RateLimited, Refused, Unavailable
+from server.core.model import AsTemplate, Channel, File, StaffId, Thread, ThreadId
 from server.core.ports import Bus
 from server.live import protocol
 from server.live.hub import Hub
@@ -55,6 +55,24 @@ async def nothing_uploaded(sender: str, thread: ThreadId, ids: tuple[str, ...]) 
     raise BadValue("files", "ids of files that you uploaded")
 
 
+class TemplateText(Refused):
+    """A reply as a template says something else than the template."""
+
+    code = "template_text"
+
+    def __init__(self) -> None:
+        super().__init__("This is not what the template says; please choose it again.")
+
+
+def nothing_approved(thread: Thread, template: AsTemplate) -> tuple[str, Channel]:
+    """Know of no template: where there is no channel that wants one.
+
+    Raises:
+        NotFound: always.
+    """
+    raise NotFound
+
+
 class Later(Protocol):
     """Something that a line has put off."""
 
@@ -78,6 +96,7 @@ class Desk:
     put_off: Callable[[Later], None]  # let something be done a moment later
     claim_files: Callable[[str, ThreadId, tuple[str, ...]], Awaitable[tuple[File, ...]]] = nothing_uploaded
     works_here: Callable[[StaffId], Awaitable[bool]] = anybody  # whether a colleague has an account that is in use
+    approved: Callable[[Thread, AsTemplate], tuple[str, Channel]] = nothing_approved  # what a template says, and where
     acknowledged: Callable[[float], None] = lambda seconds: None  # for the metrics, as are the next
     staff_acknowledged: Callable[[float], None] = lambda seconds: None
     refused: Callable[[str], None] = lambda code: None

@@ -33,6 +33,7 @@ from server.web.passes import Pass, PassExpired, PassInvalid
 from server.web.security import client_address, network
 from server.web.sessions import Ended, NotSignedIn
 from server.web.visits import FORGET, OriginNotAllowed, Visits, check_origin, forgotten
+from server.web.ways import approved
 from server.web.wire import TOO_FAST, wire_of
 
 TICK = 0.5  # seconds between two looks at all connections: how late a limit may be noticed
@@ -92,6 +93,7 @@ class Sockets:
             put_off=self._put_off,
             works_here=house.accounts.works_here,
             claim_files=house.media.claim,
+            approved=lambda thread, template: approved(thread, template, house.outside),
             acknowledged=house.metrics.acknowledged.observe,
             staff_acknowledged=house.metrics.staff_acknowledged.observe,
             refused=lambda code: house.metrics.refused.labels(code).inc(),

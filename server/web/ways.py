@@ -10,7 +10,7 @@ from datetime import datetime
 import msgspec
 
 from server.core.errors import NotFound
-from server.core.model import Address, Channel, Thread, tail_of
+from server.core.model import Address, AsTemplate, Channel, Thread, tail_of
 from server.core.routing import Because, proven_channels
 from server.web.outside import Offered, Open, Outside
 
@@ -67,6 +67,16 @@ def outside_of(thread: Thread) -> Address:
     if found is None:
         raise NotFound
     return found
+
+
+def approved(thread: Thread, template: AsTemplate, outside: Outside) -> tuple[str, Channel]:
+    """Return what a template says to this person, and on which channel.
+
+    Raises:
+        NotFound, BadValue: as ``Outside.arrives``; or they can be met on the website alone.
+    """
+    to = outside_of(thread)
+    return outside.arrives(to, template.id, template.language, dict(template.values)).text, to.channel
 
 
 def offered(thread: Thread, outside: Outside) -> tuple[Offered, ...]:

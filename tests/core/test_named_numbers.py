@@ -10,7 +10,7 @@ from server.core.events import Posted
 from server.core.model import Assurance, AsTemplate, Channel, Choice, DeliveryStatus, Thread
 from server.core.owed import Deliver
 from server.core.routing import reply_channel
-from tests.core.given import ANNA, MOBILE, NOON, OTHER_MOBILE, VISITOR, ask, after, take
+from tests.core.given import ANNA, MOBILE, NOON, OTHER_MOBILE, VISITOR, after, ask, take
 
 ASKED = AsTemplate("know_me", "en", (("clinic", "Riverside"),))
 

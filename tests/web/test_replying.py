@@ -22,6 +22,7 @@ from tests.web import given
 from tests.web.console_given import KATRIN, colleague, signed_in
 from tests.web.given import Running
 from tests.web.reached_given import Reached
+from tests.web.socket_given import console
 
 RECEPTION = StaffRole.RECEPTION
 HERE = f"/console/all/{KATRIN}"
@@ -104,6 +105,40 @@ async def test_a_template_with_a_wrong_value_is_refused_before_anything_is_sent(
         assert (await asks(running, "POST", f"{API}/templates/appointment_reminder", body)).status_code == 400
     assert (await asks(running, "POST", f"{API}/templates/no_such", {"key": key(), **FILLED})).status_code == 404
     assert [event for event in await clinic.log() if isinstance(event, Posted) and event.template] == []
+
+
+async def test_on_the_socket_too_a_template_says_what_arrives_and_nothing_else(
+    running: Running, clinic: Reached
+) -> None:
+    await clinic.writes("Hello", timedelta(hours=25))
+    arrives = f"{ARRIVES}\n\nReply STOP to end\n\n[Yes]"
+    template = {"id": "appointment_reminder", **FILLED}
+
+    async with console(running, StaffRole.RECEPTION) as desk:
+        said: dict[str, dict[str, Any]] = {
+            "another text": {"text": "Your results are bad", "template": template},
+            "another way": {"text": arrives, "template": template, "on": "web"},
+            "no such": {"text": arrives, "template": template | {"id": "none"}},
+            "no value": {"text": arrives, "template": template | {"values": {}}},
+            "right": {"text": arrives, "template": template},
+            "left out": {"template": template},
+        }
+        answers = {}
+        for why, fields in [*said.items(), ("again", said["right"])]:
+            its_key = answers["right"]["key"] if why == "again" else key()
+            await desk.say("post", thread=KATRIN, key=its_key, **fields)
+            answers[why] = await desk.answer(its_key)
+    once = answers.pop("again")
+
+    assert {why: each.get("code") or (each["channel"], each["text"]) for why, each in answers.items()} == {
+        "another text": "template_text",
+        "another way": "template_text",
+        "no such": "not_found",
+        "no value": "bad_value",
+        "right": ("whatsapp", arrives),
+        "left out": ("whatsapp", arrives),
+    }
+    assert once["seq"] == answers["right"]["seq"]
 
 
 async def test_what_did_not_arrive_is_found_explained_and_really_tried_again(running: Running, clinic: Reached) -> None:
