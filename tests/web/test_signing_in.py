@@ -2,13 +2,16 @@
 
 import asyncio
 import ipaddress
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
+from argon2 import PasswordHasher
 
 from server.core.identity import StaffRole
 from server.demo_staff import ADMIN, RECEPTION
+from server.web import accounts
 from server.web.passes import PassExpired, PassInvalid
 from server.web.sessions import Ended, NotSignedIn
 from server.web.signing_in import inside
@@ -17,6 +20,17 @@ from tests.web import given
 from tests.web.given import Running
 
 PASSWORD = "a quiet river"
+
+
+@pytest.fixture(autouse=True, scope="module")
+def passwords_cost_little() -> Iterator[None]:
+    """Here passwords are tried a hundred times; what one costs in earnest is looked at in `test_staff_command`."""
+    with pytest.MonkeyPatch.context() as patch:
+        cheap = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
+        patch.setattr(accounts, "_hasher", lambda: cheap)
+        patch.setattr(accounts, "_nobodys_hash", lambda: nobodys)
+        nobodys = cheap.hash("nobody's")
+        yield
 
 
 async def add_anna(running: Running) -> str:

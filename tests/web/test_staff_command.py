@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from argon2 import PasswordHasher
+
 from server.core.identity import StaffRole
 from server.settings import CHECKOUT
 from server.web.accounts import is_password
@@ -59,7 +61,9 @@ async def test_beside_a_running_server_it_ends_sessions_at_once(running: Running
 
     assert (await asyncio.to_thread(staff, folder, "password", "sofie", said=f"{PASSWORD}\n"))[0] == 0
     account = await running.house.store.account_by_login("sofie")
+    assert account is not None
     assert await is_password(account, PASSWORD)
+    assert not PasswordHasher().check_needs_rehash(account.password)  # it costs what its authors recommend
 
 
 async def test_it_prints_another_link_into_the_demos_console(running: Running) -> None:
