@@ -5,7 +5,9 @@ was answered with 200 can be lost. The same body many times at once is one: its 
 """
 
 import hmac
-from asyncio import Task, create_task, shield, timeout
+import time
+from asyncio import Semaphore, Task, create_task, shield, timeout
+from collections import OrderedDict
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -18,6 +20,9 @@ from server.core.identity import keyed_hash
 
 PATIENCE = 10.0  # seconds for a body to come: providers give up sooner
 RETRY_AFTER = 5  # seconds, for a provider that is told to come again
+AT_ONCE = 32  # bodies on their way into the store: as many as a process has lines to its database
+WAITING = 5.0  # seconds for one of these places; a provider that hears nothing for longer comes again anyway
+LATELY, REMEMBERED = 600.0, 10_000  # seconds, bodies: of which is known that they are stored, so nobody asks again
 
 Kept = Callable[[str, str, bytes], None]
 
@@ -54,14 +59,18 @@ class Keeping:
         """
         self._store, self._secret, self._clock, self._kept, self._lead = store, secret, clock, kept, lead
         self._storing: dict[str, Task[None]] = {}
+        self._lately: OrderedDict[str, float] = OrderedDict()
+        self._room = Semaphore(AT_ONCE)
 
     async def keep(self, source: str, body: bytes) -> None:
-        """Store a body. Whoever brings the same one meanwhile waits for the same insert.
+        """Store a body. Whoever brings the same one meanwhile waits for the same insert; soon after, for nothing.
 
         Raises:
             HTTPException: 503; the provider shall come again.
         """
         id = keyed_hash(self._secret, "webhook", f"{source}\0{keyed_body(self._secret, body)}")
+        if time.monotonic() - self._lately.get(id, -LATELY) < LATELY:
+            return
         storing = self._storing.get(id)
         if storing is None:
             storing = self._storing[id] = create_task(self._store_it(id, source, body))
@@ -72,7 +81,19 @@ class Keeping:
             raise HTTPException(503, headers={"retry-after": str(RETRY_AFTER)}) from error
 
     async def _store_it(self, id: str, source: str, body: bytes) -> None:
-        if await self._store.keep_raw(id, source, body, self._clock() + self._lead):
+        try:
+            async with timeout(WAITING):
+                await self._room.acquire()
+        except TimeoutError:
+            raise Unavailable from None
+        try:
+            new = await self._store.keep_raw(id, source, body, self._clock() + self._lead)
+        finally:
+            self._room.release()
+        self._lately[id] = time.monotonic()
+        if len(self._lately) > REMEMBERED:
+            self._lately.popitem(last=False)
+        if new:
             self._kept(id, source, body)
 
     def _stored(self, id: str, task: Task[None]) -> None:
