@@ -12,19 +12,23 @@ import secrets
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from server.core.conversation import RULES
 from server.core.errors import Unavailable
 from server.core.events import AnyEvent
 from server.core.intake import Reader
-from server.core.model import Thread
+from server.core.model import Address, AsTemplate, Thread
 from server.core.ports import Bus, Store
+from server.live.following import follow
 from server.live.hub import Hub
 from server.service.answering import Answering, Knowledge
+from server.service.calls import PhoneCalls
 from server.service.clinic import Clinic, CurrentRules
 from server.service.clock import DatabaseClock
 from server.service.conversations import Conversations
+from server.service.dialled import Dialled
 from server.service.held import Holding
 from server.service.inbound import Inbound
 from server.service.inbox import Inbox
@@ -32,6 +36,9 @@ from server.service.intake import BATCH, Intake
 from server.service.journal import Journal
 from server.service.linking import Linking
 from server.service.media import Media
+from server.service.recap import Recall
+from server.service.summaries import Summaries
+from server.service.tasks import Tasks
 from server.service.transcribing import Transcriber
 from server.service.worker import Worker
 from server.settings import Settings
@@ -101,12 +108,38 @@ class Engine:
         self.transcriber = _transcriber(settings)
         self.media = Media(store, self.conversations, clock=self.clock, secret=secret, transcribing=self.transcriber)
         self.linking = Linking(store, self.conversations, bus, secret=secret, clock=self.clock)
-        answering = Answering(
-            store, self.conversations, knowledge, clinic, rules=self.rules, clock=self.clock, linking=self.linking
+        self.dialled = Dialled(store, self.conversations, bus, secret=secret, clock=self.clock)
+        self.calls = PhoneCalls(
+            store,
+            self.conversations,
+            self.linking,
+            self.dialled,
+            clinic,
+            secret=secret,
+            clock=self.clock,
+            follow=partial(follow, self.hub, store),
+            recall=Recall(settings.voice_recall),
         )
+        answering = Answering(
+            store,
+            self.conversations,
+            knowledge,
+            clinic,
+            rules=self.rules,
+            clock=self.clock,
+            linking=self.linking,
+            specials=(self.calls, Tasks(store, self.conversations, clinic, clock=self.clock)),
+        )
+        summaries = Summaries(store, self.conversations, clinic, clock=self.clock, template=self._summary_template)
         self.name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self.worker = Worker(
-            store, self.conversations, answering, name=self.name, clock=self.clock, swept=self._sweep_others
+            store,
+            self.conversations,
+            answering,
+            name=self.name,
+            clock=self.clock,
+            swept=self._sweep_others,
+            summaries=summaries,
         )
         self.lead = timedelta(seconds=3) if settings.worker else timedelta()  # over other workers, with what we stored
         self.readers: dict[str, Reader] = {}  # of what webhooks bring, by the name of the channel
@@ -180,6 +213,11 @@ class Engine:
             await asyncio.sleep(RETRY)
             with contextlib.suppress(Unavailable):
                 await self._open(work)
+
+    def _summary_template(self, to: Address, language: str, about: str) -> tuple[AsTemplate, str] | None:
+        """Return the approved template that sums up a call, where the clinic writes to people and has one."""
+        house = self.whatsapp
+        return house.reaching.summary(to, language, self.clinic.name, about) if house is not None else None
 
     async def _sweep_others(self) -> None:
         await self._take_in()

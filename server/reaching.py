@@ -90,7 +90,22 @@ class Reaching:
             return Question(AsTemplate(KNOW_ME, code, tuple(values.items())), arrives.text)
         return None
 
+    def summary(self, to: Address, language: str, clinic: str, about: str) -> tuple[AsTemplate, str] | None:
+        """Return the template that asks whether this is right of a call, and its text: one with a yes and a no."""
+        template = self._templates.get(CALL_SUMMARY)
+        if template is None or [button.id for button in template.buttons] != [choices.SUMMARY_YES, choices.SUMMARY_NO]:
+            return None
+        values = {"clinic": clinic, "about": about}
+        for code in dict.fromkeys((language.split("-")[0], *template.text)):
+            try:
+                arrives = self.arrives(to, CALL_SUMMARY, code, values)
+            except (NotFound, BadValue):
+                continue
+            return AsTemplate(CALL_SUMMARY, code, tuple(values.items())), arrives.text
+        return None
 
+
+CALL_SUMMARY = "call_summary"  # the template that says what was agreed on the phone, outside the 24 hours
 KNOW_ME = "know_me"  # the template that asks a number whether it is somebody's who typed it on the website
 
 

@@ -175,6 +175,7 @@ _visit = Section("The public widget: how much one visitor may ask for")
 _socket = Section("Sockets")
 _floor = Section("Who speaks, and when a person is called")
 _voice = Section("Voice notes, written down by a machine")
+_phone = Section("The phone")
 _inside = Section("Inside: change these only with a measurement")
 
 
@@ -319,6 +320,14 @@ class Settings:
     )
     transcribe_model: str = _voice(
         "whisper-1", matching(r"[!-~]{1,128}", "1 to 128 characters without spaces"), "Which of its models writes."
+    )
+
+    voice_recall: str = _phone(
+        "code",
+        one_of({"code": "code", "caller_id": "caller_id", "off": "off"}),
+        "Whether a caller is told what they asked last time. `code`: when they have dialled or said the code that the"
+        " chat showed them; `caller_id`: also when their network vouches for a number that is proven to be theirs;"
+        " `off`: never.",
     )
 
     sweep_seconds: float = _inside(3.0, number(0.05, 60), "How often a process looks for what a lost announcement hid.")

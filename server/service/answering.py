@@ -20,8 +20,10 @@ from server.core.errors import Moved, NotYourFloor, Refused
 from server.core.events import AnyEvent, Edited, Posted, Revoked
 from server.core.model import MAX_TEXT, Channel, Choice, Handover, Link, Role, Rules, Thread, ThreadId, Value, Why
 from server.core.ports import Store
+from server.core.routing import reply_channel
 from server.service.conversations import PAGE, Conversations
 from server.service.linking import Linking, Proof, Shown
+from server.service.recap import is_kept_apart, last_entry
 from server.service.sentences import FALLBACK, say
 
 PERSON_CHOICE = "person"  # the choice that stands for "a person, please", on every channel
@@ -81,6 +83,17 @@ class Opening(Protocol):
         """Return the next opening time as said in a sentence ("on Monday at 08:00")."""
 
 
+class Special(Protocol):
+    """Somebody who knows what to say to words that mean more than a question."""
+
+    async def reply(self, thread: Thread, post: Posted) -> Reply | None:
+        """Return what to say, having done what it promises; ``None``: it is a question like any other.
+
+        Raises:
+            Unavailable: not now.
+        """
+
+
 class Answering:
     """Answers what is owed an answer."""
 
@@ -94,14 +107,16 @@ class Answering:
         rules: Callable[[], Rules],
         clock: Callable[[], datetime],
         linking: Linking | None = None,
+        specials: Sequence[Special] = (),
     ) -> None:
         """Answer from ``knowledge``, in the name of the assistant.
 
         Args:
             linking: what knows whether a code that somebody wrote has put two conversations together.
+            specials: who is asked before the knowledge base, unless it is urgent.
         """
         self._store, self._conversations, self._knowledge, self._opening = store, conversations, knowledge, opening
-        self._rules, self._clock, self._linking = rules, clock, linking
+        self._rules, self._clock, self._linking, self._specials = rules, clock, linking, tuple(specials)
         self._in_vain: OrderedDict[ThreadId, int] = OrderedDict()  # up to which seq a waiting person's posts were asked
 
     async def answer(self, id: ThreadId, latest: Posted | None = None) -> int:
@@ -132,7 +147,7 @@ class Answering:
     async def tell_waiting(self, id: ThreadId, handover: int) -> None:
         """Tell a person honestly that nobody has come, once, if that is still so."""
         thread = await self._conversations.refresh(id)
-        if not thread.floor.is_waiting or thread.floor_seq != handover or thread.promised:
+        if not thread.floor.is_waiting or thread.floor_seq != handover or thread.promised or not _heard(thread):
             return
         language = thread.language
         choices = (
@@ -172,7 +187,11 @@ class Answering:
                     posts.pop(of, None)
                 case _:
                     pass
-        return list(posts.values())[-ASKED:]
+        asked = list(posts.values())[-ASKED:]
+        call = thread.call
+        if not asked or call is None or not is_kept_apart(thread, asked[-1]):
+            return asked
+        return [post for post in asked if post.channel is Channel.VOICE and post.at >= call.began]
 
     async def _since(self, thread: Thread) -> list[AnyEvent]:
         """Return what has happened since the person's last post."""
@@ -189,7 +208,7 @@ class Answering:
         """Return the assistant's post, or ``None`` when it is better silent: the person waits for staff."""
         reply = await self._reply(thread, posts)
         if reply.kind is not ReplyKind.URGENT:
-            special = await self._about_code(thread, posts[-1]) or await self._which(thread, posts[-1])
+            special = await self._special(thread, posts[-1])
             reply = special or self._not_twice(thread, reply)
         if thread.floor.is_waiting and reply.kind not in (ReplyKind.URGENT, ReplyKind.ANSWER):
             return None
@@ -209,6 +228,13 @@ class Answering:
             why=reply.why,
             urgent=reply.kind is ReplyKind.URGENT,
         )
+
+    async def _special(self, thread: Thread, post: Posted) -> Reply | None:
+        """Return what is said to what is more than a question."""
+        for special in self._specials:
+            if (reply := await special.reply(thread, post)) is not None:
+                return reply
+        return await self._about_code(thread, post) or await self._which(thread, post)
 
     async def _about_code(self, thread: Thread, post: Posted) -> Reply | None:
         """Return what is said to a one-time code: where it leads on, in which language and at which point."""
@@ -301,7 +327,7 @@ class Answering:
             post.language or thread.language,
             post.channel,
             post.choice,
-            thread.entry,
+            last_entry(thread, post),
             thread.misses,
             self._rules().open_now,
         )
@@ -338,6 +364,11 @@ def _handover(reply: Reply) -> Handover | None:
             return Handover.UNKNOWN
         case ReplyKind.SUGGESTIONS | ReplyKind.UNCLEAR | ReplyKind.ANSWER:
             return None
+
+
+def _heard(thread: Thread) -> bool:
+    """Whether there is anywhere to say something; whoever only ever called has hung up."""
+    return thread.call is not None or reply_channel(thread) is not Channel.VOICE
 
 
 def _is_asked(post: Posted) -> bool:

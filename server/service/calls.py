@@ -18,17 +18,17 @@ from server.core import choices, commands
 from server.core.calling import Greeting, Incoming, Line, Turned
 from server.core.commands import ASSISTANT, HangUp, Interrupt, Post, Ring
 from server.core.errors import Moved, Refused
-from server.core.events import AnyEvent
+from server.core.events import AnyEvent, Posted
 from server.core.identity import keyed_hash
 from server.core.model import MAX_TEXT, Address, Assurance, Channel, Choice, Ending, Linked, Thread, ThreadId
 from server.core.ports import Store
 from server.service import tasks
-from server.service.answering import PERSON_CHOICE
+from server.service.answering import PERSON_CHOICE, Reply, ReplyKind
 from server.service.clinic import Clinic
 from server.service.conversations import Conversations
 from server.service.dialled import Dialled, Locked
 from server.service.linking import LOOKED_BACK, Linking, left_at
-from server.service.recap import Recall, recap
+from server.service.recap import Recall, asks_how, how, recap
 from server.service.sentences import say
 from server.service.spoken import DIGITS_OF_CODE, chosen, code_in, objects, yes_or_no
 
@@ -356,6 +356,14 @@ class PhoneCalls:
     def follow(self, line: Line, after: int) -> AsyncIterator[AnyEvent]:
         """Yield what happens in the call's thread after an event."""
         return self._follow(line.thread, after)
+
+    async def reply(self, thread: Thread, post: Posted) -> Reply | None:
+        """Return the true answer to how we know something, asked in a call; ``None`` to anything else."""
+        call = thread.call
+        if call is None or post.channel is not Channel.VOICE or post.choice is not None or not asks_how(post.text):
+            return None
+        language = post.language or call.language or self._clinic.languages[0]
+        return Reply(ReplyKind.ANSWER, how(thread, call, self._clinic.timezone, language), language)
 
     async def _current(self, id: ThreadId) -> Thread:
         """Return the thread in which this one goes on by now."""

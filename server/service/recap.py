@@ -54,13 +54,13 @@ def asks_how(text: str) -> bool:
     return _HOW.search(text) is not None
 
 
-def how(thread: Thread, call: Call, proof: str, zone: str, language: str) -> str:
+def how(thread: Thread, call: Call, zone: str, language: str) -> str:
     """Return the true answer to that: what is in the log, and by what this call has shown whose it is."""
     fact = topic(thread, call.began) if call.assurance is Assurance.PROVEN else None
-    if fact is None or proof not in ("code", "caller_id"):
+    if fact is None or call.proof not in ("code", "caller_id"):
         return say("recap_how_nothing", language)
     when = when_text(fact.at, call.began, zone, language)
-    shown = say(f"recap_{proof}", language)
+    shown = say(f"recap_{call.proof}", language)
     return say("recap_how", language, when=when, where=say(f"recap_{fact.channel}", language), proof=shown)
 
 

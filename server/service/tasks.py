@@ -5,16 +5,27 @@ the words themselves, which staff read.
 """
 
 import re
+from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+from server.core import choices
+from server.core.calls import MAX_ABOUT
 from server.core.commands import SYSTEM, OpenTask
-from server.core.model import Assurance, Channel, TaskKind, Thread, ThreadId
+from server.core.errors import Refused
+from server.core.events import Posted
+from server.core.model import Assurance, Channel, Role, TaskKind, Thread, ThreadId
+from server.core.ports import Store
+from server.service import answering
+from server.service.answering import Reply, ReplyKind
 from server.service.clinic import Clinic
-from server.service.sentences import say
+from server.service.conversations import Conversations
+from server.service.sentences import FALLBACK, say
 
 SHORTEST, LONGEST = 6, 15  # digits of a telephone number: a small town's, and the longest of E.164
 AHEAD = timedelta(days=14)  # nobody wants to be called back later than that
+
+LOOKED_BACK = 20  # events in which the question is found that a number answers
 
 _NUMBER = re.compile(r"(?<![\w.])(?:\+|00)?\d[\d\s()/.\-]{4,24}\d(?!\w)")
 _CLOCK = re.compile(
@@ -124,3 +135,52 @@ def caller_number(thread: Thread) -> str:
         if each.address.channel is Channel.VOICE and each.address.our == thread.call.our
     ]
     return found[-1] if found else ""
+
+
+class Tasks:
+    """Leaves to staff what a person asks for in a conversation, and says what is true of it."""
+
+    def __init__(
+        self, store: Store, conversations: Conversations, clinic: Clinic, *, clock: Callable[[], datetime]
+    ) -> None:
+        """Leave it to the staff of ``clinic``."""
+        self._store, self._conversations, self._clinic, self._clock = store, conversations, clinic, clock
+
+    async def reply(self, thread: Thread, post: Posted) -> Reply | None:
+        """Return what is said to a call back that is wanted, or to a yes or no to what we wrote of a call."""
+        language = post.language or thread.language or FALLBACK
+        match post.choice:
+            case choices.SUMMARY_YES:
+                return Reply(ReplyKind.ANSWER, say("summary_agreed", language), language)
+            case choices.SUMMARY_NO:
+                await self._open(not_agreed(thread.id, f"task:{post.seq}"))
+                return Reply(ReplyKind.ANSWER, say("summary_not_agreed", language), language)
+            case answering.CALLBACK_CHOICE:
+                number = caller_number(thread) if post.channel is Channel.VOICE else own_number(thread)
+                return await self._call_back(post, number, language) if number else None
+            case None if await self._asked_for_number(thread, post):
+                number = number_in(post.text) or own_number(thread)
+                return await self._call_back(post, number, language) if number else None
+            case _:
+                return None
+
+    async def _call_back(self, post: Posted, number: str, language: str) -> Reply:
+        now = self._clock()
+        at = moment_in(post.text, now, self._clinic.timezone)
+        about = "" if post.choice is not None else post.text[:MAX_ABOUT]
+        await self._open(call_back(post.thread, f"task:{post.seq}", number, at, about))
+        return Reply(ReplyKind.ANSWER, promise(self._clinic, now, at, language), language)
+
+    async def _open(self, task: OpenTask) -> None:
+        try:
+            await self._conversations.handle(task)
+        except Refused:  # it goes on elsewhere, where it is answered anew
+            return
+
+    async def _asked_for_number(self, thread: Thread, post: Posted) -> bool:
+        """Whether to be called was the last thing this person wanted, and this says where or when."""
+        if not (number_in(post.text) or moment_in(post.text, self._clock(), self._clinic.timezone)):
+            return False
+        log = await self._store.before(thread.id, post.seq, LOOKED_BACK)
+        theirs = [each for each in log if isinstance(each, Posted) and each.role is Role.PERSON and not each.past]
+        return bool(theirs) and theirs[-1].choice == answering.CALLBACK_CHOICE

@@ -19,15 +19,16 @@ from server.core.commands import SYSTEM, Join, Lapse, Part
 from server.core.errors import LeaseLost, Moved, Refused, Unavailable
 from server.core.events import AnyEvent, Posted
 from server.core.model import Thread, ThreadId
-from server.core.owed import Answer, Point, Wake, WakeReason, kind_of
+from server.core.owed import Answer, Point, Summarise, Wake, WakeReason, kind_of
 from server.core.ports import Due, Lease, Store
 from server.service.answering import Answering
 from server.service.beside import Beside
 from server.service.conversations import Conversations
+from server.service.summaries import Summaries
 
 SWEEP = 3.0  # seconds between looks at what is due
 LEASE = 3.0  # seconds a swept lane belongs to one worker: a repeat is harmless, so it is short
-KINDS = ("answer", "wake", "point")
+KINDS = ("answer", "wake", "point", "summarise")
 BATCH = 100  # items found in one sweep
 BATCH_OTHERS = 1000  # likewise, of what is only begun here
 AT_ONCE = 64  # threads answered at the same time
@@ -51,8 +52,14 @@ class Worker:
         name: str,
         clock: Callable[[], datetime],
         swept: Callable[[], Awaitable[None]] | None = None,
+        summaries: Summaries | None = None,
     ) -> None:
-        """Work for ``store`` under a ``name`` that no other process has."""
+        """Work for ``store`` under a ``name`` that no other process has.
+
+        Args:
+            summaries: what sums up calls.
+        """
+        self._summaries = summaries
         self._store, self._conversations, self._answering = store, conversations, answering
         self._name, self._clock, self._swept = name, clock, swept
         self._fresh: dict[ThreadId, Posted | None] = {}
@@ -89,7 +96,10 @@ class Worker:
             known = event.thread in self._fresh
             self._fresh[event.thread] = event if isinstance(event, Posted) and not known else None
             self._bell.set()
-        if any(isinstance(item, Point) or (isinstance(item, Wake) and item.due <= event.at) for item in event.owes):
+        if any(
+            isinstance(item, Point | Summarise) or (isinstance(item, Wake) and item.due <= event.at)
+            for item in event.owes
+        ):
             self._beside.start(self._sweep_thread(event.thread))
         if self._others:
             for kind in {kind_of(item) for item in event.owes} & self._others.keys():
@@ -274,6 +284,8 @@ class Worker:
                 await self._lapse(due)
             case Point():
                 await self._point(due.thread, due.seq, due.item)
+            case Summarise(session=session) if self._summaries is not None:
+                await self._summaries.summarise(due.thread, session, due.seq)
             case _:
                 return
 

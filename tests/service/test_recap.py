@@ -14,7 +14,7 @@ BERLIN = "Europe/Berlin"
 MORNING = datetime(2026, 11, 25, 7, tzinfo=UTC)  # a Wednesday, 08:00 in Berlin
 LAST_NIGHT = datetime(2026, 11, 24, 21, tzinfo=UTC)
 ECZEMA = Fact(LAST_NIGHT, Channel.WEB, "eczema", "Eczema")
-CALL = Call("c1", "+4930", Assurance.PROVEN, MORNING, "en", 5)
+CALL = Call("c1", "+4930", Assurance.PROVEN, MORNING, "en", 5, "code")
 KNOWN = Thread(
     "t1", facts=(Fact(LAST_NIGHT - timedelta(days=3), Channel.WEB, "hours", "Hours"), ECZEMA), entry="eczema"
 )
@@ -59,19 +59,19 @@ def test_somebody_may_ask_how_we_know(text: str) -> None:
 
 
 def test_the_answer_is_what_the_log_has() -> None:
-    assert how(KNOWN, CALL, "code", BERLIN, "en") == (
+    assert how(KNOWN, CALL, BERLIN, "en") == (
         "I know that because you asked us about it last night in the chat on our website. "
         "That it is you, this call has shown by the code from the chat."
     )
-    vouched = how(KNOWN, CALL, "caller_id", BERLIN, "de")
+    vouched = how(KNOWN, replace(CALL, proof="caller_id"), BERLIN, "de")
     assert say("recap_caller_id", "de") in vouched
 
 
 def test_to_whoever_has_shown_nothing_nothing_is_known() -> None:
     unproven = replace(CALL, assurance=Assurance.CALLER_ID)
 
-    assert how(KNOWN, unproven, "", BERLIN, "en") == say("recap_how_nothing", "en")
-    assert how(Thread("t1"), CALL, "code", BERLIN, "en") == say("recap_how_nothing", "en")
+    assert how(KNOWN, unproven, BERLIN, "en") == say("recap_how_nothing", "en")
+    assert how(Thread("t1"), CALL, BERLIN, "en") == say("recap_how_nothing", "en")
 
 
 def test_a_call_that_has_shown_nothing_follows_up_on_itself_alone() -> None:

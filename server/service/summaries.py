@@ -1,0 +1,238 @@
+"""What a call was about and what was agreed: for staff always, for the person where they may be written to.
+
+It is put together from the log: the titles of what was answered, and what was left to somebody. Nobody's words are in
+it, so it can be sent, and it says nothing that did not happen. Only a call that has shown whose it is leads to a
+message: a number can be put on, and belongs to a family as often as to one person.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+
+from server.core import choices, commands, routing
+from server.core.allowed import Content, Rule
+from server.core.commands import ASSISTANT, SYSTEM, Post
+from server.core.errors import Moved, Refused
+from server.core.events import AnyEvent, Called, HungUp, Posted, Tasked
+from server.core.model import (
+    Address,
+    Assurance,
+    AsTemplate,
+    Channel,
+    Choice,
+    Ending,
+    Handover,
+    Purpose,
+    Role,
+    TaskKind,
+    Thread,
+    ThreadId,
+    Value,
+)
+from server.core.ports import Store
+from server.service.clinic import Clinic
+from server.service.conversations import Conversations
+from server.service.sentences import say
+
+PAGE, PAGES = 100, 20  # events read at once, and how often: two thousand are more than one call has
+MOST_TOPICS = 6  # named; who asks more has been on the phone for long
+WINDOW = timedelta(hours=24) - timedelta(minutes=5)  # after a person's message, in which we may write freely
+HOPS = 100  # conversations that moved on one after the other
+
+Worded = tuple[AsTemplate, str]
+Template = Callable[[Address, str, str], Worded | None]
+"""Given where to, a language, and what to say: the approved template that says it and its text; none: it cannot."""
+
+
+class Account(Value, frozen=True):
+    """What can be told of a call."""
+
+    language: str
+    proven: bool
+    seconds: int
+    topics: tuple[str, ...] = ()
+    callbacks: tuple[tuple[str, datetime | None], ...] = ()  # number and time
+    question: bool = False  # the team is to find something out
+    person: bool = False  # a person was asked for, and nobody was reached
+
+
+class Summaries:
+    """Tells what calls were about."""
+
+    def __init__(
+        self,
+        store: Store,
+        conversations: Conversations,
+        clinic: Clinic,
+        *,
+        clock: Callable[[], datetime],
+        template: Template = lambda to, language, text: None,
+    ) -> None:
+        """Tell it for ``clinic``, whose first language staff read.
+
+        Args:
+            template: finds the approved template for a summary outside the 24 hours.
+        """
+        self._store, self._conversations, self._clinic, self._clock = store, conversations, clinic, clock
+        self._template = template
+
+    async def summarise(self, id: ThreadId, session: str, upto: int) -> None:
+        """Sum up a call that is over by event ``upto``; again is the same as once.
+
+        Raises:
+            Unavailable: not now.
+        """
+        account = account_of(await self._log(id, session, upto), session, self._clinic.languages[0])
+        if account is None:
+            return
+        thread = await self._current(id)
+        sent = await self._send(thread, session, account)
+        text, points = self._told(account, self._clinic.languages[0])
+        for _ in range(HOPS):
+            summarise = commands.Summarise(
+                thread=thread.id,
+                key=f"summary:{session}",
+                by=SYSTEM,
+                session=session,
+                text=text,
+                points=points,
+                language=account.language,
+                sent=sent,
+            )
+            try:
+                await self._conversations.handle(summarise)
+            except Moved:
+                thread = await self._current(thread.id)
+            else:
+                return
+
+    async def _send(self, thread: Thread, session: str, account: Account) -> bool:
+        """Ask the person whether it is right, where we may; ``False``: it is kept for staff alone."""
+        to = routing.outside_address(thread, Channel.WHATSAPP)
+        text = self._text(account)
+        if to is None or not account.proven or not text:
+            return False
+        template: AsTemplate | None = None
+        if not self._may_write(thread, to):
+            worded = self._template(to, account.language, text) if _agreed_to(thread) else None
+            if worded is None:
+                return False
+            template, text = worded
+        else:
+            text = f"{say('summary_said', account.language)} {text} {say('summary_right', account.language)}"
+        post = Post(
+            thread=thread.id,
+            key=f"summary:{session}",
+            by=ASSISTANT,
+            text=text,
+            language=account.language,
+            choices=(
+                Choice(choices.SUMMARY_YES, say("summary_yes", account.language)),
+                Choice(choices.SUMMARY_NO, say("summary_no", account.language)),
+            ),
+            on=Channel.WHATSAPP,
+            template=template,
+        )
+        try:
+            await self._conversations.handle(post)
+        except Refused:  # staff have the floor and tell them themselves, or it goes on elsewhere
+            return False
+        return True
+
+    def _may_write(self, thread: Thread, to: Address) -> bool:
+        """Whether they wrote to us not long ago, and have not said since that we should not."""
+        recently = any(each.our == to.our and self._clock() - each.at < WINDOW for each in thread.heard)
+        return recently and routing.may_leave(thread, Channel.WHATSAPP, Purpose.SERVICE)
+
+    def _text(self, account: Account) -> str:
+        """Return what was asked and agreed, in the language of the call, as far as it may go to WhatsApp."""
+        _, points = self._told(account, account.language)
+        sendable = self._clinic.allowed.rule(Content.MEDICAL, Channel.WHATSAPP) is Rule.SEND
+        said = [_about(account, account.language)] if account.topics and sendable else []
+        if points:
+            said.append(say("summary_agreed_points", account.language, points="; ".join(points)))
+        return " ".join(said)
+
+    def _told(self, account: Account, language: str) -> tuple[str, tuple[str, ...]]:
+        """Return what a call was about in a sentence or two, and what was agreed, point by point."""
+        minutes = max(1, round(account.seconds / 60))
+        about = _about(account, language) if account.topics else say("summary_unknown", language)
+        points = [self._callback(number, at, language) for number, at in account.callbacks]
+        if account.question:
+            points.append(say("summary_question", language))
+        if account.person and not account.callbacks:
+            points.append(say("summary_person", language))
+        return f"{say('summary_call', language, minutes=str(minutes))} {about}", tuple(dict.fromkeys(points))
+
+    def _callback(self, number: str, at: datetime | None, language: str) -> str:
+        if not number:
+            return say("summary_callback_bare", language)
+        if at is None:
+            return say("summary_callback", language, number=number)
+        when = self._clinic.moment_text(at, self._clock(), language)
+        return say("summary_callback_at", language, when=when, number=number)
+
+    async def _log(self, id: ThreadId, session: str, upto: int) -> list[AnyEvent]:
+        """Return what happened from the beginning of a call on, up to event ``upto``."""
+        log: list[AnyEvent] = []
+        found = 0
+        for _ in range(PAGES):
+            page = await self._store.before(id, log[0].seq if log else upto + 1, PAGE)
+            log = [*page, *log]
+            begins = [
+                place for place, event in enumerate(log) if isinstance(event, Called) and event.session == session
+            ]
+            if len(page) < PAGE or (begins and found == len(begins)):  # one page more: it may have begun before
+                return log[begins[0] :] if begins else []
+            found = len(begins)
+        return []
+
+    async def _current(self, id: ThreadId) -> Thread:
+        """Return the thread in which this one goes on by now."""
+        thread = await self._conversations.refresh(id)
+        for _ in range(HOPS):
+            if thread.moved_to is None:
+                break
+            thread = await self._conversations.refresh(thread.moved_to)
+        return thread
+
+
+def account_of(log: Sequence[AnyEvent], session: str, language: str) -> Account | None:
+    """Return what can be told of a call from what happened in it; ``None``: nobody said anything.
+
+    Args:
+        language: in which it is told when nobody knows the call's.
+    """
+    called = [event for event in log if isinstance(event, Called) and event.session == session]
+    spoken = [event for event in log if isinstance(event, Posted) and event.channel is Channel.VOICE]
+    if not called or not spoken:
+        return None
+    heard = [event.language for event in spoken if event.role is Role.PERSON]
+    theirs = [each for each in (*(event.language for event in called), *heard) if each]
+    ours = [event for event in spoken if event.role is Role.ASSISTANT and event.covers is not None]
+    answered = [event.why.title for event in ours if event.why and not event.missed and event.handover is None]
+    over = next((event for event in log if isinstance(event, HungUp) and event.session == session), None)
+    seconds = over.seconds if over is not None else int((log[-1].at - called[0].at).total_seconds())
+    handovers = {event.handover for event in ours}
+    reached = over is not None and over.why is Ending.TRANSFERRED
+    callbacks = [
+        (event.number, event.when) for event in log if isinstance(event, Tasked) and event.task is TaskKind.CALLBACK
+    ]
+    return Account(
+        language=theirs[-1] if theirs else language,
+        proven=max(event.assurance for event in called) is Assurance.PROVEN,
+        seconds=seconds,
+        topics=tuple(dict.fromkeys(answered))[:MOST_TOPICS],
+        callbacks=tuple(dict.fromkeys(callbacks)),
+        question=Handover.UNKNOWN in handovers and not reached,
+        person=Handover.ASKED in handovers and not reached,
+    )
+
+
+def _about(account: Account, language: str) -> str:
+    return say("summary_about", language, topics=", ".join(account.topics))
+
+
+def _agreed_to(thread: Thread) -> bool:
+    """Whether the person has said yes to being written to; outside the 24 hours nothing less will do."""
+    said = routing.agreement(thread, Channel.WHATSAPP, Purpose.SERVICE)
+    return said is not None and said.given
