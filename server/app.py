@@ -1,10 +1,10 @@
 """The whole house on one screen: settings, then the store, the service, and every door.
 
 Starlette is outside and carries bytes: sockets, files, health. Litestar is mounted in it at `/` and carries typed data:
-the JSON API and the pages; its lifespan is entered inside Starlette's. Only this file knows which database is in use.
+the JSON API and the pages; its lifespan is entered inside Starlette's.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import cast
@@ -21,12 +21,12 @@ from starlette.types import ASGIApp
 
 from server import demo_staff
 from server.content import clinic_of, knowledge_of
-from server.core.ports import Bus, Store
 from server.engine import Engine
 from server.figures import Figures
 from server.service.answering import Knowledge
 from server.service.media import MAX_UPLOAD
 from server.settings import CHECKOUT, Settings, is_loopback
+from server.stores import bus_of, store_of
 from server.voice_house import voice_of
 from server.web import (
     api,
@@ -273,30 +273,3 @@ def own_origins(settings: Settings, port: int | None = None) -> frozenset[str]:
     names = ("127.0.0.1", "localhost", "[::1]") if settings.only_this_machine and settings.public_url is None else ()
     number = settings.port if port is None else port
     return frozenset({settings.origin(port), *(f"http://{name}:{number}" for name in names)})
-
-
-def store_of(settings: Settings, *, exclusive: bool = True) -> Store:
-    """Return the database that was chosen; the other one's driver is not even loaded.
-
-    Args:
-        exclusive: whether to serve from it. Commands that only look or change something small work beside a server.
-    """
-    if settings.mongodb_uri is not None:
-        from server.store.mongo import MongoStore
-
-        return MongoStore(settings.mongodb_uri, settings.mongodb_database)
-    from server.store.sqlite import SqliteStore
-
-    settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return SqliteStore(settings.data / "onethread.db", exclusive=exclusive)
-
-
-def bus_of(settings: Settings, lost: Callable[[int], None] = lambda count: None) -> Bus:
-    """Return what joins this process to others, if there are any; ``lost`` is told how much it could not say."""
-    if settings.redis_url is not None:
-        from server.live.redis import RedisBus
-
-        return RedisBus(settings.redis_url, namespace=settings.mongodb_database, lost=lost)
-    from server.live.local import LocalBus
-
-    return LocalBus()

@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, settings: Settings) -> int:
     """Walk through the whole log; 0 when all is well, 1 when something is wrong, or cannot be looked at."""
-    from server.app import store_of
+    from server.stores import store_of
 
     try:
         findings = asyncio.run(_opened(store_of(settings, exclusive=False), args.rebuild))

@@ -61,7 +61,7 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
 
 
 async def _run(args: argparse.Namespace, settings: Settings) -> int:
-    from server.app import store_of
+    from server.stores import store_of
 
     password = _ask_password() if args.action in ("add", "password") else ""
     if password is None:
@@ -154,7 +154,7 @@ async def _tell(settings: Settings, account: Account) -> None:
     """Let the servers' open sockets hear of it at once, where there is a bus; without one they look for themselves."""
     if settings.redis_url is None:
         return
-    from server.app import bus_of
+    from server.stores import bus_of
     from server.web.sessions import TOPIC, ended_payload
 
     bus = bus_of(settings)

@@ -11,8 +11,8 @@ from pymongo import MongoClient
 
 from proof.houses import Serve, run
 from proof.people import new_colleague, signed_in, until_true, visit
-from server.app import store_of
 from server.settings import Settings as RealSettings
+from server.stores import store_of
 from tests.flow.conftest import Settings
 
 StartServe = Callable[..., Serve]

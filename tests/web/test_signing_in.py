@@ -27,9 +27,9 @@ def passwords_cost_little() -> Iterator[None]:
     """Here passwords are tried a hundred times; what one costs in earnest is looked at in `test_staff_command`."""
     with pytest.MonkeyPatch.context() as patch:
         cheap = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
+        nobodys = cheap.hash("nobody's")
         patch.setattr(accounts, "_hasher", lambda: cheap)
         patch.setattr(accounts, "_nobodys_hash", lambda: nobodys)
-        nobodys = cheap.hash("nobody's")
         yield
 
 
