@@ -113,10 +113,14 @@ class Arriving:
         return [self._group(account, tag, turn, some) for turn, some in groups.items()]
 
     async def _group(self, account: Account, tag: str, turn: str, items: list[Arrived]) -> Counter[str]:
+        """Let what is from one person happen, in order: behind what cannot happen now, nothing does."""
         counted: Counter[str] = Counter()
-        async with self._turns.of(turn):
+        async with self._turns.of(turn) as mine:
             for item in items:
-                counted[await self._one(account, tag, item)] += 1
+                became = "unavailable" if mine.waits else await self._one(account, tag, item)
+                counted[became] += 1
+                if became == "unavailable":
+                    mine.put_off()
         return counted
 
     async def _one(self, account: Account, tag: str, item: Arrived) -> str:
@@ -186,25 +190,55 @@ class Arriving:
             await self._saying.agree(thread, key, (Purpose.NEWS,), given=preference.wanted, at=preference.at)
 
 
+class _Line:
+    """Those whose messages wait for each other: how many they are, how many came, and up to which they come again."""
+
+    __slots__ = ("came", "lock", "put_off", "waiting")
+
+    def __init__(self) -> None:
+        self.lock = asyncio.Lock()
+        self.waiting = self.came = self.put_off = 0
+
+
+class _Turn:
+    """One's turn in a line."""
+
+    __slots__ = ("_line", "_number")
+
+    def __init__(self, line: _Line) -> None:
+        line.came += 1
+        self._line, self._number = line, line.came
+
+    @property
+    def waits(self) -> bool:
+        """Whether something before this could not happen."""
+        return self._number <= self._line.put_off
+
+    def put_off(self) -> None:
+        """This could not happen: so those who are in the line by now wait as well, and come again behind it."""
+        self._line.put_off = self._line.came
+
+
 class _Turns:
     """First come, first served, for each person; and not too many people at once."""
 
     def __init__(self, at_once: int) -> None:
         self._room = asyncio.Semaphore(at_once)
-        self._locks: dict[str, tuple[asyncio.Lock, int]] = {}
+        self._lines: dict[str, _Line] = {}
 
     @asynccontextmanager
-    async def of(self, turn: str) -> AsyncIterator[None]:
+    async def of(self, turn: str) -> AsyncIterator[_Turn]:
         """Wait until it is this one's turn."""
-        lock, waiting = self._locks.get(turn, (asyncio.Lock(), 0))
-        self._locks[turn] = (lock, waiting + 1)
+        line = self._lines.setdefault(turn, _Line())
+        line.waiting += 1
+        mine = _Turn(line)
         try:
-            async with lock, self._room:
-                yield
+            async with line.lock, self._room:
+                yield mine
         finally:
-            lock, waiting = self._locks.pop(turn)
-            if waiting > 1:
-                self._locks[turn] = (lock, waiting - 1)
+            line.waiting -= 1
+            if not line.waiting:
+                del self._lines[turn]
 
 
 def _turn(account: Account, item: Arrived) -> str:

@@ -2,7 +2,8 @@
 
 A body that this process has just stored is worked at once, with the bytes at hand; its ``due`` lies a little ahead, so
 that other workers leave it alone. Everything else is found by a sweep, one account's bodies by one worker at a time and
-in their order. Reading a body twice is harmless: everything in it happens under its own key.
+in their order. Reading a body twice is harmless: everything in it happens under its own key. What cannot happen now, as
+the store is away, keeps its place, and what came after it does not overtake it.
 """
 
 import asyncio
@@ -19,11 +20,13 @@ from server.core.ports import Store
 from server.service.beside import Beside
 
 AT_ONCE = 64  # bodies read at the same time; those of one person wait for each other further in
-LEASE = 30.0  # seconds an account's backlog belongs to one worker; taken anew before each batch
+LEASE = (
+    5.0  # seconds an account's backlog belongs to one worker; taken anew before each batch, and a repeat is harmless
+)
 BATCH = 100  # bodies found in one sweep
 MOST_WAITING = 16 * 1024 * 1024  # bytes of bodies waiting in memory; beyond it the sweep finds them
 TRIES = 8  # in vain, after which a body counts as unreadable
-PUT_OFF = timedelta(seconds=5)  # after the first try in vain; doubled each time
+PUT_OFF = timedelta(seconds=5)  # after the first mistake of ours; doubled each time
 KEPT_UNREADABLE = timedelta(days=30)
 PARKED = timedelta(minutes=15)  # how long something may wait for the message it is about
 PARKED_FOR = timedelta(seconds=10)  # between two looks at first; then half as long as it has waited
@@ -57,6 +60,8 @@ class Intake:
         self._store, self._readers, self._name, self._clock = store, readers, name, clock
         self._room = asyncio.Semaphore(AT_ONCE)  # first come, first served: what came first is read first
         self._at_hand: set[str] = set()
+        self._looking = self._look_again = False
+        self._behind: set[str] = set()  # accounts of which something could not happen: what comes waits in its place
         self._waiting = 0  # bytes
         self._tried: OrderedDict[str, int] = OrderedDict()
         self._parked: OrderedDict[str, datetime] = OrderedDict()
@@ -74,20 +79,37 @@ class Intake:
 
     def rung(self, payload: bytes) -> None:
         """Look at what is due: another process has stored a body and leaves the work to us."""
-        if not self._stopping:
+        if not self._stopping and not self._behind:  # else the sweep is soon enough
             self._beside.start(self.work())
 
     async def work(self) -> int:
-        """Work what is due now, some of it; return how many bodies, not counting those that others work.
+        """Work what is due now, some of it; return how many bodies, not counting those that others work, or must wait.
+
+        While this is being done here already, it is done once more after that, however often it is asked for.
 
         Raises:
             Unavailable: the store cannot be reached.
         """
+        self._look_again = True
+        worked = 0
+        if not self._looking:
+            self._looking = True
+            try:
+                while self._look_again and not self._stopping:
+                    self._look_again = False
+                    worked += await self._work_due()
+            finally:
+                self._looking = False
+        return worked
+
+    async def _work_due(self) -> int:
         found = [_Body(*each) for each in await self._store.raw_due(self._clock(), BATCH)]
         lanes: dict[str, list[_Body]] = {}
         for each in found:
             if each.id not in self._at_hand:
                 lanes.setdefault(_lane(each.source), []).append(each)
+        if len(found) < BATCH:
+            self._behind &= lanes.keys()
         return sum([await self._work_lane(lane, bodies) for lane, bodies in lanes.items()])
 
     async def stop(self) -> None:
@@ -104,7 +126,7 @@ class Intake:
     async def _work_fresh(self, body: _Body) -> None:
         try:
             async with self._room:
-                if not self._stopping:
+                if not self._stopping and _lane(body.source) not in self._behind:
                     await self._work_one(body)
         except Unavailable:  # it is due soon, and a sweep finds it
             return
@@ -117,23 +139,26 @@ class Intake:
         lease = await self._store.claim(lane, self._name, LEASE)
         if lease is None:
             return 0
-        worked = 0
+        worked = waits = 0
         try:
             for start in range(0, len(bodies), AT_ONCE):
                 if self._stopping or (start and await self._store.claim(lane, self._name, LEASE) is None):
                     break
                 some = (self._work_one(body) for body in bodies[start : start + AT_ONCE])
                 results = await asyncio.gather(*some, return_exceptions=True)
-                worked += len(results)
-                for error in results:
-                    if error is not None:
-                        raise error
+                for result in results:
+                    if isinstance(result, BaseException):
+                        raise result
+                    worked += result
+                    waits += not result
+            if not waits:
+                self._behind.discard(lane)
         finally:
             await self._store.release(lease)
         return worked
 
-    async def _work_one(self, body: _Body) -> None:
-        """Read a body and let go of it.
+    async def _work_one(self, body: _Body) -> bool:
+        """Read a body and let go of it; ``False`` when not all of it could happen, and it waits where it is.
 
         Raises:
             Unavailable: the store cannot be reached; the body stays due.
@@ -142,12 +167,13 @@ class Intake:
             read = await self._reader(body.source).read(body.source, body.body, self._waits_too_long(body.id))
         except Unavailable:
             self.done["put_off"] += 1
-            await self._store.postpone_raw(body.id, self._clock() + PUT_OFF)
-            return
+            self._behind.add(_lane(body.source))
+            return False
         except Exception:  # our mistake, loud; the body waits, and does not hold up the others for ever
             log.exception("a webhook could not be worked", extra={"account": _lane(body.source)})
             read = Read(failed=1)
         await self._let_go(body.id, read)
+        return True
 
     def _reader(self, source: str) -> Reader:
         channel = source.partition(":")[0]

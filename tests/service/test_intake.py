@@ -9,7 +9,7 @@ from server.core.errors import Unavailable
 from server.core.intake import Read
 from server.core.ports import Store
 from server.service import intake
-from server.service.intake import BATCH, KEPT_UNREADABLE, PARKED, PUT_OFF, TRIES, Intake
+from server.service.intake import BATCH, KEPT_UNREADABLE, PARKED, TRIES, Intake
 from tests.service.given import Clock
 
 LEAD = timedelta(seconds=3)
@@ -127,13 +127,47 @@ async def test_a_ring_of_another_process_lets_us_look_at_once(given: Given) -> N
     assert given.book.bodies == [b"theirs"]
 
 
-async def test_what_cannot_be_stored_now_is_tried_again_later(given: Given) -> None:
-    await given.keep(b"away")
-    await given.later()
+async def test_what_cannot_be_stored_now_keeps_its_place(given: Given) -> None:
+    for body in (b"away", b"next"):
+        await given.keep(body)
+        given.clock.go_on(timedelta(milliseconds=1))
 
-    assert await given.later(PUT_OFF - timedelta(seconds=1)) == 0
-    assert await given.later(timedelta(seconds=1)) == 1
+    assert await given.later() == 1
+    assert await given.later() == 0
+    assert given.book.bodies == [b"away", b"next", b"away"]
     assert await given.left() == (1, 0)
+
+
+async def test_what_comes_behind_something_that_waits_is_left_to_the_sweep_until_nothing_does(given: Given) -> None:
+    await given.keep(b"away", id="a")
+    await given.later()
+    given.intake.touch(*await given.keep(b"fresh", id="b"))
+    given.intake.rung(b"")
+    await given.intake.rest()
+    assert given.book.bodies == [b"away"]
+
+    await given.store.drop_raw("a")
+    assert await given.later() == 1
+    given.intake.touch(*await given.keep(b"at once"))
+    await given.intake.rest()
+    assert given.book.bodies == [b"away", b"fresh", b"at once"]
+
+
+async def test_a_hundred_rings_are_one_more_look(given: Given) -> None:
+    for number in range(10):
+        await given.keep(b"%d" % number)
+    given.clock.go_on(LEAD)
+    given.book.gate.clear()
+    for _ in range(100):
+        given.intake.rung(b"")
+    await asyncio.wait_for(given.book.reading.wait(), 10)
+    await given.keep(b"late")
+    given.clock.go_on(LEAD)
+    given.intake.rung(b"")
+    given.book.gate.set()
+    await given.intake.rest()
+
+    assert sorted(given.book.bodies) == sorted([b"late", *(b"%d" % number for number in range(10))])
 
 
 async def test_a_mistake_of_ours_is_tried_ever_less_often_and_then_kept_for_somebody_to_look_at(given: Given) -> None:

@@ -14,6 +14,7 @@ import pytest
 from channels.whatsapp.wire import Person
 from server.core import choices, commands
 from server.core.commands import Move, person
+from server.core.errors import Unavailable
 from server.core.events import AddressLinked, AgreementChanged, AnyEvent, Edited, Named, Posted, Reacted, Revoked
 from server.core.model import (
     Address,
@@ -30,6 +31,7 @@ from server.core.model import (
 )
 from server.core.owed import kind_of
 from server.core.sending import Place
+from server.service.conversations import Conversations
 from tests.channels.whatsapp.given import CONTACT, MOBILE, OUR, SECONDS, SENT_AT, body, form, message, value
 from tests.channels.whatsapp.world import World, echo, reply, status, text, world
 from tests.service.given import ANNA, house, take
@@ -142,6 +144,35 @@ async def test_a_conversation_that_goes_on_elsewhere_takes_what_comes_there_and_
 
     posts = [event.text for event in await here.store.since("web", 0) if isinstance(event, Posted)]
     assert posts == ["Guten Abend", "Und weiter"]
+
+
+class Unwell:
+    """Conversations that cannot take in the first message, once."""
+
+    def __init__(self, conversations: Conversations) -> None:
+        self.thread, self.handle_well, self.well = conversations.thread, conversations.handle, False
+
+    async def handle(self, command: commands.AnyCommand) -> object:
+        if isinstance(command, commands.Post) and not self.well:
+            self.well = True
+            raise Unavailable
+        return await self.handle_well(command)
+
+
+async def test_nothing_from_one_person_overtakes_what_could_not_happen(here: World) -> None:
+    arriving = here.process(Unwell(here.conversations))  # type: ignore[arg-type]  # it has what is asked of it
+    bodies = [
+        body(value(contacts=[CONTACT], messages=[text("eins", "wamid.1"), text("zwei", "wamid.2")])),
+        body(value(contacts=[CONTACT], messages=[text("drei", "wamid.3")])),
+    ]
+
+    first = await asyncio.gather(*(arriving.read("whatsapp:main", each) for each in bodies), return_exceptions=True)
+    assert [type(each) for each in first] == [Unavailable, Unavailable]
+    assert await here.posts() == []
+
+    for each in bodies:
+        await arriving.read("whatsapp:main", each)
+    assert [each.text for each in await here.posts()] == ["eins", "zwei", "drei"]
 
 
 # what ---------------------------------------------------------------------------------------------------------------
