@@ -316,7 +316,10 @@ class PhoneCalls:
             return
 
     async def hung_up(self, line: Line, why: Ending, seconds: int) -> None:
-        """Let the call be over."""
+        """Let the call be over; of one that nothing was stored of, nothing is."""
+        known = await self._known_session(line.session) if line.rung is None else None
+        if known is not None:
+            line = replace(line, rung=known.id)
         if line.rung is not None:
             await self._end(line, why, seconds, "end")
 
