@@ -25,27 +25,29 @@ const { default: more } = await import('../../widget/src/more.js');
 /** The second file of a widget on whose page somebody has said something. */
 function page() {
   const said = { kind: 'posted', seq: 1, who: { role: 'person' } };
-  const talk = { entries: [said], clinic: { channels: ['whatsapp'] }, reach: () => ['/there', 'pass'], drop: () => talk.dropped = true };
+  const talk = { entries: [said], clinic: { channels: ['whatsapp'] }, line: { state: 'live' }, reach: () => ['/there', 'pass'], drop: () => talk.dropped = true };
   const root = { adoptedStyleSheets: [], getElementById: () => null };
   const extra = more('b', root, talk, () => {});
   const press = (kind, name, click) => ({ name, click });
   return { talk, extra, tools: () => extra.tools((text) => text, press) };
 }
 
-const whatsapp = (tools) => tools[1].children[0].click();
+const part = (tools, key) => tools.find((one) => one?.key === key);
+const whatsapp = (tools) => part(tools, 'ways').children[0].click();
+const answer = { ok: true, text: async () => '{"url": "https://wa.me/1", "qr": ["1"], "code": "B2CD-F3GH"}' };
 
 test('files that wait and a code that was asked for go with the conversation, for whoever sits there next', async () => {
-  globalThis.fetch = async () => ({ ok: true, json: async () => ({ url: 'https://wa.me/1', qr: ['1'], code: 'B2CD-F3GH' }) });
+  globalThis.fetch = async () => answer;
   const { talk, extra, tools } = page();
   const [input] = extra.clip((text) => text, () => {});
   input.props.change({ target: { files: [{ name: 'letter.pdf', type: 'application/pdf', size: 9 }] } });
   await whatsapp(tools());
-  assert.ok(extra.full() && tools()[0]);
+  assert.ok(extra.full() && part(tools(), 'over') && part(tools(), 'chosen'));
 
   talk.drop();
 
   assert.ok(talk.dropped);
-  assert.deepEqual([extra.full(), tools()[0], tools()[2]], [false, undefined, undefined]);
+  assert.deepEqual([extra.full(), part(tools(), 'over'), part(tools(), 'chosen')], [false, undefined, undefined]);
 });
 
 test('a code that comes after its conversation was forgotten is not shown', async () => {
@@ -55,7 +57,7 @@ test('a code that comes after its conversation was forgotten is not shown', asyn
   const asked = whatsapp(tools());
 
   talk.drop();
-  come({ ok: true, json: async () => ({ url: 'https://wa.me/1', qr: ['1'], code: 'B2CD-F3GH' }) });
+  come(answer);
   await asked;
 
   assert.equal(tools()[0], undefined);

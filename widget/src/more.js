@@ -5,6 +5,7 @@
  * `img-src` and `media-src` are the page's: pictures are fetched and drawn on a canvas, short sound is fetched and played
  * as a voice note without an element of its own, and everything else is a download.
  */
+import { calling } from './calling.js';
 import { chime } from './chime.js';
 import { byPerson } from './conversation.js';
 import { h, icon, link } from './dom.js';
@@ -51,12 +52,15 @@ export default function more(build, root, talk, changed) {
   let sound; // `{id, source?}`: what is being played, or about to be
   const mute = {}; // by their ids: sound that this browser cannot play
 
+  const phone = calling(ask, changed, focus);
+
   const { drop } = talk;
   /** What the page knows of a conversation goes from here as well: whoever sits here next may be somebody else. */
   talk.drop = () => {
     for (const { stop } of chosen) stop?.();
     chosen = [];
     going = trouble = naming = undefined;
+    phone.close();
     hush();
     pictures = new Map();
     drop();
@@ -258,21 +262,24 @@ export default function more(build, root, talk, changed) {
   // above the text -------------------------------------------------------------------------------------------------------
 
   function tools(t, press) {
-    const there = talk.clinic?.channels?.includes('whatsapp') && !going && !naming;
+    const has = (channel) => talk.clinic?.channels?.includes(channel);
+    const there = has('whatsapp');
     const said = talk.entries.some((entry) => entry.kind === 'posted' && byPerson(entry));
     const silent = talk.line.state === 'live' && !talk.entries[0] && !talk.queue.posts[0];
     if (going?.path === 'show' && talk.entries[0]) going = undefined; // it is shown by now
     return [
       going && over(t, press),
       naming && form(t, press),
-      there &&
-        (said || silent) &&
+      phone.box(t, press),
+      !(going || naming || phone.open()) &&
+        ((there && (said || silent)) || (has('voice') && said)) &&
         h(
           'div.plain.ways',
           { key: 'ways' },
-          said && press('', titleOf('continue', t), () => goOn('continue'), { id: 'continue' }),
-          said && talk.clinic.know_me && press('', t('Know me next time'), name, { id: 'know' }),
-          silent && press('', titleOf('show', t), () => goOn('show'), { id: 'show' }),
+          there && said && press('', titleOf('continue', t), () => goOn('continue'), { id: 'continue' }),
+          there && said && talk.clinic.know_me && press('', t('Know me next time'), name, { id: 'know' }),
+          has('voice') && said && phone.buttons(t, press),
+          there && silent && press('', titleOf('show', t), () => goOn('show'), { id: 'show' }),
         ),
       chosen[0] && h('div.files', { key: 'chosen' }, chosen.map((one) => waiting(one, t))),
     ];
