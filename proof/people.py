@@ -96,6 +96,7 @@ class Screen:
             ping_interval=None,
             close_timeout=1,
             max_queue=1024,
+            proxy=None,  # nor is one looked for among the machine's variables
         ) as socket:
             self.socket = socket
             try:
