@@ -6,6 +6,8 @@ made of the very parameters that are sent.
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
+from typing import Protocol
 
 from channels.whatsapp import numbers
 from channels.whatsapp import templates as approved
@@ -16,22 +18,52 @@ from server.core import choices
 from server.core.errors import BadValue, NotFound
 from server.core.model import Address, AsTemplate, Channel, Thread
 from server.service.known_numbers import Question
-from server.web.outside import Arrives, Blank, Offered, Open
+from server.service.outbox import Pause
+from server.web.outside import Arrives, Blank, Offered, Open, Outage
+
+
+class Paused(Protocol):
+    """The outbox, as far as it is asked here."""
+
+    async def outages(self) -> list[tuple[str, Pause, int]]:
+        """Return which of our numbers are out of order, and how many messages wait for each."""
 
 
 class Reaching:
     """Knows the clinic's templates and numbers."""
 
-    def __init__(self, templates: Sequence[Template], providers: Mapping[str, str], display: str = "") -> None:
+    def __init__(
+        self,
+        templates: Sequence[Template],
+        providers: Mapping[str, str],
+        display: str = "",
+        outbox: Paused | None = None,
+        displays: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         """Offer these templates.
 
         Args:
             providers: of each number of ours, by the provider's id of it; the first is the one that writes to people.
             display: that number, E.164: who types theirs without a country means ours.
+            outbox: knows which numbers are out of order.
+            displays: each number of ours as people know it, by the provider's id of it.
         """
+        self._outbox, self._displays = outbox, displays
         self._templates, self._providers = {template.id: template for template in templates}, providers
         self._our, self._display = next(iter(providers), ""), display.removeprefix("+")
         self._region = numbers.region_of(display)
+
+    async def outages(self, language: str) -> tuple[Outage, ...]:
+        """Return which of our numbers are out of order.
+
+        Raises:
+            Unavailable: the store cannot be read.
+        """
+        found = await self._outbox.outages() if self._outbox is not None else []
+        return tuple(
+            Outage(self._displays.get(our, our), pause.since, sentence(pause.because, language), waiting)
+            for our, pause, waiting in found
+        )
 
     def explained(self, error: str, language: str) -> str:
         """Return in plain words why a message did not arrive."""

@@ -126,7 +126,8 @@ class WhatsAppHouse:
             lead=engine.lead,
         )
         providers = {account.our: account.provider for account in accounts}
-        self.reaching = Reaching(tuple(templates.values()), providers, accounts[0].display)
+        displays = {account.our: account.display for account in accounts}
+        self.reaching = Reaching(tuple(templates.values()), providers, accounts[0].display, self.outbox, displays)
         engine.worker.give("deliver", self.outbox.start)
         engine.conversations.observers.append(self.outbox.touch)
         engine.stopping += [self.outbox.stop, self.close]

@@ -120,6 +120,11 @@ _SENTENCES: dict[str, dict[str, str]] = {
         "en": "The person last wrote more than 24 hours ago: only a template can be sent.",
         "sv": "Personen skrev för mer än 24 timmar sedan: nu går bara en mall att skicka.",
     },
+    "unreached": {
+        "de": "WhatsApp antwortet nicht.",
+        "en": "WhatsApp does not answer.",
+        "sv": "WhatsApp svarar inte.",
+    },
     "malformed": {
         "de": "WhatsApp hat die Nachricht in dieser Form nicht angenommen.",
         "en": "WhatsApp did not take the message in this form.",

@@ -61,6 +61,7 @@ from server.service.beside import Beside
 from server.service.conversations import Conversations
 
 KIND = "deliver"
+COUNTED = 1000  # messages that wait, at most, when they are counted
 LEASE = 20.0  # seconds a lane belongs to one worker, who renews it while at work: so long it is nobody's when they die
 SLOWEST = 30.0  # seconds within which a courier says what became of a parcel, or nobody knows
 SLOWEST_FILES = 600.0  # seconds within which a provider has taken the files of a message
@@ -734,6 +735,21 @@ class Outbox:
         """Return since when one of our numbers is out of order, and why, if it is."""
         return (await self._paused()).get(our)
 
+    async def outages(self) -> list[tuple[str, Pause, int]]:
+        """Return which of our numbers are out of order, and how many messages wait for each.
+
+        What was, and nothing waits for, may be in order again: nobody has tried.
+
+        Raises:
+            Unavailable: the store cannot be read.
+        """
+        paused, now = await self._paused(), self._clock()
+        if not paused:
+            return []
+        owed = await self._store.due(now + self._patience.longest * 2, (KIND,), COUNTED)
+        waiting = Counter(due.item.to.our for due in owed if isinstance(due.item, Deliver))
+        return [(our, pause, waiting[our]) for our, pause in paused.items() if waiting[our] or pause.until > now]
+
     async def _paused(self) -> dict[str, Pause]:
         """Return all numbers that are out of order, as of a moment ago."""
         if self._pauses is None or time.monotonic() - self._pauses_at > _PAUSES_KNOWN:
@@ -748,6 +764,8 @@ class Outbox:
         now, before = self._clock(), (await self._paused()).get(our)
         if before is not None and before.until > now:
             return before.until
+        if before is not None and before.until < now - self._patience.channel_longest:
+            before = None  # long ago, and nobody has tried since
         times = before.times + 1 if before is not None else 1
         until = now + min(least * 2.0 ** min(times - 1, 10), max(least, self._patience.channel_longest))
         pause = Pause(until, because, before.since if before is not None else now, times)

@@ -58,8 +58,24 @@ class Open(Value, frozen=True):
     closing: bool = False
 
 
+class Outage(Value, frozen=True):
+    """One of our numbers is out of order: since when, why in plain words, and how many messages wait for it."""
+
+    number: str
+    since: datetime
+    because: str
+    waiting: int
+
+
 class Outside(Protocol):
     """The doors outside the website."""
+
+    async def outages(self, language: str) -> tuple[Outage, ...]:
+        """Return what is out of order.
+
+        Raises:
+            Unavailable: the store cannot be read.
+        """
 
     def explained(self, error: str, language: str) -> str:
         """Return in plain words why a message did not arrive; ``error`` is a code of ours."""
@@ -87,6 +103,10 @@ class Outside(Protocol):
 
 class Nowhere:
     """There is no door but the website."""
+
+    async def outages(self, language: str) -> tuple[Outage, ...]:
+        """Return nothing: nothing can be out of order."""
+        return ()
 
     def explained(self, error: str, language: str) -> str:
         """Return nothing: there is nothing that could fail."""

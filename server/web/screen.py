@@ -161,6 +161,7 @@ class Screen:
             "channels": [(channel.value, self.words(f"channel_{channel}")) for channel in Channel],
             "more": f"{url}?rows={wanted + ROWS}" if more and not searching else None,
             "list_url": again,
+            "outages": await self.house.outside.outages(self.words.language),
             "counts": numbers,
             "views": [self._view(view, icon, where, numbers) for view, icon in VIEWS.items()],
             "thread_id": where.thread,

@@ -378,13 +378,14 @@ async def test_a_number_out_of_order_rests_for_everybody_and_nothing_is_lost(off
     assert pause is not None
     assert (pause.because, pause.until) == ("access", NOON + timedelta(minutes=1))
     await office.say(reply("r2", "Second."))
+    assert await office.outbox.outages() == [(OUR, pause, 2)]
     await office.work(timedelta(seconds=30))
     assert office.provider.asked == 1
 
     for _ in range(12):
         await office.work(timedelta(minutes=4))
     assert office.provider.texts == ["Please come at nine.", "Second."]
-    assert await office.outbox.pause(OUR) is None
+    assert (await office.outbox.pause(OUR), await office.outbox.outages()) == (None, [])
 
 
 @ON_ONE

@@ -17,11 +17,14 @@ from server.core.events import MovedTo, Posted, Retried
 from server.core.identity import StaffRole
 from server.core.model import AsTemplate, Channel, DeliveryStatus, Purpose
 from server.core.routing import may_leave
+from server.reaching import Reaching
 from server.service.held import kept
+from server.service.outbox import Pause
+from tests.service.given import NOON
 from tests.web import given
 from tests.web.console_given import KATRIN, colleague, signed_in
 from tests.web.given import Running
-from tests.web.reached_given import Reached
+from tests.web.reached_given import OUR, Reached
 from tests.web.socket_given import console
 
 RECEPTION = StaffRole.RECEPTION
@@ -123,7 +126,7 @@ async def test_on_the_socket_too_a_template_says_what_arrives_and_nothing_else(
             "right": {"text": arrives, "template": template},
             "left out": {"template": template},
         }
-        answers = {}
+        answers: dict[str, dict[str, Any]] = {}
         for why, fields in [*said.items(), ("again", said["right"])]:
             its_key = answers["right"]["key"] if why == "again" else key()
             await desk.say("post", thread=KATRIN, key=its_key, **fields)
@@ -238,6 +241,22 @@ async def test_a_reply_that_waits_goes_where_the_conversation_goes_on(running: R
     await clinic.says("I am back", thread="t9other")
     await holding.look()
     assert [event.text for event in await clinic.log("t9other") if isinstance(event, Posted)][-1] == "We have a slot"
+
+
+async def test_staff_see_that_a_number_is_out_of_order_since_when_and_what_waits(
+    running: Running, clinic: Reached
+) -> None:
+    assert 'class="outage"' not in await page(running)
+    pause = Pause(NOON + timedelta(minutes=1), "unreached", NOON)
+
+    class Outbox:
+        async def outages(self) -> list[tuple[str, Pause, int]]:
+            return [(OUR, pause, 3)]
+
+    running.house.outside = Reaching([], {OUR: "meta"}, "", Outbox(), {OUR: "+4930111222"})
+    shown = (await page(running)).partition('class="outage"')[2].partition("</p>")[0]
+    assert "+4930111222" in shown
+    assert "WhatsApp does not answer. Messages that wait and leave by themselves: 3" in shown
 
 
 async def test_staff_enter_what_a_person_says_about_being_written_to(running: Running, clinic: Reached) -> None:

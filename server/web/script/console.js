@@ -506,6 +506,7 @@ addEventListener('pagehide', () => {
 });
 for (const box of all('[data-keep]')) box.checked = box.dataset.keep === 'keys' ? localStorage.getItem('onethread.keys') !== 'off' : kept(box.dataset.keep);
 setInterval(() => {
+  if (!document.hidden) refreshList(); // that a channel is out of order is said there, and not on the line
   ago();
   composer.way();
 }, WAITING);
