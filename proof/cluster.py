@@ -528,18 +528,15 @@ async def _phase(
                 await _burn(plan, crowd, fire, menu, size, where)
             burned = time.monotonic() - began
             rested = await _rest(crowd, store, crowd.conversations)
-            phones_rested, left, pressed = await _phones_rest(plan, crowd, desk, house)
+            on_phones = await _phones_rest(plan, crowd, desk, house)
             at_last = await _rest(crowd, store, crowd.all)
             for conversation in crowd.all:
                 conversation.log = await whole_log(store, conversation.thread)
             checked = await _checked(store)
             yield _summary(crowd, fire, size, where, crowd.acknowledged - before, burned)
             yield rested if at_last.passed else at_last
-            for line in judge(crowd.all):
+            for line in [*judge(crowd.all), *on_phones]:
                 yield line
-            for line in judge_phones(crowd.provider, crowd.chats, left, pressed):
-                yield line
-            yield phones_rested
             yield checked
             yield _took(crowd)
             for line in _recoveries(crowd, fire):
@@ -609,7 +606,7 @@ async def _whatsapp(plan: Plan, crowd: Crowd, desk: Desk, size: Size, where: str
         await asyncio.wait([bad_days])
 
 
-async def _phones_rest(plan: Plan, crowd: Crowd, desk: Desk, house: House) -> tuple[Observed, list[Leaving], int]:
+async def _phones_rest(plan: Plan, crowd: Crowd, desk: Desk, house: House) -> list[Observed]:
     """Wait until all that was written and sent has arrived; what stands at `unknown` and never came, a person sends."""
     began, pressed = time.monotonic(), dict[str, Leaving]()
     while True:
@@ -617,7 +614,7 @@ async def _phones_rest(plan: Plan, crowd: Crowd, desk: Desk, house: House) -> tu
             await time_passes(house.uri)
         for chat in crowd.chats:
             chat.conversation.log = await whole_log(desk.store, chat.conversation.thread)
-        left = await leaving(crowd.provider, desk, crowd.chats)
+        left, strays = await leaving(crowd.provider, desk, crowd.chats)
         waits = await restless(desk.store, crowd.provider, left)
         if not waits:
             for each in left:
@@ -633,7 +630,8 @@ async def _phones_rest(plan: Plan, crowd: Crowd, desk: Desk, house: House) -> tu
         await chat.writer.stop()
     seen = f"after {took:.1f} s" if not waits else f"not within {PHONES_REST:.0f} s: {'; '.join(waits[:5])}"
     what = "WhatsApp at rest after that: every webhook taken and read, what became of every message known or `unknown`"
-    return Observed(what, f"{len(crowd.chats)} people", seen, not waits), left, len(pressed)
+    lines = judge_phones(crowd.provider, crowd.chats, left, strays, len(pressed))
+    return [*lines, Observed(what, f"{len(crowd.chats)} people", seen, not waits)]
 
 
 @asynccontextmanager

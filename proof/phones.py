@@ -183,23 +183,21 @@ def standing(log: Sequence[AnyEvent], whose: str = "") -> dict[int, Leaving]:
     return found
 
 
-async def leaving(provider: Provider, desk: Desk, chats: Sequence[Chat]) -> list[Leaving]:
-    """Return everything that was to reach a phone, with what is known of it on both sides."""
+async def leaving(provider: Provider, desk: Desk, chats: Sequence[Chat]) -> tuple[list[Leaving], list[Bubble]]:
+    """Return everything that was to reach a phone, with what both sides know of it; and what no log has."""
     found: dict[tuple[ThreadId, int], Leaving] = {}
+    strays = []
+    arrivals = provider.arrivals
     for chat in chats:
         for seq, each in standing(chat.log, chat.writer.name).items():
             found[chat.conversation.thread, seq] = each
-    for place, bubble in enumerate(provider.arrivals):
+    for place, bubble in enumerate(arrivals):
         said = await desk.outbox.by_tag(bubble.tag)
         if said is not None and (said.thread, said.of) in found:
             found[said.thread, said.of].arrivals.append(place)
-    return list(found.values())
-
-
-def strays(provider: Provider, left: Sequence[Leaving]) -> list[Bubble]:
-    """Return what the provider accepted that no log has."""
-    known = {place for each in left for place in each.arrivals}
-    return [bubble for place, bubble in enumerate(provider.arrivals) if place not in known]
+        else:
+            strays.append(bubble)
+    return list(found.values()), strays
 
 
 async def restless(store: Store, provider: Provider, left: Sequence[Leaving]) -> list[str]:
@@ -217,13 +215,15 @@ async def restless(store: Store, provider: Provider, left: Sequence[Leaving]) ->
 # judging -----------------------------------------------------------------------------------------------------------
 
 
-def judge_phones(provider: Provider, chats: Sequence[Chat], left: Sequence[Leaving], pressed: int) -> list[Observed]:
+def judge_phones(
+    provider: Provider, chats: Sequence[Chat], left: Sequence[Leaving], strays: Sequence[Bubble], pressed: int
+) -> list[Observed]:
     """Return what is to be said about the people on WhatsApp."""
     return [
         _brought(provider, chats),
         _kept(provider, chats),
         _ordered(provider, chats),
-        _out(provider, left, pressed),
+        _out(provider, left, strays, pressed),
         _doubled(left),
     ]
 
@@ -281,7 +281,7 @@ def _ordered(provider: Provider, chats: Sequence[Chat]) -> Observed:
     return Observed(what, f"{pairs:,} pairs", f"{wrong} out of order", not wrong.found)
 
 
-def _out(provider: Provider, left: Sequence[Leaving], pressed: int) -> Observed:
+def _out(provider: Provider, left: Sequence[Leaving], strays: Sequence[Bubble], pressed: int) -> Observed:
     """Nothing that was to reach somebody is lost without anybody knowing, and it reaches them in order."""
     lost, swapped = Faults(), Faults()
     latest: dict[ThreadId, int] = {}
@@ -294,7 +294,7 @@ def _out(provider: Provider, left: Sequence[Leaving], pressed: int) -> Observed:
             latest[each.posted.thread] = each.arrivals[0]
     never = sum(not each.arrivals for each in left)
     unknown = sum(each.unknown for each in left)
-    stray = Faults([bubble.kind for bubble in strays(provider, left)])
+    stray = Faults([bubble.kind for bubble in strays])
     faults = ", ".join(f"{what} {times}" for what, times in sorted(provider.faults.items()))
     what = (
         "Answers, replies and reminders to them, while workers are killed, frozen and cut off from the provider, and"
