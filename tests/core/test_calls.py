@@ -3,6 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
@@ -21,6 +22,7 @@ from server.core.model import (
     Linked,
     Task,
     TaskKind,
+    Thread,
 )
 from tests.core.given import (
     ANNA,
@@ -296,3 +298,19 @@ def test_a_summary_says_something() -> None:
         decide(ON_THE_LINE, replace(said, text=" "), NOON)
     with pytest.raises(BadValue):
         decide(ON_THE_LINE, replace(said, points=("x",) * 21), NOON)
+
+
+# what was written down before there were calls
+
+
+def test_a_conversation_from_before_there_were_calls_reads_as_one_without() -> None:
+    row = b'{"id":"t1","seq":3,"open":true,"channel":"whatsapp","last_person":3,"wrote_on":["web"]}'
+    said = b'{"kind":"posted","thread":"t1","seq":4,"sender":"person:v","key":"k","at":"2026-11-01T12:00:00Z",'
+    said += b'"role":"person","channel":"web","text":"Hello"}'
+
+    thread, event = msgspec.json.decode(row, type=Thread), msgspec.json.decode(said, type=events.AnyEvent)
+
+    assert (thread.call, thread.tasks, thread.needs_reply) == (None, (), False)
+    assert isinstance(event, events.Posted)
+    assert not event.whisper
+    assert evolve(thread, event).seq == 4

@@ -182,7 +182,7 @@ async def test_the_same_message_again_is_the_same_as_once(doors: Doors) -> None:
 
 async def test_a_code_that_is_over_says_so(doors: Doors, unsteady: Unsteady, clock: Clock) -> None:
     await doors.say("web", "Hello", MIA, Channel.WEB)
-    past = timedelta(days=-1000)
+    past = timedelta(days=-10_000)
     old = Linking(unsteady.as_store, doors.conversations, LocalBus(), secret=b"s", clock=clock, lasting=past)
     code = await old.code_for("web")
 
