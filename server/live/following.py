@@ -4,7 +4,7 @@ It watches like every reader, and reads the log where it was; what the bell carr
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from server.core.errors import Unavailable
 from server.core.events import AnyEvent, MovedTo
@@ -40,7 +40,7 @@ class _Ear:
         """The log says so itself."""
 
 
-async def follow(hub: Hub, store: Store, thread: ThreadId, after: int) -> AsyncIterator[AnyEvent]:
+async def follow(hub: Hub, store: Store, thread: ThreadId, after: int) -> AsyncGenerator[AnyEvent, None]:
     """Yield the events of ``thread`` after seq ``after``, without a gap, until nobody asks for more.
 
     A move is the last: the conversation goes on elsewhere.

@@ -30,6 +30,7 @@ class Counting:
         self.gate.set()
         self.new_epoch: str | None = None
         self.away: Exception | None = None
+        self._read = asyncio.Event()
 
     @property
     def as_store(self) -> Store:
@@ -40,11 +41,18 @@ class Counting:
 
     async def since(self, thread: ThreadId, after: int, limit: int = 100) -> list[AnyEvent]:
         self.pages += 1
+        self._read.set()
         if self.away is not None:
             raise self.away
         page = await self._store.since(thread, after, limit)
         await self.gate.wait()
         return page
+
+    async def until_read(self, pages: int) -> None:
+        """Return once the log was read so often."""
+        while self.pages < pages:
+            self._read.clear()
+            await self._read.wait()
 
     async def epoch(self) -> str:
         return self.new_epoch or await self._store.epoch()
