@@ -29,7 +29,8 @@ class Vapi:
         """
         given = header(headers, account.header)
         if account.signed == "bearer":
-            shown = given.removeprefix("Bearer ").encode(errors="replace")
+            kind, _, token = given.partition(" ")
+            shown = (token if kind.lower() == "bearer" else given).encode(errors="replace")
             return any(hmac.compare_digest(shown, secret.encode()) for secret in account.secrets if secret)
         signed = raw
         if account.stamp:

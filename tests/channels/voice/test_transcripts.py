@@ -65,6 +65,15 @@ def test_what_is_signed_is_theirs_and_nothing_else_is(account: Account) -> None:
     assert not verified(replace(account, secrets=("",)), RAW, signed(account, RAW, key=""))
 
 
+def test_a_bearer_is_shown_with_its_kind_in_any_case_or_alone() -> None:
+    named = replace(BEARER, header="x-vapi-secret")
+
+    assert verified(BEARER, RAW, {"authorization": f"bearer {KEY}"})
+    assert verified(named, RAW, {"X-Vapi-Secret": KEY})
+    assert not verified(named, RAW, {"Authorization": f"Bearer {KEY}"})
+    assert not verified(BEARER, RAW, {"authorization": f"Basic {KEY}"})
+
+
 @pytest.mark.parametrize("account", SIGNING, ids=lambda account: account.id)
 def test_one_byte_that_was_changed_breaks_a_signature(account: Account) -> None:
     assert not verified(account, RAW.replace(b"ended", b"ENDED"), signed(account, RAW))
