@@ -17,7 +17,19 @@ import msgspec
 
 from server.core.conversation import replay
 from server.core.errors import Unavailable
-from server.core.events import AnyEvent, Edited, Erased, Named, Noted, Posted, Revoked, Transcribed
+from server.core.events import (
+    AddressLinked,
+    AnyEvent,
+    Called,
+    Edited,
+    Erased,
+    Named,
+    Noted,
+    Posted,
+    Revoked,
+    Summarised,
+    Transcribed,
+)
 from server.core.model import Channel, Fact, Linked, StaffId, Thread, ThreadId, Value
 from server.core.ports import Hit, Page, Preview, Row, Store, View
 from server.service.search import asked_words, has_digits, words_of
@@ -172,7 +184,7 @@ def _newer(new: Preview | None, before: Preview | None) -> Preview | None:
 def search_words(event: AnyEvent) -> list[str]:
     """Return the words that ``event`` makes its thread findable by."""
     match event:
-        case Posted(text=text) | Noted(text=text) | Edited(text=text) | Transcribed(text=text):
+        case Posted(text=text) | Noted(text=text) | Edited(text=text) | Transcribed(text=text) | Summarised(text=text):
             return words_of(text)
         case Named(called=called):
             return words_of(called)
@@ -181,8 +193,9 @@ def search_words(event: AnyEvent) -> list[str]:
 
 
 def _linked(event: AnyEvent) -> list[Linked]:
-    address = getattr(event, "address", None)
-    return [Linked(address, event.assurance)] if address is not None else []  # type: ignore[union-attr]  # AddressLinked
+    if isinstance(event, AddressLinked):
+        return [Linked(event.address, event.assurance)]
+    return [Linked(event.caller, event.assurance)] if isinstance(event, Called) and event.caller is not None else []
 
 
 class _Overheard:

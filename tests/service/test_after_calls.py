@@ -25,6 +25,7 @@ from server.core.model import (
 from server.core.ports import Store
 from server.service.answering import CALLBACK_CHOICE, PERSON_CHOICE, Answering, Question, Reply, ReplyKind
 from server.service.conversations import Conversations
+from server.service.inbox import search_words
 from server.service.recap import asks_how
 from server.service.sentences import say
 from server.service.summaries import Summaries
@@ -327,3 +328,12 @@ async def test_who_says_something_else_is_answered_as_always(phone: House) -> No
     await phone.work()
 
     assert ((await phone.said("web"))[-1], await tasks_of(phone)) == ("About eczema.", [])
+
+
+async def test_a_call_is_found_by_the_callers_number_and_by_what_it_was_about(phone: House) -> None:
+    line = await phone.call("eczema", code=False)
+    await phone.over(line)
+
+    found = [word for event in await phone.log(line.thread) for word in search_words(event)]
+
+    assert {MIA[-4:], "eczema"} <= set(found)
