@@ -15,7 +15,7 @@ from babel import Locale, UnknownLocaleError
 
 from server.core.conversation import cleaned
 from server.core.errors import BadValue, NotFound
-from server.core.events import AnyEvent
+from server.core.events import AnyEvent, Posted
 from server.core.identity import Action, Staff, may
 from server.core.model import Channel, Fact, Role, StaffId, Thread, ThreadId
 from server.core.ports import Account, Row, View
@@ -313,13 +313,23 @@ class Screen:
         await self._open_mention(thread)
         log = await self._forward(thread.id, after)
         where = Where(View.NEEDS_REPLY, thread.id)
-        shown, last = items(log, thread, self.reader, place, blocks=await self._earlier(where).blocks(thread, log))
+        blocks, quoted = await self._earlier(where).blocks(thread, log), await self._quoted(thread.id, log, after)
+        shown, last = items(log, thread, self.reader, place, blocks=blocks, quoted=quoted)
         return {
             **await self._about(thread, where),
             "items": shown,
             "changed": await self._changed(thread, log, after),
             "end": self._end(thread, log, last, after),
         }
+
+    async def _quoted(self, id: ThreadId, log: Sequence[AnyEvent], after: int) -> list[AnyEvent]:
+        """Return the messages from before ``after`` that people and colleagues answer here."""
+        answers = (event for event in log if isinstance(event, Posted) and event.role in (Role.PERSON, Role.STAFF))
+        wanted = {event.reply_to for event in answers if event.reply_to is not None and event.reply_to <= after}
+        return [event for seq in sorted(wanted)[-MOST_PAGES:] for event in await self._one(id, seq)]
+
+    async def _one(self, id: ThreadId, seq: int) -> list[AnyEvent]:
+        return await self.house.store.since(id, seq - 1, 1)
 
     async def _changed(self, thread: Thread, log: Sequence[AnyEvent], after: int) -> list[Bubble]:
         """Return the messages that stand on the page already and have become different since event ``after``."""

@@ -214,6 +214,7 @@ def items(
     mark_after: int | None = None,
     blocks: Mapping[int, Block] = MappingProxyType({}),
     later: Iterable[AnyEvent] = (),
+    quoted: Iterable[AnyEvent] = (),
 ) -> tuple[list[Item], Place]:
     """Return what to show of these events, and what then stood last.
 
@@ -224,12 +225,13 @@ def items(
         mark_after: where staff had read up to; a mark goes before the person's first message after it.
         blocks: joined conversations, by the number of the event they stand before.
         later: what happened after these events, some of it perhaps to these messages.
+        quoted: messages from before them that some of them answer.
     """
     log = tuple(log)
     after = changes((*log, *later))
     found: list[Item] = []
     place = before or Place()
-    said: dict[int, str] = {}
+    said = {event.seq: event.text for event in quoted if isinstance(event, events.Posted)}
     for event in log:
         item = _item(event, thread, reader, place, said, after)
         if item is None:

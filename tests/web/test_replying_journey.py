@@ -11,7 +11,7 @@ from playwright.async_api import Browser, expect
 
 from server.core import commands
 from server.core.delivery import Receipt
-from server.core.events import Posted, Retried
+from server.core.events import Posted, Reacted, Retried
 from server.core.identity import StaffRole
 from server.core.model import Agreement, Channel, DeliveryStatus, File, FileState, Purpose
 from tests.web import given
@@ -116,3 +116,29 @@ async def test_a_picture_is_sent_and_what_failed_is_sent_again_without_faults_on
         await page.get_by_role("button", name="Send again").click()
         await expect(page.locator(".trouble")).to_have_count(0)
         assert [each.of for each in await clinic.log() if isinstance(each, Retried)] == [event.seq]
+
+
+async def test_a_message_is_quoted_and_reacted_to(running: Running, clinic: Reached, browser: Browser) -> None:
+    asked = await clinic.writes("Is Friday free?")
+    await clinic.writes("And where do I park?")
+    async with console(browser, running, path=HERE) as page:
+        await page.locator(f"#react{asked}").click()
+        await page.keyboard.type("heart")
+        await page.keyboard.press("Enter")
+        await expect(page.locator(f"#in{asked} .signs")).to_contain_text("❤️")
+
+        await page.locator(f"#quote{asked}").click()
+        await expect(page.locator("#quoting q")).to_have_text("Is Friday free?")
+        await expect(page.locator("#reply")).to_be_focused()
+        await page.keyboard.type("Yes, at ten.")
+        await page.locator("#composer .primary").last.click()
+        await page.get_by_role("button", name="Undo").click()
+        await expect(page.locator("#quoting q")).to_have_text("Is Friday free?")
+        await page.locator("#composer .primary").last.click()
+        await page.get_by_role("button", name="Send now").click()
+        await expect(page.locator(".say.staff blockquote")).to_have_text("Is Friday free?")
+        await expect(page.locator("#quoting")).to_be_hidden()
+
+    log = await clinic.log()
+    assert [(event.of, event.emoji) for event in log if isinstance(event, Reacted)] == [(asked, "❤️")]
+    assert [event.reply_to for event in log if isinstance(event, Posted) and event.by] == [asked]

@@ -29,6 +29,7 @@ export function opened(frames) {
     if (frames.some(({ t, thread: of, text }) => of === thread() && text === each?.value && t === (each.id === 'note' ? 'note' : 'post'))) each.value = '';
   }
   files.opened();
+  quote();
   mode(false);
   way();
   show();
@@ -166,6 +167,16 @@ export function send() {
   by('said').textContent = by('pending').textContent; // said once: the seconds are only seen
 }
 
+/** The reply answers this message, or none in particular. */
+let quoted;
+export function quote(of) {
+  quoted = Number(of) || undefined;
+  if (!by('quoting')) return;
+  by('quoting').hidden = !quoted;
+  by('quoting').firstElementChild.textContent = by(`in${of}`)?.querySelector('.text')?.textContent ?? '';
+  if (quoted) mode(false, true);
+}
+
 /** It is sent in spite of the warning, which is recorded. */
 let warned;
 export function anyway() {
@@ -176,7 +187,7 @@ export function anyway() {
 }
 
 /** What goes with the words. */
-const more = () => ({ ...(on && { on }), ...(warned && { anyway: true }), ...(files.any() && { files: files.take() }) });
+const more = () => ({ ...(on && { on }), ...(quoted && { reply_to: quoted }), ...(warned && { anyway: true }), ...(files.any() && { files: files.take() }) });
 
 /** Outside of the time for free text: it leaves when they write again. */
 async function hold(target, text) {
@@ -198,6 +209,7 @@ const mentioned = (text) =>
 function clear(target) {
   clearTimeout(saving);
   unsaved = undefined;
+  if (!noting()) quote();
   target.value = '';
   seen = undefined;
   page.typing(false);
@@ -221,6 +233,7 @@ export function undo() {
   clearInterval(timer);
   pending = undefined;
   const back = restore(to, text);
+  if (back) quote(more.reply_to);
   files.back(more.files);
   page.toast(words[back ? 'undone' : 'kept_as_draft']);
   show();

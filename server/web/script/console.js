@@ -274,6 +274,7 @@ function move(step) {
   rows[Math.min(rows.length - 1, Math.max(0, here + step))]?.focus();
 }
 
+let signed; // the message that gets a sign
 const pickFrom = (name) => pick(by(`pick-${name}`));
 
 const deeds = {
@@ -335,6 +336,13 @@ const deeds = {
     const which = await confirm(words.join_by_hand, words.join_which);
     if (which) deeds.join({ other: which.split(/[/?#]/).filter((part) => /^[a-z0-9]+$/.test(part)).at(-1) ?? which });
   },
+  quote: ({ of }) => composer.quote(of),
+  unquote: () => composer.quote(),
+  react({ of }) {
+    signed = Number(of);
+    pickFrom('sign');
+  },
+  'react-with': ({ emoji }) => tell({ t: 'react', of: signed, emoji }),
   templates: () => pickFrom('template'),
   async template({ href }) {
     await htmx.ajax('GET', href, { source: '#filling', target: '#fill', swap: 'outerHTML' });
