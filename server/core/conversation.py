@@ -38,6 +38,7 @@ from server.core.model import (
     MAX_ID,
     MAX_JOINED,
     MAX_MENTIONED,
+    MAX_REVOKED,
     MAX_TEXT,
     SAID_WINDOW,
     WAITING_FLOOR,
@@ -698,7 +699,10 @@ def evolve(thread: Thread, event: AnyEvent) -> Thread:
     match event:
         case events.Posted():
             return _posted(thread, event)
-        case events.Reacted() | events.Edited() | events.Revoked() | events.FileChanged() | events.Transcribed():
+        case events.Revoked(of=of):
+            others = (each for each in thread.revoked if each != of)
+            return _next(thread, event, revoked=(*others, of)[-MAX_REVOKED:])
+        case events.Reacted() | events.Edited() | events.FileChanged() | events.Transcribed():
             return _next(thread, event)  # what they change are words, which no state has
         case events.Retried(of=of):
             return _next(thread, event, deliveries=delivery.again(thread.deliveries, of))

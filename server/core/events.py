@@ -4,9 +4,11 @@ An event is written once and never changed, except that erasing empties its word
 ``owes`` is what it obliges us to do; the store keeps that beside the event and gives events back without it.
 """
 
+from collections.abc import Collection
 from datetime import datetime
 
 import msgspec
+from msgspec.structs import replace
 
 from server.core.delivery import Receipt
 from server.core.model import (
@@ -282,3 +284,17 @@ STAFF_ONLY = (
     Summarised,
 )
 """Kinds that a visitor is never shown, not even as a number that is missing: their seqs become ``skip`` frames."""
+
+
+REVOKED = "revoked"  # the id of the words that stand for a message that was taken back
+
+
+def without_words(event: AnyEvent, revoked: Collection[int]) -> AnyEvent:
+    """Return an event as readers are given it once these messages were taken back: that it was said stays."""
+    match event:
+        case Posted(seq=seq) if seq in revoked:
+            return replace(event, text="", files=(), links=(), choices=(), choice=None, why=None, unsaid=REVOKED)
+        case Edited(of=of) | Transcribed(of=of) if of in revoked:
+            return replace(event, text="")
+        case _:
+            return event

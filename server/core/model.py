@@ -16,6 +16,7 @@ MAX_FACTS = 3  # what the console shows of a person in one glance
 MAX_ADDRESSES = 32  # of one person, over all channels and years; beyond it the weakest, then the oldest, goes
 MAX_MENTIONED = 32  # colleagues named in notes: more than work in one place
 MAX_JOINED = 100  # older conversations of one person
+MAX_REVOKED = 500  # messages of one conversation; nobody has taken back as many
 MAX_ID = 64  # characters of an id in a state: ours have 26, a host site's may be longer
 MAX_FILES = 10  # of one message; a phone sends them one by one
 MAX_HEARD = 8  # numbers of ours that one person wrote to
@@ -372,6 +373,7 @@ class Thread(msgspec.Struct, frozen=True, omit_defaults=True):
     call: Call | None = None  # that is under way
     tasks: tuple[Task, ...] = ()  # that nobody has done yet
     crowded: int = 0  # the newest message that waits to leave and found no room in ``deliveries``
+    revoked: tuple[int, ...] = ()  # messages that were taken back: nobody is given their words any more
     let_go: int = 0  # the newest message that has left and was let go for others: read or not, nobody knows
 
     def is_message(self, seq: int) -> bool:

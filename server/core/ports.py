@@ -312,6 +312,9 @@ class Store(Protocol):
     async def save_words(self, words: Sequence[tuple[ThreadId, str]]) -> None:
         """Remember that these folded words occur in these threads; known pairs are fine."""
 
+    async def drop_words(self, words: Sequence[tuple[ThreadId, str]]) -> None:
+        """Forget these pairs; unknown ones are fine."""
+
     async def missing_words(self, words: Sequence[tuple[ThreadId, str]]) -> list[tuple[ThreadId, str]]:
         """Return those of these pairs that are not remembered: what ``check`` asks."""
 

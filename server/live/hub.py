@@ -20,8 +20,8 @@ from msgspec.structs import replace
 
 from server.core.commands import staff
 from server.core.errors import Unavailable
-from server.core.events import AnyEvent, MovedTo, Noted, PartedFrom, Returned
-from server.core.model import Role, StaffId, ThreadId
+from server.core.events import AnyEvent, MovedTo, Noted, PartedFrom, Returned, without_words
+from server.core.model import Role, StaffId, Thread, ThreadId
 from server.core.ports import Bus, Store
 from server.live import protocol
 from server.live.presence import Presence
@@ -103,6 +103,13 @@ class Followed(Protocol):
 
     def forget(self) -> None:
         """The store was restored."""
+
+    async def thread(self, id: ThreadId) -> Thread:
+        """Return a conversation as this process knows it.
+
+        Raises:
+            Unavailable: the store cannot be read.
+        """
 
 
 class Watch:
@@ -352,8 +359,9 @@ class Hub:
         """
         after = min(watch.last for watch in behind)
         page = await self._store.since(room.id, after, PAGE)
+        revoked = (await self._conversations.thread(room.id)).revoked if page else ()
         for event in page:
-            encoded = Encoded(event)
+            encoded = Encoded(without_words(event, revoked) if revoked else event)
             for watch in behind:
                 if watch.last + 1 == event.seq and not watch.held and not watch.reader.full:
                     watch.give(encoded)

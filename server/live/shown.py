@@ -4,7 +4,7 @@ An event is encoded once per audience, whoever many follow it; the sender's own 
 spliced in. What a visitor may not see becomes a number that was used, and never a kind, an author or a word.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
@@ -453,11 +453,14 @@ class Encoded:
         return keyed
 
 
-def page(log: Iterable[AnyEvent], audience: Audience, sender: str = "") -> Iterator[bytes]:
+def page(
+    log: Iterable[AnyEvent], audience: Audience, sender: str = "", revoked: Collection[int] = ()
+) -> Iterator[bytes]:
     """Return the frames of a page of the log: what this audience may see, and one ``skip`` for each run it may not.
 
     Args:
         sender: whose own events carry their key.
+        revoked: messages whose words nobody is given.
     """
     staff = audience is Audience.STAFF
     passed: AnyEvent | None = None  # the first of a run that may not be seen
@@ -469,7 +472,7 @@ def page(log: Iterable[AnyEvent], audience: Audience, sender: str = "") -> Itera
             if passed is not None:
                 yield skip(event.thread, passed.seq - 1, event.seq - 1)
                 passed = None
-            plain = encode(event, audience)
+            plain = encode(events.without_words(event, revoked) if revoked else event, audience)
             yield with_key(plain, event.key) if event.sender == sender else plain
         last = event.seq
     if passed is not None:
@@ -477,13 +480,19 @@ def page(log: Iterable[AnyEvent], audience: Audience, sender: str = "") -> Itera
 
 
 def history(
-    thread: ThreadId, epoch: str, seq: int, log: Iterable[AnyEvent], audience: Audience, sender: str = ""
+    thread: ThreadId,
+    epoch: str,
+    seq: int,
+    log: Iterable[AnyEvent],
+    audience: Audience,
+    sender: str = "",
+    revoked: Collection[int] = (),
 ) -> bytes:
     """Return the body of ``GET /api/threads/{thread}/events``; ``seq`` is the head of the log."""
     body = {
         "thread": thread,
         "epoch": epoch,
         "seq": seq,
-        "events": [msgspec.Raw(f) for f in page(log, audience, sender)],
+        "events": [msgspec.Raw(f) for f in page(log, audience, sender, revoked)],
     }
     return _encode(body)

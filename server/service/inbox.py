@@ -29,6 +29,7 @@ from server.core.events import (
     Revoked,
     Summarised,
     Transcribed,
+    without_words,
 )
 from server.core.model import Channel, Fact, Linked, StaffId, Thread, ThreadId, Value
 from server.core.ports import Hit, Page, Preview, Row, Store, View
@@ -234,6 +235,7 @@ class Inbox:
         self._knows = 0  # words, in all of them
         self._written: OrderedDict[ThreadId, tuple[object, datetime]] = OrderedDict()
         self._overheard: OrderedDict[ThreadId, _Overheard] = OrderedDict()
+        self._taken_back: set[ThreadId] = set()  # where words have to be forgotten
         self._pending = asyncio.Event()
 
     def touch(self, thread: Thread, event: AnyEvent) -> None:
@@ -245,8 +247,10 @@ class Inbox:
             preview = _newer(heard.preview, preview)
             self._learn(id, heard.words)
         self._dirty[id] = Row(thread, _newer(preview_of(event), preview))
-        if isinstance(event, Erased):
+        if isinstance(event, Erased | Revoked):
             self._knows -= len(self._known.pop(id, _NONE))
+            if isinstance(event, Revoked):
+                self._taken_back.add(id)
         elif not isinstance(event, Posted):
             self._learn(id, search_words(event))
         elif not self._known.get(id, _NONE).issuperset(raw := event.text.split()) or has_digits(event.text):
@@ -315,6 +319,8 @@ class Inbox:
         try:
             if words:
                 await self._store.save_words(words)
+            while self._taken_back:
+                await self._forget_taken_back(next(iter(self._taken_back)))
             if dirty:
                 await self._store.save_rows(list(dirty.values()))
         except Unavailable:
@@ -324,6 +330,13 @@ class Inbox:
         self._remember(dirty)
         if dirty:
             self._announce([view_of(row) for row in dirty.values()])
+
+    async def _forget_taken_back(self, id: ThreadId) -> None:
+        """Let a thread be found no more by words that nobody is given any more, unless they were said elsewhere too."""
+        gone = taken_back(id, await read_all(self._store, id))
+        if gone:
+            await self._store.drop_words(gone)
+        self._taken_back.discard(id)
 
     def _keep(self, dirty: dict[ThreadId, Row], words: list[tuple[ThreadId, str]]) -> None:
         """Put back what could not be written, below what has changed since."""
@@ -380,9 +393,11 @@ class Inbox:
 
     async def rebuild(self, id: ThreadId) -> Thread:
         """Make a thread's row and words anew from its log."""
-        row, words = derived(id, await read_all(self._store, id))
+        row, words = derived(id, log := await read_all(self._store, id))
         if words:
             await self._store.save_words(words)
+        if gone := taken_back(id, log):
+            await self._store.drop_words(gone)
         await self._store.save_rows([row])
         return row.thread
 
@@ -410,8 +425,22 @@ def derived(id: ThreadId, log: Sequence[AnyEvent]) -> tuple[Row, list[tuple[Thre
     last: Preview | None = None
     for event in log:
         last = _newer(preview_of(event), last)
-    words = dict.fromkeys((id, word) for event in log for word in search_words(event))
-    return Row(replay(id, list(log)), last), list(words)
+    return Row(replay(id, list(log)), last), _words_of(id, _standing(log))
+
+
+def taken_back(id: ThreadId, log: Sequence[AnyEvent]) -> list[tuple[ThreadId, str]]:
+    """Return the search words that only messages had which were taken back."""
+    standing = set(_words_of(id, _standing(log)))
+    return [pair for pair in _words_of(id, log) if pair not in standing]
+
+
+def _standing(log: Sequence[AnyEvent]) -> list[AnyEvent]:
+    revoked = {event.of for event in log if isinstance(event, Revoked)}
+    return [without_words(event, revoked) for event in log] if revoked else list(log)
+
+
+def _words_of(id: ThreadId, log: Iterable[AnyEvent]) -> list[tuple[ThreadId, str]]:
+    return list(dict.fromkeys((id, word) for event in log for word in search_words(event)))
 
 
 async def read_all(store: Store, id: ThreadId) -> list[AnyEvent]:

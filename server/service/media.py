@@ -15,7 +15,7 @@ import hashlib
 import hmac
 import logging
 import secrets
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Collection, Sequence
 from datetime import datetime, timedelta
 from typing import TypeVar
 
@@ -241,6 +241,38 @@ class Media:
         if kept is None or kept.thread != thread:
             raise NotFound
         return kept
+
+    async def readable(self, kept: Kept, upto: int | None, revoked: Collection[int]) -> bool:
+        """Whether a file may be given to whoever reads its conversation up to ``upto``: not if its message is gone.
+
+        Args:
+            upto: ``None`` for the whole of it.
+            revoked: messages that were taken back.
+
+        Raises:
+            Unavailable: the store is away.
+        """
+        if upto is None and not revoked:
+            return True
+        of = kept.of or await self._named_by(kept)
+        return of not in revoked and (upto is None or 0 < of <= upto)
+
+    async def _named_by(self, kept: Kept) -> int:
+        """Return which message names a file, 0 while none does; what was found once is written down."""
+        unused = await self._note_of(UNUSED, kept.id, _Unused)
+        known = unused is not None and unused.thread == kept.thread
+        of = await self._naming(kept.id, kept.thread, unused.after if unused is not None and known else 0)
+        if of:
+            await self._save(replace(kept, of=of))
+        return of
+
+    async def _naming(self, id: str, thread: ThreadId, after: int) -> int:
+        while page := await self._store.since(thread, after):
+            for event in page:
+                if isinstance(event, Posted) and any(file.id == id for file in event.files):
+                    return event.seq
+            after = page[-1].seq
+        return 0
 
     async def read(self, kept: Kept, start: int = 0, length: int | None = None) -> AsyncIterator[bytes]:
         """Return a file's bytes from ``start`` on, at most ``length`` of them, piece by piece.
@@ -475,12 +507,7 @@ class Media:
     async def _is_named(self, id: str, unused: _Unused) -> bool:
         if not unused.thread:  # announced, and nobody could ever fetch it; from here on nobody can
             return False
-        after = unused.after
-        while page := await self._store.since(unused.thread, after):
-            if any(isinstance(event, Posted) and any(file.id == id for file in event.files) for event in page):
-                return True
-            after = page[-1].seq
-        return False
+        return bool(await self._naming(id, unused.thread, unused.after))
 
     # records
 

@@ -534,6 +534,12 @@ class MongoStore:
             added = [{"_id": {"t": thread, "w": word}} for thread, word in missing]
             _check_reply(await self._command({"insert": "words", "documents": added}), known={DUPLICATE_KEY})
 
+    async def drop_words(self, words: Sequence[tuple[ThreadId, str]]) -> None:
+        """Forget these pairs; unknown ones are fine."""
+        ids = [{"t": thread, "w": word} for thread, word in dict.fromkeys(words)]
+        if ids:
+            await self._command({"delete": "words", "deletes": [{"q": {"_id": {"$in": ids}}, "limit": 0}]})
+
     async def missing_words(self, words: Sequence[tuple[ThreadId, str]]) -> list[tuple[ThreadId, str]]:
         """Return those of these pairs that are not remembered."""
         pairs = dict.fromkeys(words)

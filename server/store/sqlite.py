@@ -497,6 +497,12 @@ class SqliteStore:
             FROM json_each(?) WHERE true ON CONFLICT DO NOTHING"""
         await self._write(sql, json.dumps(words))
 
+    async def drop_words(self, words: Sequence[tuple[ThreadId, str]]) -> None:
+        """Forget these pairs; unknown ones are fine."""
+        sql = """DELETE FROM words WHERE (thread, word) IN (
+            SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(?))"""
+        await self._write(sql, json.dumps(words))
+
     async def missing_words(self, words: Sequence[tuple[ThreadId, str]]) -> list[tuple[ThreadId, str]]:
         """Return those of these pairs that are not remembered."""
         sql = """SELECT json_group_array(json(value)) FROM json_each(?) WHERE NOT EXISTS (

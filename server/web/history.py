@@ -65,13 +65,14 @@ async def history(
     if any(seq is not None and not 0 <= seq <= MAX_SEQ for seq in (after, before)):
         raise BadValue("before" if after is None else "after", f"a number from 0 to {MAX_SEQ}")
     audience, sender, upto = await _reader(request, house, thread)
-    head = (await house.conversations.refresh(thread)).seq
+    state = await house.conversations.refresh(thread)
+    head = state.seq
     log = await _page(house, thread, after, before if upto is None else min(before or upto + 1, upto + 1), limit)
     if upto is not None:
         log = await as_they_came(house.store, thread, upto, [event for event in log if event.seq <= upto])
         head = min(head, upto)
     head = max([head, *(event.seq for event in log[-1:])])
-    body = encoded(thread, await house.store.epoch(), head, log, audience, sender)
+    body = encoded(thread, await house.store.epoch(), head, log, audience, sender, state.revoked)
     return Response(body, media_type="application/json")
 
 

@@ -126,10 +126,13 @@ async def download(
     request: AnyRequest, house: NamedDependency[House], thread: FromPath[str], file: FromPath[str]
 ) -> Stream:
     """Return the bytes of a file, or of a part of it, to whoever may read the conversation."""
-    await _check_reader(request, house, thread)
+    upto = await _upto(request, house, thread)
     if not ID.fullmatch(file):
         raise NotFound
-    return await _answer(request, house, await house.media.found(thread, file))
+    kept, revoked = await house.media.found(thread, file), (await house.conversations.refresh(thread)).revoked
+    if not await house.media.readable(kept, upto, revoked):
+        raise NotFound
+    return await _answer(request, house, kept)
 
 
 @post(
@@ -202,8 +205,8 @@ async def _sender(request: AnyRequest, house: House, thread: str) -> str:
     return me.actor.sender
 
 
-async def _check_reader(request: AnyRequest, house: House, thread: str) -> None:
-    """Return when somebody may read this conversation.
+async def _upto(request: AnyRequest, house: House, thread: str) -> int | None:
+    """Return up to which seq somebody may read this conversation, ``None`` for the whole of it.
 
     Raises:
         NotFound, NotSignedIn, NotAllowed, PassExpired, PassInvalid, RateLimited: as for a page of it.
@@ -212,12 +215,14 @@ async def _check_reader(request: AnyRequest, house: House, thread: str) -> None:
         a_pass = house.passes.read(bearer(request), house.clock())
         check_origin(house, a_pass, request.headers.get("origin"))
         await Visits(house).count_page(a_pass)
-        if not THREAD.fullmatch(thread) or await Visits(house).may_read(a_pass, thread) == 0:
+        upto = await Visits(house).may_read(a_pass, thread) if THREAD.fullmatch(thread) else 0
+        if upto == 0:
             raise NotFound
-        return
+        return upto
     me = await house.sessions.of_cookies(request.headers.get("cookie", ""))
     require(me.staff.role, Action.READ)
     await _check_thread(house, thread)
+    return None
 
 
 async def _check_thread(house: House, thread: str) -> None:

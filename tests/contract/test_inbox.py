@@ -174,6 +174,10 @@ async def test_search_finds_threads_by_how_words_begin(store: Store) -> None:
     pairs = [("ida", "muller"), ("ida", "mull"), ("nobody", "muller")]
     assert await store.missing_words(pairs) == pairs[1:]
     assert await store.missing_words([]) == []
+    await store.drop_words([("ida", "muller"), ("ida", "nothing"), ("nobody", "zahn")])
+    await store.drop_words([])
+    assert await store.missing_words([("ida", "muller"), ("ida", "zahn")]) == [("ida", "muller")]
+    await store.save_words([("ida", "muller")])
 
     async def found(*words: str) -> list[str]:
         return [hit.row.thread.id for hit in await store.search(words)]

@@ -252,6 +252,26 @@ async def test_what_becomes_of_the_newest_message_changes_its_line_and_an_older_
     assert [hit.row.thread.id for hit in await inbox.search("friday")] == ["t1"]
 
 
+async def test_nobody_finds_a_conversation_by_words_that_were_taken_back(
+    inbox: Inbox, conversations: Conversations, store: Store
+) -> None:
+    by = commands.person("v")
+    await conversations.handle(post(key="k1", text="Kopfschmerzen und Termin"))
+    await conversations.handle(post(key="k2", text="Termin bitte"))
+    await inbox.flush()
+    await conversations.handle(commands.Edit(thread="t1", key="e", by=by, of=1, text="Migräne"))
+    await conversations.handle(commands.Revoke(thread="t1", key="r", by=by, of=1))
+    await inbox.flush()
+
+    async def found(word: str) -> bool:
+        return bool(await inbox.search(word))
+
+    assert [await found(word) for word in ("kopfschmerzen", "migrane", "termin")] == [False, False, True]
+    await store.save_words([("t1", "kopfschmerzen")])  # by a process that was late
+    await inbox.rebuild("t1")
+    assert [await found(word) for word in ("kopfschmerzen", "termin")] == [False, True]
+
+
 async def test_staff_find_a_person_by_name_number_and_what_was_said(inbox: Inbox, conversations: Conversations) -> None:
     await say(
         conversations,

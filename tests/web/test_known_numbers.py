@@ -22,8 +22,8 @@ from tests.web.test_visits import say_something
 TEMPLATES = read_templates(DEMO.read_text(encoding="utf-8"), DEMO.name)
 
 
-def reaching(display: str = "+493023125100", **templates: Template) -> Reaching:
-    return Reaching(tuple((TEMPLATES | templates).values()), {"106": "meta"}, display)
+def reaching(templates: dict[str, Template] = TEMPLATES) -> Reaching:
+    return Reaching(tuple(templates.values()), {"106": "meta"}, "+493023125100")
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_a_template_without_our_yes_and_no_asks_nothing(buttons: Any) -> None:
     template = TEMPLATES[KNOW_ME]
     other = Template(KNOW_ME, template.category, template.text, variables=template.variables, buttons=buttons)
 
-    assert reaching(**{KNOW_ME: other}).introduction("en", "Riverside") is None
+    assert reaching({KNOW_ME: other}).introduction("en", "Riverside") is None
     assert Reaching([], {}).introduction("en", "Riverside") is None
 
 
