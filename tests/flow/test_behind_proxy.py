@@ -58,9 +58,9 @@ async def proxied(caddy: str, folder: Path, origin: str, *upstreams: Serve) -> A
 
 
 async def answers(origin: str) -> bool:
-    async with httpx.AsyncClient() as http:
+    async with browser(origin) as http:
         try:
-            return (await http.get(f"{origin}/health/live")).status_code == 200
+            return (await http.get("/health/live")).status_code == 200
         except httpx.TransportError:
             return False
 

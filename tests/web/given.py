@@ -24,9 +24,7 @@ from server.web.house import House
 from server.web.sessions import new_link
 
 IDS = {colleague.role: colleague.id for colleague in COLLEAGUES}
-TRUSTED = (
-    httpx.create_ssl_context()
-)  # read once: whom we would trust stands in a file of a hundred and forty authorities
+TRUSTED = httpx.create_ssl_context()  # read once: it is a file of a hundred and forty authorities
 
 
 class Parrot:
