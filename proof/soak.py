@@ -153,7 +153,7 @@ async def _day(plan: Plan, serve: Serve) -> AsyncIterator[Observed]:
     day = Day(serve, plan.dice("day"), plan.of(0.2, 1.0, 1.0))
     async with signed_in(serve.origin, serve.link) as me, browser(serve.origin) as http:
         before = await _look(serve, http, 0.0)
-        await _fill(http, plan.of(0, ROUTES, ROUTES))
+        await _fill(http, serve, plan.of(0, ROUTES, ROUTES))
         samples: list[Sample] = []
         jobs = [day.visitors(http) for _ in range(people)] + [day.colleague(me) for _ in range(2)]
         watching: Callable[[float], Coroutine[Any, Any, None]] = lambda began: _watch(plan, day, http, samples, began)  # noqa: E731
@@ -172,10 +172,11 @@ async def _day(plan: Plan, serve: Serve) -> AsyncIterator[Observed]:
     )
 
 
-async def _fill(http: httpx.AsyncClient, routes: int) -> None:
-    """Ask for so many conversations that do not exist."""
+async def _fill(http: httpx.AsyncClient, serve: Serve, routes: int) -> None:
+    """Ask for so many conversations that do not exist, by names as long as those of others."""
+    real = (await visit(serve.origin, http=http)).thread
     for number in range(routes):
-        answer = await http.get(f"/api/threads/nobody-{number}/events")
+        answer = await http.get(f"/api/threads/{number:0{len(real)}}/events?limit=20")
         if not answer.is_client_error:
             raise RuntimeError("somebody was there")
 
