@@ -79,7 +79,7 @@ class Intake:
 
     def rung(self, payload: bytes) -> None:
         """Look at what is due: another process has stored a body and leaves the work to us."""
-        if not self._stopping and not self._behind:  # else the sweep is soon enough
+        if not self._stopping:
             self._beside.start(self.work())
 
     async def work(self) -> int:
@@ -110,7 +110,9 @@ class Intake:
                 lanes.setdefault(_lane(each.source), []).append(each)
         if len(found) < BATCH:
             self._behind &= lanes.keys()
-        return sum([await self._work_lane(lane, bodies) for lane, bodies in lanes.items()])
+        worked = sum([await self._work_lane(lane, bodies) for lane, bodies in lanes.items()])
+        self._look_again = self._look_again or worked == BATCH  # there is more, which need not wait for a sweep
+        return worked
 
     async def stop(self) -> None:
         """Finish what is under way; what is left is found by the next sweep of another worker."""

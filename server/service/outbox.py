@@ -623,8 +623,8 @@ class Outbox:
                 return await self._accepted(letter, number, id, to, now)
             case Lost():
                 letter = _with(letter, number, replace(letter.parts[number], state=PartState.UNKNOWN, since=now))
+                await self._receive(letter, number, DeliveryStatus.UNKNOWN)  # first, or nobody would get to know
                 await self._keep(letter)
-                await self._receive(letter, number, DeliveryStatus.UNKNOWN)
                 raise _Later(now + self._patience.unknown, blocks=False)
             case NotReached():
                 await self._keep(_waiting(letter, number))

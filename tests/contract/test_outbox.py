@@ -34,7 +34,7 @@ from server.core.model import (
 from server.core.ports import Due, Lease, Store
 from server.core.sending import Courier, Lost, Parcel, Place, Remedy, Report, SendOutcome
 from server.service import outbox
-from server.service.conversations import Conversations
+from server.service.conversations import Conversations, Handled
 from server.service.outbox import Outbox, Patience
 from tests.contract.provider import Provider, a_provider
 from tests.service.given import ANNA, NOON, VISITOR, Clock, house, post
@@ -706,6 +706,31 @@ async def test_who_cannot_renew_the_lane_leaves_no_mark_and_nobody_wonders_wheth
 
     assert office.provider.texts == ["Please come at nine."]
     assert await office.deliveries() == (Delivery(3, SENT),)
+
+
+@ON_ONE
+async def test_that_nobody_knows_is_told_even_if_the_log_could_not_take_it_at_first(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handle, away = office.conversations.handle, True
+
+    async def unwell(command: AnyCommand) -> Handled:
+        nonlocal away
+        if away and isinstance(command, commands.Receive):
+            away = False
+            raise Unavailable
+        return await handle(command)
+
+    monkeypatch.setattr(office.conversations, "handle", unwell)
+    office.provider.next = ["hang_up"]
+    await office.say(reply())
+    with pytest.raises(Unavailable):
+        await office.work()
+    await office.work()
+    await office.work(121 * SECOND)
+
+    assert (office.provider.asked, await office.owed()) == (1, [])
+    assert await office.deliveries() == (Delivery(3, UNKNOWN),)
 
 
 @ON_ONE

@@ -142,7 +142,6 @@ async def test_what_comes_behind_something_that_waits_is_left_to_the_sweep_until
     await given.keep(b"away", id="a")
     await given.later()
     given.intake.touch(*await given.keep(b"fresh", id="b"))
-    given.intake.rung(b"")
     await given.intake.rest()
     assert given.book.bodies == [b"away"]
 
