@@ -35,7 +35,7 @@ from server.service.inbox import Inbox
 from server.service.intake import BATCH, Intake
 from server.service.journal import Journal
 from server.service.linking import Linking
-from server.service.media import Media
+from server.service.media import Media, Room
 from server.service.recap import Recall
 from server.service.summaries import Summaries
 from server.service.tasks import Tasks
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from server.voice_house import VoiceHouse
     from server.whatsapp_house import WhatsAppHouse
 
+GIGABYTE = 1024**3  # bytes
 RETRY = 1.0  # seconds between tries to open a store that is away
 WORK = "work"  # on the bus: a thread that owes something now, said by a process that leaves work to others
 INTAKE = "intake"  # on the bus: a webhook was stored by such a process
@@ -106,7 +107,10 @@ class Engine:
             remembered=settings.cached_threads,
         )
         self.transcriber = _transcriber(settings)
-        self.media = Media(store, self.conversations, clock=self.clock, secret=secret, transcribing=self.transcriber)
+        room = Room(settings.files_gigabytes * GIGABYTE, int(settings.files_spare_gigabytes * GIGABYTE))
+        self.media = Media(
+            store, self.conversations, clock=self.clock, secret=secret, transcribing=self.transcriber, room=room
+        )
         self.linking = Linking(store, self.conversations, bus, secret=secret, clock=self.clock)
         self.dialled = Dialled(store, self.conversations, bus, secret=secret, clock=self.clock)
         self.calls = PhoneCalls(

@@ -221,6 +221,12 @@ class Settings:
         None, MONGODB_URI, "The MongoDB to keep conversations in; unset means the embedded SQLite store.", secret=True
     )
     mongodb_database: str = _store("onethread", DATABASE, "The database's name on that MongoDB.")
+    files_gigabytes: int = _store(
+        50, whole(1, 1_000_000), "What all files of conversations may take together, in GB; beyond it none is taken."
+    )
+    files_spare_gigabytes: float = _store(
+        1.0, number(0, 1_000_000), "What files leave free on their disk, in GB: the conversations need it more."
+    )
     redis_url: str | None = _store(
         None,
         REDIS_URL,

@@ -31,6 +31,13 @@ class CannotBeFetched(Refused):
         self.why = why
 
 
+class Space(Value, frozen=True):
+    """How many bytes all files take, and how many are left on the disk they are on, where that can be told."""
+
+    used: int
+    free: int | None = None
+
+
 class Blobs(Protocol):
     """Bytes under random names, as durable as the log. Names are 32 hexadecimal digits."""
 
@@ -51,6 +58,13 @@ class Blobs(Protocol):
 
     async def drop(self, name: str) -> None:
         """Forget what is kept under this name, all or half of it; nothing is fine."""
+
+    async def space(self) -> Space:
+        """Return how much room is taken and left.
+
+        Raises:
+            Unavailable: the database is away.
+        """
 
 
 class Fetching(Protocol):

@@ -14,7 +14,9 @@ import contextlib
 import hashlib
 import hmac
 import logging
+import math
 import secrets
+import time
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Collection, Sequence
 from datetime import datetime, timedelta
 from typing import TypeVar
@@ -26,12 +28,12 @@ from server.core.commands import SYSTEM, Actor, ChangeFile, Transcribe
 from server.core.errors import NotFound, Refused, Unavailable
 from server.core.events import FileChanged, Posted
 from server.core.identity import keyed_hash
-from server.core.media import CannotBeFetched, Fetching, Origin, Transcribing
+from server.core.media import CannotBeFetched, Fetching, Origin, Space, Transcribing
 from server.core.model import MAX_TEXT, File, FileState, Role, ThreadId, Value
 from server.core.owed import Fetch
 from server.core.ports import Due, Store
 from server.service.conversations import Conversations
-from server.service.filetypes import ALLOWED, HEAD, PLAIN, cleaned_name, type_of
+from server.service.filetypes import ALLOWED, HEAD, HEIC, PLAIN, cleaned_name, type_of
 from server.service.stripping import Broken, stripped, strips
 
 T = TypeVar("T")
@@ -47,6 +49,7 @@ KEPT_UNUSED = timedelta(hours=24)  # for a message to name an uploaded file
 KEPT_ANNOUNCED = timedelta(days=8)  # where a file can be fetched: providers keep it for seven
 GRACE = timedelta(hours=1)  # beyond that before it goes: a message may be under way
 WRITTEN_BY = timedelta(hours=2)  # any file has been written by then, or whoever wrote it is gone
+MEASURED = 60.0  # seconds for which it is known how much room there is
 SWEEP = 600.0  # seconds between two looks at what is left over
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=5), timedelta(hours=1)
 TRIES = 16  # of fetching one file, over some seven hours; a provider keeps it for seven days
@@ -90,6 +93,22 @@ class FileNotYours(Refused):
 
     def __init__(self) -> None:
         super().__init__("This file was not uploaded here, or is gone; please choose it again.")
+
+
+class StorageFull(Unavailable):
+    """There is no room for files, until some go or the clinic makes some."""
+
+    code = "storage_full"
+
+    def __init__(self) -> None:
+        super().__init__("There is no room for further files at the moment.", retry_ms=600_000)
+
+
+class Room(Value, frozen=True):
+    """How much room files may take: all of them, and what stays free on their disk; bytes, 0 for no limit."""
+
+    most: int = 0
+    spare: int = 0
 
 
 class Kept(Value, frozen=True):
@@ -146,6 +165,7 @@ class Media:
         secret: bytes,
         fetching: Fetching | None = None,
         transcribing: Transcribing | None = None,
+        room: Room = Room(),  # noqa: B008  # a value that nobody changes
     ) -> None:
         """Work on ``store``.
 
@@ -153,11 +173,14 @@ class Media:
             secret: under which ids of providers' files and addresses are hashed.
             fetching: gets files from providers, if there are any.
             transcribing: writes down voice notes, if a clinic wants that.
+            room: how much all files may take.
         """
         self._store, self._conversations = store, conversations
         self._clock, self._secret = clock, secret
         self.fetching, self.transcribing = fetching, transcribing
         self._stripping = asyncio.Semaphore(STRIPPED_AT_ONCE)
+        self._room, self._space = room, Space(0)
+        self._space_at = -math.inf
 
     # taking files in
 
@@ -173,10 +196,15 @@ class Media:
 
         Raises:
             FileTooLarge, FileTypeNotAllowed, FileBroken, FileEmpty: it cannot be sent.
+            StorageFull: there is no room for it.
             Unavailable: the store is away.
         """
+        await self._check_room()
         id, now = secrets.token_hex(16), self._clock()
         written = await self._write(id, chunks, said, MAX_UPLOAD, allowed=True)
+        if written.type == HEIC and sender.startswith(f"{Role.STAFF}:"):  # nobody whom it is sent to could see it
+            await self._forget_blob(written.blob)
+            raise FileTypeNotAllowed
         kept = Kept(id, thread, sender, now, cleaned_name(name, written.type), voice=False)
         await self._note_unused(id, _Unused(now + KEPT_UNUSED, thread, await self._head(thread)))
         return (await self._keep(kept, written)).file
@@ -380,6 +408,7 @@ class Media:
     async def _fetched(self, kept: Kept) -> Kept:
         if self.fetching is None or kept.origin is None:
             raise CannotBeFetched("no_provider")
+        await self._check_room()
         try:
             chunks = await self.fetching.fetch(kept.origin)
             written = await self._write(kept.id, chunks, kept.origin.mime, MAX_FETCHED, allowed=False)
@@ -444,6 +473,33 @@ class Media:
         await self._forget_blob(blob)
         return cleaned
 
+    async def _check_room(self) -> None:
+        """Return when there is room for one more file; what was measured a minute ago is believed.
+
+        Raises:
+            StorageFull: there is not.
+            Unavailable: the store cannot be asked.
+        """
+        if not (self._room.most or self._room.spare):
+            return
+        if time.monotonic() - self._space_at > MEASURED:
+            before = self._full
+            self._space, self._space_at = await self._store.blobs.space(), time.monotonic()
+            if self._full and not before:
+                log.warning("there is no room for files")
+        if self._full:
+            raise StorageFull
+
+    @property
+    def _full(self) -> bool:
+        used, free = self._space.used, self._space.free
+        return bool(self._room.most and used >= self._room.most) or (free is not None and free < self._room.spare)
+
+    def _took(self, size: int) -> None:
+        """Count what was written since it was measured."""
+        free = self._space.free
+        self._space = Space(self._space.used + size, free - size if free is not None else None)
+
     async def _new_blob(self, file: str, chunks: AsyncIterable[bytes]) -> str:
         blob = secrets.token_hex(16)
         await self._store.put(DRAFTS, blob, msgspec.json.encode(_Draft(self._clock() + WRITTEN_BY, file)))
@@ -462,6 +518,7 @@ class Media:
         await self._store.drop(DRAFTS, blob)
 
     async def _keep(self, kept: Kept, written: _Written) -> Kept:
+        self._took(written.size)
         kept = replace(kept, blob=written.blob, type=written.type, size=written.size, sha256=written.sha256)
         await self._save(kept)
         await self._store.drop(DRAFTS, written.blob)

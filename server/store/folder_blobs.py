@@ -8,11 +8,13 @@ import asyncio
 import contextlib
 import os
 import re
+import shutil
 from collections.abc import AsyncIterable, AsyncIterator, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 from server.core.errors import NotFound, Unavailable
+from server.core.media import Space
 
 PIECE = 256 * 1024  # bytes read at once
 NAME = re.compile(r"[0-9a-f]{32}")
@@ -54,11 +56,25 @@ class FolderBlobs:
             await asyncio.to_thread(path.unlink, missing_ok=True)
             await asyncio.to_thread(path.with_suffix(".part").unlink, missing_ok=True)
 
+    async def space(self) -> Space:
+        """Return how much room is taken and left."""
+        with _translated():
+            return await asyncio.to_thread(_space, self._folder)
+
     def _path(self, name: str) -> Path:
         """Return where a file lies: names that are none of ours, be they paths, are not found."""
         if not NAME.fullmatch(name):
             raise NotFound
         return self._folder / name[:2] / name
+
+
+def _space(folder: Path) -> Space:
+    used = 0
+    for path in folder.glob("??/*"):
+        with contextlib.suppress(FileNotFoundError):  # it has gone since
+            used += path.stat().st_size
+    there = folder if folder.exists() else folder.parent
+    return Space(used, shutil.disk_usage(there).free)
 
 
 def _create(draft: Path) -> BinaryIO:

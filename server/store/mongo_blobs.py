@@ -16,6 +16,7 @@ from pymongo import ASCENDING, IndexModel
 from pymongo.asynchronous.database import AsyncDatabase
 
 from server.core.errors import NotFound
+from server.core.media import Space
 from server.store.documents import Document
 
 BUCKET = "files"
@@ -91,6 +92,17 @@ class GridBlobs:
     async def drop(self, name: str) -> None:
         """Forget what is kept under this name."""
         await self._do(self._deleted(name))
+
+    async def space(self) -> Space:
+        """Return how much room is taken, and how much the database says is left on its disk."""
+        used, stats = await self._do(self._sum()), await self._do(self._database().command("dbStats"))
+        total, taken = stats.get("fsTotalSize"), stats.get("fsUsedSize")
+        return Space(used, int(total - taken) if total and taken is not None else None)
+
+    async def _sum(self) -> int:
+        files = self._database()[f"{BUCKET}.files"]
+        found = await (await files.aggregate([{"$group": {"_id": None, "used": {"$sum": "$length"}}}])).to_list(1)
+        return int(found[0]["used"]) if found else 0
 
     async def _deleted(self, name: str) -> None:
         with suppress(NoFile):  # said after it has deleted the chunks of one that was never finished

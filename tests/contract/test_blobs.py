@@ -40,6 +40,17 @@ async def test_a_file_comes_back_whole_also_from_another_process(place: Place) -
     assert await whole(await other.blobs.read(NAME)) == BYTES
 
 
+async def test_a_store_knows_how_much_room_files_take_and_leave(store: Store) -> None:
+    assert (await store.blobs.space()).used == 0
+
+    await store.blobs.write(NAME, in_pieces(BYTES))
+
+    space = await store.blobs.space()
+    assert space.used == len(BYTES)
+    assert space.free is not None
+    assert space.free > 0
+
+
 async def test_any_part_of_a_file_can_be_read(store: Store) -> None:
     await store.blobs.write(NAME, in_pieces(BYTES))
 

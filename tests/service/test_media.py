@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 import pytest
@@ -26,6 +26,9 @@ from server.service.media import (
     FileTooLarge,
     FileTypeNotAllowed,
     Media,
+    Room,
+    StorageFull,
+    pause,
 )
 from server.web.changes import as_they_came
 from tests.service.given import ANNA, VISITOR, Clock, post
@@ -105,6 +108,31 @@ def given(store: Store, conversations: Conversations, clock: Clock) -> Given:
 
 async def saved(given: Given, data: bytes = PDF, name: str = "Befund.pdf", thread: str = "t1") -> File:
     return await given.media.save(thread, VISITOR.sender, pieces(data), name)
+
+
+async def test_when_all_files_take_what_they_may_no_more_is_taken_and_what_comes_waits(given: Given) -> None:
+    room = Room(most=2 * len(PDF))
+    provider, store = given.provider, given.store
+    media = Media(store, given.conversations, clock=given.clock, secret=b"s" * 32, fetching=provider, room=room)
+    full = replace(given, media=media)
+
+    first, _ = [await saved(full) for _ in range(2)]
+    with pytest.raises(StorageFull):
+        await saved(full)
+    note, due = await full.note_arrives()
+    assert (await media.fetch(due), provider.asked) == (given.clock() + pause(due.attempts), 0)
+
+    assert await full.bytes_of(first.id) == PDF
+    assert (await media.found("t1", note.id)).state is FileState.FETCHING
+
+
+async def test_files_leave_some_of_their_disk_free(given: Given) -> None:
+    free = (await given.store.blobs.space()).free
+    assert free is not None
+    media = Media(given.store, given.conversations, clock=given.clock, secret=b"s" * 32, room=Room(spare=free + 2**40))
+
+    with pytest.raises(StorageFull):
+        await saved(replace(given, media=media))
 
 
 # uploads
