@@ -14,7 +14,8 @@ PLAIN = "application/octet-stream"  # anything else: kept only where a provider 
 PICTURES = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})  # browsers draw these and run nothing
 SOUNDS = frozenset({"audio/mpeg", "audio/mp4", "audio/aac", "audio/ogg", "audio/wav", "audio/amr", "audio/webm"})
 FILMS = frozenset({"video/mp4", "video/quicktime", "video/3gpp", "video/webm"})
-ALLOWED = PICTURES | SOUNDS | FILMS | {"application/pdf"}
+HEIC = "image/heic"  # what an iPhone keeps: no browser but its own draws it, and no WhatsApp takes it from us
+ALLOWED = PICTURES | SOUNDS | FILMS | {"application/pdf", HEIC}
 
 MAX_NAME = 120  # characters
 MAX_ENDING = 10  # characters that still are one
@@ -28,6 +29,7 @@ _ENDINGS = {
     "audio/wav": ".wav",
     "audio/webm": ".weba",
     "image/gif": ".gif",
+    "image/heic": ".heic",
     "image/jpeg": ".jpg",
     "image/png": ".png",
     "image/webp": ".webp",
@@ -36,7 +38,7 @@ _ENDINGS = {
     "video/quicktime": ".mov",
     "video/webm": ".webm",
 }
-_ALSO = {"audio/ogg": (".opus", ".oga"), "image/jpeg": (".jpeg",), "video/mp4": (".m4v",)}
+_ALSO = {"audio/ogg": (".opus", ".oga"), "image/heic": (".heif",), "image/jpeg": (".jpeg",), "video/mp4": (".m4v",)}
 _STARTS = (
     (b"\xff\xd8\xff", "image/jpeg"),
     (b"\x89PNG\r\n\x1a\n", "image/png"),
@@ -62,6 +64,7 @@ _BRANDS = {  # of the ISO base media format, whose first box says what it is
     b"M4V ": "video/mp4",
     b"MSNV": "video/mp4",
     b"dash": "video/mp4",
+    **dict.fromkeys((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"), HEIC),
 }
 _UNSAFE = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f]')  # what some file system takes for something else than a name
 

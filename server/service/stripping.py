@@ -5,10 +5,11 @@ that only describe are left out. What draws differently without them stays: how 
 animation repeats. Whatever follows a picture's end goes too.
 
 Sources: ITU-T T.81 annex B and CIPA DC-008 (JPEG, Exif); w3.org/TR/png-3; the WebP container specification; the GIF89a
-specification; ISO/IEC 14496-12 for films.
+specification; ISO/IEC 14496-12 for films, 23008-12 for HEIF.
 """
 
 import struct
+from collections.abc import Iterator
 
 PNG_KEPT = frozenset(
     {
@@ -21,6 +22,7 @@ GIF_KEPT = frozenset({b"NETSCAPE2.0", b"ANIMEXTS1.0"})  # how often it repeats
 FILM_DROPPED = frozenset({b"udta", b"meta", b"uuid"})  # where, when, with what
 FILM_ENTERED = frozenset({b"moov", b"trak", b"moof", b"traf"})
 FILM_DEPTH = 8  # boxes within boxes that are entered: two are usual, and a thousand would be an attack
+HEIF_PIECES = 10_000  # of all items of a picture: a phone's has some fifty, and more would be an attack
 ORIENTATION = 0x0112
 STANDS_ALONE = frozenset({0x01, *range(0xD0, 0xD8)})  # JPEG markers without a length
 
@@ -40,6 +42,7 @@ def stripped(kind: str, data: bytes) -> bytes:
         "image/png": _png,
         "image/webp": _webp,
         "image/gif": _gif,
+        "image/heic": _heif,
         "video/mp4": _film,
         "video/quicktime": _film,
         "video/3gpp": _film,
@@ -55,7 +58,7 @@ def stripped(kind: str, data: bytes) -> bytes:
 
 def strips(kind: str) -> bool:
     """Whether files of this type must be whole before they can be kept."""
-    return kind in ("image/jpeg", "image/png", "image/webp", "image/gif") or kind in (
+    return kind in ("image/jpeg", "image/png", "image/webp", "image/gif", "image/heic") or kind in (
         "video/mp4",
         "video/quicktime",
         "video/3gpp",
@@ -253,3 +256,101 @@ def _blank(film: bytearray, at: int, end: int, depth: int = 0) -> None:
         elif name in FILM_ENTERED:
             _blank(film, at + head, at + length, depth + 1)
         at += length
+
+
+# HEIF -----------------------------------------------------------------------------------------------------------------
+
+
+def _heif(data: bytes) -> bytes:
+    """Blank what lies where the Exif and XMP of a picture are said to lie; nothing may move here, either."""
+    picture = bytearray(data)
+    inside = _box(data, b"meta", 0, len(data))
+    if inside is None:
+        raise Broken
+    begin, end = inside[0] + 4, inside[1]  # behind version and flags
+    described, places = _box(data, b"iinf", begin, end), _box(data, b"iloc", begin, end)
+    if described is None or places is None:
+        raise Broken
+    kept_inside = _box(data, b"idat", begin, end)
+    which = _describing(data, *described)
+    for item, method, start, length in _extents(data, places[0]):
+        if item not in which:
+            continue
+        if method == 1 and kept_inside is not None:
+            start += kept_inside[0]
+        elif method != 0:
+            raise Broken
+        if length == 0 or start + length > len(data):
+            raise Broken
+        picture[start : start + length] = bytes(length)
+    return bytes(picture)
+
+
+def _box(data: bytes, wanted: bytes, at: int, end: int) -> tuple[int, int] | None:
+    """Return from where to where the inside of the first box of this name goes."""
+    for name, begin, after in _boxes(data, at, end):
+        if name == wanted:
+            return begin, after
+    return None
+
+
+def _boxes(data: bytes, at: int, end: int) -> Iterator[tuple[bytes, int, int]]:
+    while at + 8 <= end:
+        length, name = struct.unpack_from(">I4s", data, at)
+        head = 8
+        if length == 1:
+            (length,), head = struct.unpack_from(">Q", data, at + 8), 16
+        elif length == 0:  # to the end
+            length = end - at
+        if length < head or at + length > end:
+            raise Broken
+        yield name, at + head, at + length
+        at += length
+
+
+def _describing(data: bytes, begin: int, end: int) -> set[int]:
+    """Return the numbers of the items that only describe."""
+    found = set()
+    for name, at, _ in _boxes(data, begin + (6 if data[begin] == 0 else 8), end):
+        if name != b"infe" or data[at] < 2:
+            raise Broken
+        number, width = (">H", 2) if data[at] == 2 else (">I", 4)
+        (item,) = struct.unpack_from(number, data, at + 4)
+        kind = data[at + 4 + width + 2 : at + 4 + width + 6]
+        if kind in (b"Exif", b"mime", b"uri "):
+            found.add(item)
+    return found
+
+
+def _extents(data: bytes, at: int) -> Iterator[tuple[int, int, int, int]]:
+    """Yield item, where it is counted from, where it begins, and its length, for each piece of each item."""
+    version, sizes, more = data[at], data[at + 4], data[at + 5]
+    offset, length, base, index = sizes >> 4, sizes & 15, more >> 4, more & 15 if version else 0
+    wide = version == 2
+    at, count = at + 6, _number(data, at + 6, 4 if wide else 2)
+    at += 4 if wide else 2
+    left = HEIF_PIECES
+    for _ in range(count):
+        item = _number(data, at, 4 if wide else 2)
+        at += 4 if wide else 2
+        method = 0
+        if version:
+            method = data[at + 1] & 15
+            at += 2
+        start = _number(data, at + 2, base)
+        pieces = _number(data, at + 2 + base, 2)
+        at += 4 + base
+        left -= 1 + pieces
+        if left < 0:
+            raise Broken
+        for _ in range(pieces):
+            at += index
+            begins, long = _number(data, at, offset), _number(data, at + offset, length)
+            at += offset + length
+            yield item, method, start + begins, long
+
+
+def _number(data: bytes, at: int, width: int) -> int:
+    if at + width > len(data):
+        raise Broken
+    return int.from_bytes(data[at : at + width], "big")

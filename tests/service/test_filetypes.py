@@ -18,6 +18,7 @@ BEGINS = {
     "amr": (b"#!AMR\n", "audio/amr"),
     "m4a": (b"\0\0\0\x20ftypM4A \0\0\0\0", "audio/mp4"),
     "mp4": (b"\0\0\0\x20ftypisom\0\0\2\0", "video/mp4"),
+    "iphone picture": (b"\0\0\0\x24ftypheic\0\0\0\0", "image/heic"),
     "iphone film": (b"\0\0\0\x14ftypqt  \0\0\0\0", "video/quicktime"),
     "3gp": (b"\0\0\0\x18ftyp3gp5\0\0\0\0", "video/3gpp"),
     "webm": (b"\x1a\x45\xdf\xa3\x9f\x42\x86\x81\x01\x42\x82\x84webm", "video/webm"),

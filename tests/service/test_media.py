@@ -32,6 +32,7 @@ from server.service.media import (
 )
 from server.web.changes import as_they_came
 from tests.service.given import ANNA, VISITOR, Clock, post
+from tests.service.test_stripping import heif
 
 PDF = b"%PDF-1.7\n" + b"x" * 100
 NOTE = b"OggS\0\2" + b"\0" * 22 + b"OpusHead" + b"sound" * 50
@@ -170,6 +171,15 @@ async def test_what_cannot_be_sent_is_refused_and_leaves_nothing(
         await given.media.save("t1", VISITOR.sender, pieces(data, 1024 * 1024))
 
     assert [await given.store.listing(name) for name in ("files", "files_unused", DRAFTS)] == [{}, {}, {}]
+
+
+async def test_an_iphones_picture_comes_from_people_and_goes_to_nobody(given: Given) -> None:
+    file = await saved(given, heif(b"N 52 31 12"), "IMG_1.HEIC")
+
+    assert (file.type, file.name) == ("image/heic", "IMG_1.HEIC")
+    assert b"52 31" not in await given.bytes_of(file.id)
+    with pytest.raises(FileTypeNotAllowed):
+        await given.media.save("t1", ANNA.sender, pieces(heif(b"N 52 31 12")), "IMG_1.HEIC")
 
 
 async def test_a_message_may_only_name_what_its_sender_uploaded(given: Given) -> None:

@@ -6,7 +6,7 @@ import zlib
 
 import pytest
 
-from server.service.stripping import Broken, stripped
+from server.service.stripping import HEIF_PIECES, Broken, stripped, strips
 
 
 def segment(marker: int, body: bytes) -> bytes:
@@ -115,6 +115,42 @@ def test_a_film_with_thousands_of_boxes_in_boxes_is_broken_and_never_an_accident
         stripped("video/mp4", film)
 
 
+def heif(exif: bytes, *, inside: bool = False, pieces: int = 1) -> bytes:
+    """A picture of one item and its Exif, which lies behind it or in a box of its own."""
+    full = bytes(4)
+    items = b"".join(
+        box(b"infe", b"\2" + bytes(3) + struct.pack(">HH4s", number, 0, kind) + b"\0")
+        for number, kind in ((1, b"hvc1"), (2, b"Exif"))
+    )
+
+    def meta(picture: int, begins: int) -> bytes:
+        def item(number: int, method: int, start: int, length: int) -> bytes:
+            return struct.pack(">HHHH", number, method, 0, pieces) + struct.pack(">II", start, length) * pieces
+
+        places = b"\1" + bytes(3) + b"\x44\0" + struct.pack(">H", 2)
+        places += item(1, 0, picture, 4) + item(2, int(inside), begins, len(exif))
+        kept = box(b"idat", exif) if inside else b""
+        return box(b"meta", full + box(b"iinf", full + struct.pack(">H", 2) + items) + box(b"iloc", places) + kept)
+
+    start = box(b"ftyp", b"heic\0\0\0\0mif1heic")
+    at = len(start) + len(meta(0, 0)) + 8
+    return start + meta(at, 0 if inside else at + 4) + box(b"mdat", b"draw" + (b"" if inside else exif))
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_an_iphones_picture_forgets_where_it_was_taken_and_nothing_in_it_moves(inside: bool) -> None:
+    where = b"Exif\0\0N 52 31 12"
+
+    assert stripped("image/heic", heif(where, inside=inside)) == heif(bytes(len(where)), inside=inside)
+    assert strips("image/heic")
+
+
+def test_a_picture_of_endless_pieces_is_broken_and_never_an_accident() -> None:
+    for broken in (heif(b"where", pieces=HEIF_PIECES), heif(b"where")[:100], box(b"ftyp", b"heic"), b""):
+        with pytest.raises(Broken):
+            stripped("image/heic", broken)
+
+
 def test_other_types_stay_as_they_are() -> None:
     assert stripped("application/pdf", b"%PDF-1.7") == b"%PDF-1.7"
 
@@ -127,6 +163,7 @@ def test_whatever_is_sent_as_a_picture_is_stripped_or_broken_and_never_an_accide
         "image/webp": riff((b"VP8X", b"\x2c" + bytes(9)), (b"VP8 ", b"pix")),
         "image/gif": b"GIF89a\1\0\1\0\x80\0\0" + bytes(6) + b"\x2c\0\0\0\0\1\0\1\0\0\x02\x02\x44\x01\0;",
         "video/mp4": box(b"moov", box(b"trak", box(b"udta", b"where"))),
+        "image/heic": heif(b"where"),
     }
     chance = random.Random(4)
     for kind, whole in wholes.items():
