@@ -153,7 +153,7 @@ class Talk:
                     await self._take(Away())
                 return
             except OnethreadError as error:
-                log.warning("a call's turn was refused", extra={"error_code": error.code})
+                log.warning("a call's turn was refused", extra={"error": error.code})
 
     async def _do(self, action: Action) -> None:
         """Do it.

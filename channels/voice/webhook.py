@@ -229,7 +229,7 @@ class VoiceWebhooks:
             except Unavailable as error:
                 raise HTTPException(503) from error
             except Refused as error:
-                log.warning("a call-back was not noted", extra={"error_code": error.code})
+                log.warning("a call-back was not noted", extra={"error": error.code})
         return twiml.document(twiml.hang_up())
 
 
