@@ -246,7 +246,7 @@ class PhoneCalls:
                 Choice(choices.CALL_YES, say("call_yes", line.language)),
                 Choice(choices.CALL_NO, say("call_no", line.language)),
             )
-            await self._say(line, "asked", say("call_asked", line.language), offered)
+            await self._say(line, f"asked:{turn}", say("call_asked", line.language), offered)
             return replace(line, asked=there.id, offered=offered), Turned.ASKED
         return await self._prove(line, turn, here, there)
 
@@ -260,7 +260,7 @@ class PhoneCalls:
         """Do what the caller said to whether this call and the chat may be put together."""
         asked, line = line.asked, replace(line, asked=None, offered=())
         if asked is None or not agreed:
-            await self._say(line, "apart", say("call_apart", line.language))
+            await self._say(line, f"apart:{turn}", say("call_apart", line.language))
             return line, Turned.POSTED
         return await self._prove(line, turn, await self._current(line.thread), await self._current(asked))
 
