@@ -24,6 +24,7 @@ from server.web.house import House
 from server.web.sessions import new_link
 
 IDS = {colleague.role: colleague.id for colleague in COLLEAGUES}
+PATIENCE = 30.0  # seconds for an answer: a busy machine is no fault of ours
 TRUSTED = httpx.create_ssl_context()  # read once: it is a file of a hundred and forty authorities
 
 
@@ -58,7 +59,9 @@ class Running:
     @contextlib.asynccontextmanager
     async def signed_in(self, role: StaffRole) -> AsyncIterator[httpx.AsyncClient]:
         """A colleague's browser: its cookie, and the header that lets it change something."""
-        async with httpx.AsyncClient(base_url=self.origin, headers={"Origin": self.origin}, verify=TRUSTED) as browser:
+        async with httpx.AsyncClient(
+            base_url=self.origin, headers={"Origin": self.origin}, timeout=PATIENCE, verify=TRUSTED
+        ) as browser:
             token = await self.house.sessions.link(IDS[role])
             answer = await browser.post("/api/staff/session/link", json={"token": token})
             assert answer.status_code == 200, answer.text
@@ -91,7 +94,7 @@ async def running(folder: Path, **changed: Any) -> AsyncIterator[Running]:
         await serving
     origin = f"http://127.0.0.1:{port}"
     try:
-        async with httpx.AsyncClient(base_url=origin, verify=TRUSTED) as client:
+        async with httpx.AsyncClient(base_url=origin, timeout=PATIENCE, verify=TRUSTED) as client:
             yield Running(app, server, origin, client)
     finally:
         server.stop()
