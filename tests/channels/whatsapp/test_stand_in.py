@@ -30,7 +30,7 @@ from twilio.rest import Client
 from channels.whatsapp.emulated import Line
 from channels.whatsapp.emulator import Fault, StandIn, Statuses
 from channels.whatsapp.meta import challenge
-from channels.whatsapp.outgoing import File, FileKind, FromTemplate, Outgoing, ReadMark, Reply
+from channels.whatsapp.outgoing import File, FileKind, FromTemplate, Outgoing, ReactionMark, ReadMark, Reply
 from channels.whatsapp.providers import ADAPTERS
 from channels.whatsapp.template_file import DEMO, read_templates
 from channels.whatsapp.template_listing import compare, listed_by_meta
@@ -422,6 +422,20 @@ async def test_read_marks_and_typing_are_on_the_phone(world: World) -> None:
     await world.send("meta", Reply("Guten Tag"), Person(MOBILE))
     await world.standin.settled()
     assert phone.typing_until is None
+
+
+async def test_a_reaction_and_a_quote_are_on_the_phone(world: World) -> None:
+    phone = world.standin.person(f"+{MOBILE}")
+    await phone.say("Is Friday free?")
+    theirs = phone.chat[0]
+    for emoji in ("❤️", ""):
+        await world.send("meta", ReactionMark(theirs.id, emoji), Person(MOBILE))
+        await world.standin.settled()
+        assert theirs.reactions["clinic"] == emoji
+    await world.send("meta", Reply("Yes.", reply_to=theirs.id), Person(MOBILE))
+    await world.standin.settled()
+
+    assert [(each.text, each.reply_to) for each in phone.chat] == [("Is Friday free?", ""), ("Yes.", theirs.id)]
 
 
 async def test_a_webhook_is_registered_with_a_challenge(world: World) -> None:
