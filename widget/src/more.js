@@ -30,7 +30,11 @@ const UNTAKEN = {
   already_known: 'You are known by WhatsApp already.',
   rate_limited: 'Those were many numbers for one day. Please try again tomorrow.',
 };
-const REFUSED = { file_type_not_allowed: 'This kind of file is not taken.', too_large: 'At most 10 MB, please.' };
+const REFUSED = {
+  file_type_not_allowed: 'This kind of file is not taken.',
+  too_large: 'At most 10 MB, please.',
+  storage_full: 'There is no room for further files at the moment.',
+};
 
 /**
  * @param {string} build of the first file: of another one, nothing here fits

@@ -43,7 +43,7 @@ function upload(file) {
     entry.id = request.status < 300 && request.response?.file?.id;
     if (entry.id) return;
     remove(entry.local);
-    toast(say('upload_failed', file));
+    toast(say(request.response?.code === 'storage_full' ? 'upload_no_room' : 'upload_failed', file));
   };
   request.send(file);
 }
