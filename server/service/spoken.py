@@ -53,19 +53,25 @@ _AROUND = _set(  # words that may stand around a code or a number
 _YES = _set("ja jo jawohl gerne gern klar sicher yes yeah yep sure okay ok absolut visst javisst precis richtig")
 _NO = _set("nein nee ne nö no nope nej nä")
 _POLITE = _set("bitte danke please thanks thank you tack machen sie do that das it gör")
-_REFUSING = re.compile(
-    r"nicht\W+(?:\w+\W+){0,3}?(?:mitschreib|mitgeschrieb|aufzeichn|aufgezeichn|aufnehm|aufgenomm|speicher|gespeicher|"
-    r"protokollier|notier|aufschreib|aufgeschrieb)\w*"
-    r"|(?:keine|ohne)\W+(?:\w+\W+)?(?:aufzeichnung|aufnahme|mitschrift|speicherung)"
-    r"|(?:schreib\w*|zeichn\w*|nehm\w*|nimm)\W+(?:\w+\W+){0,3}?nicht\W+(?:mit|auf)\b"
-    r"|\bwiderspreche\b|\bnicht\W+(?:damit\W+)?einverstanden\b"
-    r"|\b(?:don\W?t|do\W+not|not|never|stop|without)\W+(?:\w+\W+){0,5}?(?:recorded|recording|written\W+down|"
-    r"writ(?:e|ing)\W+(?:\w+\W+){0,2}?down|transcri\w+|write\W+(?:this|that|it|anything)\b)"
-    r"|\b(?:don\W?t|do\W+not)\W+record\b(?!\W+(?:of|from))"
-    r"|\bno\W+(?:recording|transcri\w+)|\bi\W+(?:object|do\W+not\W+(?:agree|consent)|don\W?t\W+(?:agree|consent))\b"
-    r"|\binte\W+(?:\w+\W+){0,3}?(?:spela\w*\W+in|inspel\w*|skriv\w*\W+(?:ner|ned|upp)|nedskriv\w*|sparas?)\b"
-    r"|\b(?:skriv|spela)\W+(?:\w+\W+){0,2}?inte\W+(?:\w+\W+){0,2}?(?:ner|ned|upp|in)\b"
-    r"|\b(?:ingen|utan)\W+inspelning|\bmotsätter\W+mig\b|\bsamtycker\W+inte\b",
+_REFUSING = re.compile(  # means this and nothing else, whenever it is said
+    r"nicht\W+(?:\w+\W+){0,3}?(?:mitschreib|mitgeschrieb|aufzeichn|aufgezeichn|protokollier)\w*"
+    r"|(?:keine|ohne)\W+(?:\w+\W+)?(?:aufzeichnung|aufnahme|mitschrift)\b"
+    r"|(?:schreib\w*|zeichn\w*)\W+(?:\w+\W+){0,3}?nicht\W+(?:mit|auf)\b|(?:nehmen\W+sie|nimm)\W+(?:\w+\W+){0,2}?nicht\W+auf\b"
+    r"|\b(?:don\W?t|do\W+not|not|never|stop|without)\W+(?:\w+\W+){0,5}?(?:recorded|recording|transcri\w+)"
+    r"|\b(?:don\W?t|do\W+not)\W+record\b(?!\W+(?:of|from))|\bno\W+(?:recording|transcri\w+)"
+    r"|\b(?:please|just)\W+(?:don\W?t|do\W+not)\W+write\b|^(?:don\W?t|do\W+not)\W+write\b"
+    r"|\binte\W+(?:\w+\W+){0,3}?(?:spela\w*\W+in|inspel\w*)\b|\bspela\W+(?:\w+\W+){0,2}?inte\W+(?:\w+\W+){0,2}?in\b"
+    r"|\bskriv\W+(?:\w+\W+){0,2}?inte\W+(?:\w+\W+){0,2}?(?:ner|ned|upp)\b|\b(?:ingen|utan)\W+inspelning",
+    re.IGNORECASE,
+)
+_REFUSING_FIRST = re.compile(  # means it only as an answer to being told: later it is about something else
+    r"nicht\W+(?:\w+\W+){0,3}?(?:aufnehm|aufgenomm|speicher|gespeicher|notier|aufschreib|aufgeschrieb)\w*"
+    r"|(?:keine|ohne)\W+(?:\w+\W+)?speicherung|\bwiderspreche\b|\bnicht\W+(?:damit\W+)?einverstanden\b"
+    r"|\b(?:don\W?t|do\W+not|not|never|stop|without)\W+(?:\w+\W+){0,5}?(?:written\W+down|"
+    r"writ(?:e|ing)\W+(?:\w+\W+){0,2}?down|stored|saved)"
+    r"|\bi\W+(?:object|do\W+not\W+(?:agree|consent)|don\W?t\W+(?:agree|consent))\b"
+    r"|\binte\W+(?:\w+\W+){0,3}?(?:skriv\w*\W+(?:ner|ned|upp)|nedskriv\w*|sparas?)\b"
+    r"|\bmotsätter\W+mig\b|\bsamtycker\W+inte\b",
     re.IGNORECASE,
 )
 _PLAIN_NO = re.compile(
@@ -81,10 +87,13 @@ def objects(text: str, *, first: bool) -> bool:
     """Whether somebody does not want their words written down.
 
     Args:
-        first: it is the first thing they say after having been told, so that a bare no is one.
+        first: it is the first thing they say after having been told, so that a bare no is one, and much else that
+            would later be about something else ("I have not written it down").
     """
     said = text.strip(" \t\n.,!?…")
-    return _REFUSING.search(said) is not None or (first and _PLAIN_NO.fullmatch(said) is not None)
+    if _REFUSING.search(said) is not None:
+        return True
+    return first and (_REFUSING_FIRST.search(said) or _PLAIN_NO.fullmatch(said)) is not None
 
 
 def code_in(text: str) -> str | None:

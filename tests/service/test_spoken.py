@@ -17,16 +17,11 @@ CONNECT = (Choice("y", "Ja, verbinden"), Choice("n", "Nein"))
         "Schreiben Sie das bitte nicht mit!",
         "Nehmen Sie mich nicht auf.",
         "Ich will keine Aufnahme",
-        "Dem widerspreche ich.",
-        "Damit bin ich nicht einverstanden",
         "Do not write it down.",
         "please don't record me",
         "Don't record this",
         "I don't want to be recorded",
-        "I do not want this written down",
         "No recording please",
-        "I object.",
-        "I don't consent",
         "Skriv inte ner det.",
         "spela inte in",
         "Jag vill inte att ni spelar in",
@@ -40,9 +35,25 @@ def test_an_objection_is_understood(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["Nein.", "Nein danke", "Das möchte ich nicht", "No thank you", "Nej tack", "Lieber nicht"]
+    "text",
+    [
+        "Nein.",
+        "Nein danke",
+        "Das möchte ich nicht",
+        "No thank you",
+        "Nej tack",
+        "Lieber nicht",
+        "Dem widerspreche ich.",
+        "Damit bin ich nicht einverstanden",
+        "Ich möchte nicht, dass das gespeichert wird",
+        "I do not want this written down",
+        "I object.",
+        "I don't consent",
+        "Jag vill inte att ni skriver ner det",
+        "Jag samtycker inte",
+    ],
 )
-def test_a_bare_no_is_one_only_when_that_was_just_said(text: str) -> None:
+def test_what_may_be_about_anything_is_one_only_when_that_was_just_said(text: str) -> None:
     assert objects(text, first=True)
     assert not objects(text, first=False)
 
@@ -138,3 +149,18 @@ def test_a_yes_takes_the_choice_that_begins_with_one() -> None:
         None,
     ]
     assert [yes_or_no(text) for text in ("ja gerne", "no", "ja aber", "")] == [True, False, None, None]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Werde ich noch nicht aufgenommen?",
+        "Ich habe Ihre Nummer nicht gespeichert",
+        "Das habe ich mir nicht notiert",
+        "I did not write it down, can you say it again?",
+        "I don't agree with that date",
+        "Jag har inte skrivit upp tiden",
+    ],
+)
+def test_in_the_middle_of_a_call_such_words_are_about_something_else(text: str) -> None:
+    assert not objects(text, first=False)
