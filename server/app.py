@@ -128,6 +128,8 @@ def create_app(settings: Settings, port: int | None = None, knowledge: Knowledge
     )
     if engine.whatsapp is not None:
         engine.whatsapp.serve(app)
+    if engine.voice is not None:
+        engine.voice.serve(app)
     app.state.house, app.state.engine, app.state.sockets = house, engine, sockets
     return app
 

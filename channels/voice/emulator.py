@@ -450,12 +450,12 @@ class Handset:
         await self.change("talking")
         tokens: list[str] = []
         gone = asyncio.ensure_future(self._gone.wait())
+        said: asyncio.Future[str | bytes] | None = None
         try:
             while True:
                 said = asyncio.ensure_future(socket.recv())
                 await asyncio.wait([said, gone], return_when=asyncio.FIRST_COMPLETED)
                 if not said.done():
-                    said.cancel()
                     await socket.close()
                     return "completed", None
                 ended = await self._takes(said.result(), tokens)
@@ -466,6 +466,8 @@ class Handset:
             return ("completed" if self._gone.is_set() else "failed"), None
         finally:
             gone.cancel()
+            if said is not None and not said.cancel() and not said.cancelled():
+                said.exception()  # it ended as the socket did
 
     async def _takes(self, raw: str | bytes, tokens: list[str]) -> Node | None:
         """Do what a message says; return it if it ends the session."""

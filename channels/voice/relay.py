@@ -7,6 +7,7 @@ sockets for one call the newer is right, and the older is closed.
 import asyncio
 import contextlib
 import logging
+from collections.abc import Sequence
 
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
@@ -28,9 +29,9 @@ log = logging.getLogger("onethread.voice")
 class SocketMouth:
     """Speaks into a relay's socket."""
 
-    def __init__(self, socket: WebSocket, account: Account) -> None:
-        """Speak into ``socket``, in the voices of ``account``."""
-        self._socket, self._account = socket, account
+    def __init__(self, socket: WebSocket, account: Account, languages: Sequence[str]) -> None:
+        """Speak into ``socket``, in the voices of ``account`` for these languages."""
+        self._socket, self._account, self._languages = socket, account, languages
         self.over = asyncio.Event()
 
     async def say(self, said: Say) -> None:
@@ -43,7 +44,7 @@ class SocketMouth:
     async def switch(self, language: str) -> None:
         """Speak another language; listen to it, too, unless every one is listened for anyway."""
         locale = self._account.voice(language).locale
-        heard = None if twiml.detects(self._account) else locale
+        heard = None if twiml.detects(self._account, self._languages) else locale
         await self._send(wire.Language(locale, heard))
 
     async def finish(self, finish: Finish) -> None:
@@ -77,7 +78,7 @@ class Relay:
             await socket.close(NOT_ALLOWED)
             return
         await socket.accept()
-        mouth = SocketMouth(socket, account)
+        mouth = SocketMouth(socket, account, self._desk.languages_of(account))
         try:
             async with asyncio.timeout(SETUP_SECONDS):
                 setup, early = await _setup(socket)

@@ -28,18 +28,22 @@ def document(*verbs: str) -> bytes:
     return f'<?xml version="1.0" encoding="UTF-8"?><Response>{"".join(verbs)}</Response>'.encode()
 
 
-def relay(account: Account, socket: str, action: str, language: str, *, attested: bool = False) -> str:
+def relay(
+    account: Account, socket: str, action: str, language: str, languages: Sequence[str], *, attested: bool = False
+) -> str:
     """Return the verb that hands a call to our socket.
 
     Args:
         socket: the address of it, `wss://…` without a query.
         action: where the call goes on when the relay is over.
         language: the call's, as far as it is known.
+        languages: that the call may change to.
         attested: what the socket is told about the caller's number.
     """
-    voices = account.voices or (account.voice(language),)
     first = account.voice(language)
-    inside = "".join(_element("Language", {"code": voice.locale, **_sound(voice)}) for voice in voices)
+    inside = "".join(
+        _element("Language", {"code": voice.locale, **_sound(voice)}) for voice in map(account.voice, languages)
+    )
     if attested:
         inside += _element("Parameter", {"name": ATTESTED, "value": "yes"})
     noun = _element(
@@ -47,7 +51,7 @@ def relay(account: Account, socket: str, action: str, language: str, *, attested
         {
             "url": socket,
             "ttsLanguage": first.locale,
-            "transcriptionLanguage": MULTI if detects(account) else first.locale,
+            "transcriptionLanguage": MULTI if detects(account, languages) else first.locale,
             **_sound(first),
             "interruptible": "any",
             "reportInputDuringAgentSpeech": "any",  # also what is said, or dialled by a link, during the notice
@@ -59,10 +63,10 @@ def relay(account: Account, socket: str, action: str, language: str, *, attested
     return _element("Connect", {"action": action}, noun)
 
 
-def detects(account: Account) -> bool:
-    """Whether whoever writes down at this number tells its languages apart."""
-    known = all(voice.hears in ("", "Deepgram") and voice.language in DETECTED for voice in account.voices)
-    return known and len(account.voices) > 1
+def detects(account: Account, languages: Sequence[str]) -> bool:
+    """Whether whoever writes down at this number tells these languages apart."""
+    known = all(each in DETECTED and account.voice(each).hears in ("", "Deepgram") for each in languages)
+    return known and len(languages) > 1
 
 
 def gather(account: Account, said: Sequence[tuple[str, str]], action: str, language: str, *, code: bool = False) -> str:

@@ -108,8 +108,9 @@ class VoiceWebhooks:
     def _relay(self, account: Account, form: CallForm, again: int = 0) -> str:
         """Return the verb that hands a call to the socket; ``again``: for how many times it was lost."""
         action = self._desk.url(account, "action", f"again={again}" if again else "")
-        language = self._language(account, form)
-        return twiml.relay(account, self._desk.socket_url(account), action, language, attested=form.attested)
+        language, languages = self._language(account, form), self._desk.languages_of(account)
+        socket = self._desk.socket_url(account)
+        return twiml.relay(account, socket, action, language, languages, attested=form.attested)
 
     def _language(self, account: Account, form: CallForm) -> str:
         talk = self._desk.switchboard.find(self._desk.hashed(form.call))

@@ -50,7 +50,7 @@ def test_a_call_is_handed_to_the_socket_in_the_languages_of_the_number() -> None
     noun.language(code="en-GB")
     response.append(connect)
 
-    assert same(twiml.document(twiml.relay(SEVERAL, SOCKET, ACTION, "de")), response)
+    assert same(twiml.document(twiml.relay(SEVERAL, SOCKET, ACTION, "de", ("de", "en"))), response)
 
 
 def test_without_voices_of_its_own_a_number_speaks_the_call_s_language() -> None:
@@ -68,7 +68,7 @@ def test_without_voices_of_its_own_a_number_speaks_the_call_s_language() -> None
     noun.parameter(name="attested", value="yes")
     response.append(connect)
 
-    assert same(twiml.document(twiml.relay(PLAIN, SOCKET, ACTION, "sv", attested=True)), response)
+    assert same(twiml.document(twiml.relay(PLAIN, SOCKET, ACTION, "sv", ("sv",), attested=True)), response)
 
 
 def test_a_turn_is_spoken_and_listened_for() -> None:
@@ -112,8 +112,9 @@ def test_a_call_is_put_through_moved_on_and_ended() -> None:
 
 
 def test_only_languages_that_are_told_apart_are_listened_for_together() -> None:
-    swedish = msgspec.structs.replace(SEVERAL, voices=(*SEVERAL.voices, Voice("sv", "sv-SE")))
+    google = msgspec.structs.replace(SEVERAL, voices=(*SEVERAL.voices, Voice("fr", "fr-FR", hears="Google")))
 
-    assert twiml.detects(SEVERAL)
-    assert not twiml.detects(swedish)
-    assert not twiml.detects(PLAIN)
+    assert twiml.detects(SEVERAL, ("de", "en"))
+    assert not twiml.detects(SEVERAL, ("de",))
+    assert not twiml.detects(PLAIN, ("de", "en", "sv"))
+    assert not twiml.detects(google, ("de", "fr"))
