@@ -31,6 +31,7 @@ from server.settings import PREFIX, READ_ELSEWHERE, Settings
 WIDGET = CHECKOUT / "widget"
 IN_MEMORY = Path("/dev/shm")  # noqa: S108  # only looked at for its size; what we make in it is a folder of our own
 ROOM = 4 * 2**30  # bytes that must be free there; containers have 64 MB unless told otherwise
+MINE = "onethread-tests-"  # and the process that made it
 TALKING = 1.5  # workers for each core: a test of whole processes waits for them half of its time
 UNSTEADY = 3  # failures at most that may be the machine's: more are ours
 PYTEST_ENDS = re.compile(r"=+ (?P<said>.*\b(?:passed|failed|skipped|error|errors|deselected|no tests ran)\b.*?) =+")
@@ -230,7 +231,12 @@ def _in_memory(this: Run) -> Iterator[None]:
     if "TMPDIR" in this.environment or not IN_MEMORY.is_dir() or shutil.disk_usage(IN_MEMORY).free < ROOM:
         yield
         return
-    with tempfile.TemporaryDirectory(dir=IN_MEMORY, prefix="onethread-tests-", ignore_cleanup_errors=True) as folder:
+    for left in IN_MEMORY.glob(f"{MINE}*"):  # by a run that was killed
+        maker = left.name.removeprefix(MINE).partition("-")[0]
+        if maker.isdigit() and not Path("/proc", maker).exists():
+            shutil.rmtree(left, ignore_errors=True)
+    prefix = f"{MINE}{os.getpid()}-"
+    with tempfile.TemporaryDirectory(dir=IN_MEMORY, prefix=prefix, ignore_cleanup_errors=True) as folder:
         this.environment["TMPDIR"] = folder
         yield
     del this.environment["TMPDIR"]
