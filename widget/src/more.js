@@ -182,7 +182,7 @@ export default function more(build, root, talk, changed) {
 
   function shownFile(file, t) {
     const { id, name, size = 0 } = file;
-    const label = name || t('File');
+    const label = name || (file.voice ? t('Voice message') : t('File'));
     const status = file['state'] ?? 'ready'; // as the server calls it
     if (status !== 'ready') return h('p.mark', { key: id }, `${label}: ${status === 'failed' ? t('This file could not be fetched.') : t('The file is on its way.')}`);
     if (/^image\/(jpeg|png|webp|gif)$/.test(file.type) && !pictures.has(id)) picture(id, bytes(file));
