@@ -91,16 +91,15 @@ class Intake:
             Unavailable: the store cannot be reached.
         """
         self._look_again = True
-        worked = 0
-        if not self._looking:
-            self._looking = True
-            try:
-                while self._look_again and not self._stopping:
-                    self._look_again = False
-                    worked += await self._work_due()
-            finally:
-                self._looking = False
-        return worked
+        if self._looking:
+            return 0
+        self._looking, self._look_again = True, False
+        try:
+            return await self._work_due()
+        finally:
+            self._looking = False
+            if self._look_again and not self._stopping:
+                self._beside.start(self.work())  # beside: whoever asked has other things to do
 
     async def _work_due(self) -> int:
         found = [_Body(*each) for each in await self._store.raw_due(self._clock(), BATCH)]
