@@ -13,11 +13,12 @@ from server.core.errors import LeaseLost, Unavailable
 from server.core.model import ThreadId
 from server.core.owed import Fetch
 from server.core.ports import Due, Store
+from server.service import leases
 from server.service.beside import Beside
 from server.service.media import Media, pause
 
 KIND = "fetch"
-LEASE = 180.0  # seconds a file belongs to one worker: longer than the slowest provider takes
+LEASE = 20.0  # seconds a file belongs to one worker, who renews it while it comes
 AT_ONCE = 4  # files
 
 log = logging.getLogger("onethread.fetches")
@@ -69,15 +70,14 @@ class Fetches:
         if lease is None:
             return
         try:
-            later = await self._try(due)
-            if later is None:
-                await self._store.settle([(due.thread, due.seq, KIND)], lease)
-            else:
-                await self._store.postpone(due.thread, due.seq, KIND, later, lease)
+            async with leases.kept(self._store, lease, LEASE, _failed):
+                later = await self._try(due)
+                if later is None:
+                    await self._store.settle([(due.thread, due.seq, KIND)], lease)
+                else:
+                    await self._store.postpone(due.thread, due.seq, KIND, later, lease)
         except LeaseLost:  # it took too long and another worker goes on
             return
-        finally:
-            await self._store.release(lease)
 
     async def _try(self, due: Due) -> datetime | None:
         try:

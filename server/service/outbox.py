@@ -11,7 +11,6 @@ provider's ids.
 """
 
 import asyncio
-import contextlib
 import logging
 import random
 import time
@@ -57,6 +56,7 @@ from server.core.sending import (
     Report,
     SendOutcome,
 )
+from server.service import leases
 from server.service.beside import Beside
 from server.service.conversations import Conversations
 
@@ -295,39 +295,18 @@ class Outbox:
             lease = await self._store.claim(lane, self._name, LEASE)
             if lease is None:
                 return None
-            over = asyncio.Event()
-            keeping = asyncio.create_task(self._keep_ours(lease, over))
             try:
-                self._again.add(lane)
-                while lane in self._again and not self._stopping:
-                    self._again.discard(lane)
-                    until = await self._in_order(lane, thread, lease)
+                async with leases.kept(self._store, lease, LEASE, _failed):
+                    self._again.add(lane)
+                    while lane in self._again and not self._stopping:
+                        self._again.discard(lane)
+                        until = await self._in_order(lane, thread, lease)
             except LeaseLost:  # it took too long and another worker goes on
                 return None
-            finally:
-                over.set()
-                await asyncio.wait([keeping])  # not in the middle: a lease renewed after it was given back stays
-                await self._store.release(lease)
         finally:
             self._at_work.discard(lane)
             self._again.discard(lane)
         return until
-
-    async def _keep_ours(self, lease: Lease, over: asyncio.Event) -> None:
-        """Renew a lease again and again, until it is lost or the work in its lane is over."""
-        while True:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(LEASE / 3):
-                    await over.wait()
-                return
-            try:
-                await self._still_ours(lease)
-            except Unavailable:  # it lasts for two more tries
-                continue
-            except LeaseLost:  # whoever is at work learns of it where it matters
-                return
-            except Exception as error:  # noqa: BLE001  # our mistake, loud; the lease ends if it goes on like this
-                _failed(error)
 
     async def _in_order(self, lane: str, thread: ThreadId, lease: Lease) -> datetime | None:
         """Deliver what a thread owes in this lane; return until when the rest waits for its head, if it does."""
@@ -539,7 +518,7 @@ class Outbox:
         for parcel in parcels:
             await self._paced(lane, parcel.our)
             async with self._sending:
-                await self._still_ours(lease)
+                await leases.still_ours(self._store, lease, LEASE)
                 outcome = await _answered(courier.send(parcel))
             self.outcomes[type(outcome).__name__.lower()] += 1
             match outcome:
@@ -582,25 +561,14 @@ class Outbox:
             async with self._sending:
                 began = self._clock()
                 sending = Part(PartState.SENDING, began, letter.parts[number].repeated)
-                await self._still_ours(lease)  # before the mark: who has lost the lane leaves none, and nobody wonders
+                await leases.still_ours(
+                    self._store, lease, LEASE
+                )  # before the mark: who has lost the lane leaves none, and nobody wonders
                 letter = _with(letter, number, sending)
                 await self._keep(letter)
                 outcome = await _answered(courier.send(parcel))
             self.outcomes[type(outcome).__name__.lower()] += 1
             letter = await self._became(letter, number, outcome, item.to, lane, began, thread)
-
-    async def _still_ours(self, lease: Lease) -> None:
-        """Return with the lane ours for another while.
-
-        Raises:
-            LeaseLost: it is somebody else's.
-        """
-        renewed = await self._store.claim(lease.lane, self._name, LEASE)
-        if renewed is None:
-            raise LeaseLost
-        if renewed.fence != lease.fence:  # somebody had it meanwhile and has given it back
-            await self._store.release(renewed)
-            raise LeaseLost
 
     async def _became(
         self,
