@@ -75,7 +75,7 @@ class Figures:
             answered.append(whatsapp.webhooks.answered)
             arrived.append(whatsapp.arriving.arrived)
         if voice is not None:
-            answered.append(voice.reports.answered)
+            answered += [voice.reports.answered, voice.desk.answered]
             arrived.append(voice.retelling.arrived)
         look("webhooks", "Webhooks by what was answered.", _of(*answered), ["status"], grows=True)
         done = _of(self._engine.intake.done)

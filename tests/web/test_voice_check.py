@@ -20,14 +20,15 @@ VENDORS = """- {id: vapi, provider: vapi, number: +49 30 23125101}
 - {id: eleven, provider: elevenlabs, number: +49 30 23125105}
 - {id: bland, provider: bland, number: +49 30 23125106}
 """
+TWILIO = "- {id: desk, provider: twilio, number: +49 30 23125107, account: AC1}\n"
 NAMES = ("vapi", "bearer", "bare", "retell", "eleven", "bland")
 
 
 @pytest.fixture
 def accounts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Account, ...]:
     path = tmp_path / "voice.yaml"
-    path.write_text(VENDORS)
-    secrets = {variable(name, "SECRET"): KEY for name in NAMES}
+    path.write_text(VENDORS + TWILIO)
+    secrets = {variable(name, "SECRET"): KEY for name in NAMES} | {variable("desk", "TOKEN"): KEY}
     for name, value in secrets.items():
         monkeypatch.setenv(name, value)
     return read_accounts(Source(path), secrets)
@@ -42,12 +43,27 @@ async def running(tmp_path: Path, accounts: tuple[Account, ...]) -> AsyncIterato
 async def test_doors_that_work_pass_and_a_wrong_secret_or_address_is_told(
     running: Running, accounts: tuple[Account, ...]
 ) -> None:
-    found = {account.id: await self_test(account, running.origin) for account in accounts}
+    *vendors, _ = accounts
+    found = {account.id: await self_test(account, running.origin) for account in vendors}
     assert found == {name: [] for name in NAMES}
-    for account in accounts:
+    for account in vendors:
         [wrong] = await self_test(replace(account, secrets=("another word of sixteen letters",)), running.origin)
         assert "our own signature was answered with 401" in wrong
     [unknown] = await self_test(replace(accounts[0], id="nobody"), running.origin)
     assert "answered with 404 instead of 401" in unknown
     [away] = await self_test(accounts[0], "http://127.0.0.1:1")
     assert "cannot be reached" in away
+
+
+async def test_calls_need_a_door_a_socket_and_an_address_that_is_https(
+    running: Running, accounts: tuple[Account, ...]
+) -> None:
+    desk = accounts[-1]
+
+    [plain] = await self_test(desk, running.origin)
+    assert "needs wss://" in plain
+    assert await self_test(replace(desk, mode="gather"), running.origin) == []
+    [wrong] = await self_test(replace(desk, secrets=("another",)), running.origin)
+    assert "our own signature was answered with 401" in wrong
+    [elsewhere] = await self_test(desk, running.origin.replace("127.0.0.1", "localhost"))
+    assert "our own signature was answered with 401" in elsewhere  # signed for another address than ours
