@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 import msgspec
@@ -43,6 +43,7 @@ OVERHEARD_WORDS = 400  # of each: what another process had not come to yet is a 
 KNOWN_WORDS = 10  # times as many as threads are remembered, known to be stored: most words of a chat come again
 RECENT = timedelta(hours=1)  # how far back a start checks rows against the log
 PAGE = 100  # events read at a time
+NEVER = datetime.max.replace(tzinfo=UTC)
 
 _NONE: set[str] = set()
 log = logging.getLogger("onethread.inbox")
@@ -54,6 +55,9 @@ class TaskKind(StrEnum):
     URGENT = "urgent"
     WAITING = "waiting"
     REPLY = "reply"
+    CALLBACK = "callback"  # call this person
+    QUESTION = "question"
+    NOT_AGREED = "not_agreed"
     SNOOZED = "snoozed"
 
 
@@ -107,6 +111,9 @@ def task_of(thread: Thread) -> Task | None:
         return Task(TaskKind.URGENT, since=thread.last_person_at)
     if thread.floor.is_waiting:
         return Task(TaskKind.WAITING, since=thread.waiting_since)
+    if thread.tasks:
+        first = min(thread.tasks, key=lambda task: (task.at or NEVER, task.seq))
+        return Task(TaskKind(first.kind), until=first.at)
     if thread.needs_reply:
         return Task(TaskKind.REPLY, since=thread.last_person_at)
     if thread.snoozed_until is not None:
@@ -121,6 +128,8 @@ def place_of(thread: Thread) -> object:
         thread.floor,
         thread.assigned,
         thread.needs_reply,
+        thread.tasks,
+        thread.call is not None,
         thread.urgent,
         thread.snoozed_until,
         thread.moved_to,

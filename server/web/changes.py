@@ -22,6 +22,7 @@ Change = (
     | events.Transcribed
     | events.Retried
     | events.Received
+    | events.Interrupted
 )
 """What happens to a message that was said before."""
 
@@ -39,6 +40,7 @@ class After(msgspec.Struct, frozen=True):
     text: str | None = None
     revoked: bool = False
     transcript: str | None = None
+    heard: str | None = None  # as much of it as was spoken before the caller spoke
     reactions: Mapping[str, Reacted] = MappingProxyType({})
     files: Mapping[str, File] = MappingProxyType({})
 
@@ -83,6 +85,8 @@ def _changed(after: After, event: Change) -> After:
             return msgspec.structs.replace(after, revoked=True)
         case events.Transcribed(text=text):
             return msgspec.structs.replace(after, transcript=text)
+        case events.Interrupted(heard=heard):
+            return msgspec.structs.replace(after, heard=heard)
         case events.FileChanged(file=file):
             return msgspec.structs.replace(after, files={**after.files, file.id: file})
         case events.Reacted(emoji=emoji):

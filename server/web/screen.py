@@ -31,8 +31,8 @@ from server.web.house import House
 from server.web.replies import ready_texts
 from server.web.sessions import SignedIn
 from server.web.strings import LANGUAGES, NAMES, Words
-from server.web.timeline import TROUBLED, Bubble, Older, Place, Reader, items, person_name, redrawn
-from server.web.ways import offered, outside_of, ways
+from server.web.timeline import TROUBLED, Bubble, Older, Place, Reader, items, person_name, proven_by, redrawn
+from server.web.ways import callable_numbers, offered, outside_of, ways
 
 SEARCH = "search"  # stands where a list's name stands in an address
 VIEWS = {
@@ -107,6 +107,7 @@ class RowShown(msgspec.Struct, frozen=True):
     mentioned: bool  # a note names the reader, who has not opened it since
     glance: bool  # also show the facts and the open task
     failed: bool  # a message of ours may not have arrived
+    on_call: bool  # the person is on the phone
 
 
 class Screen:
@@ -235,6 +236,7 @@ class Screen:
             task=seen.task,
             mentioned=self._named.get(thread.id, 0) < self._mention(thread),
             glance=glance,
+            on_call=thread.call is not None,
             failed=any(each.status.name.lower() in TROUBLED for each in thread.deliveries),
         )
 
@@ -396,6 +398,8 @@ class Screen:
             "held": await self._held(thread),
             "agreements": agreements_shown(thread),
             "alike": await Suggesting(self.house.inbox).alike(thread),
+            "call_proof": self.words(proven_by(thread.call.proof)) if thread.call is not None else "",
+            "numbers": callable_numbers(thread),
             "name_of": lambda other: person_name(other, self.words),
         }
 

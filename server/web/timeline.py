@@ -13,10 +13,11 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from server.core import events
+from server.core import choices, events
 from server.core.conversation import cleaned
 from server.core.events import AnyEvent
 from server.core.model import (
+    Assurance,
     Channel,
     Choice,
     DeliveryStatus,
@@ -105,6 +106,9 @@ class Bubble(msgspec.Struct, frozen=True):
     about: str | None = None  # somebody else it is about
     template: str = ""  # it left as this template
     anyway: bool = False  # sent in spite of a warning
+    whisper: bool = False  # the assistant spoke it into a call
+    heard: str | None = None  # as much of it as was spoken before the caller spoke
+    confirms: bool | None = None  # whether the person says that our summary of a call is right
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -114,6 +118,18 @@ class Line(msgspec.Struct, frozen=True):
     at: datetime
     text: str
     thread: ThreadId | None = None  # another conversation it speaks of
+
+
+class CallCard(msgspec.Struct, frozen=True):
+    """What a call was about, after it: for staff, and whether the person was sent it, too."""
+
+    seq: int
+    at: datetime
+    about: str
+    points: tuple[str, ...]
+    language: str | None
+    sent: bool
+    begins: int | None = None  # the event where its words begin, if that is near
 
 
 class Day(msgspec.Struct, frozen=True):
@@ -144,7 +160,7 @@ class Block(msgspec.Struct, frozen=True):
     newer: str | None = None
 
 
-Item = Bubble | Line | Day | Mark | Block
+Item = Bubble | Line | CallCard | Day | Mark | Block
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -232,8 +248,11 @@ def items(
     found: list[Item] = []
     place = before or Place()
     said = {event.seq: event.text for event in quoted if isinstance(event, events.Posted)}
+    calls: dict[str, int] = {}
     for event in log:
-        item = _item(event, thread, reader, place, said, after)
+        if isinstance(event, events.Called):
+            calls.setdefault(event.session, event.seq)
+        item = _item(event, thread, reader, place, said, after, calls)
         if item is None:
             continue
         date = reader.words.date(event.at)
@@ -278,6 +297,7 @@ def _item(
     place: Place,
     said: dict[int, str],
     after: Mapping[int, After],
+    calls: Mapping[str, int],
 ) -> Item | None:
     if isinstance(event, events.Posted | events.Noted):
         same = place.author == _author(event) and place.date == reader.words.date(event.at)
@@ -287,6 +307,16 @@ def _item(
         became = after.get(event.seq, After())
         said[event.seq] = _said(event, became, reader)
         return _bubble(event, thread, reader, head, said, became)
+    if isinstance(event, events.Summarised):
+        return CallCard(
+            seq=event.seq,
+            at=event.at,
+            about=event.text,
+            points=event.points,
+            language=event.language,
+            sent=event.sent,
+            begins=calls.get(event.session),
+        )
     text = _text(event, reader)
     return Line(event.seq, event.at, text, _other(event)) if text is not None else None
 
@@ -334,7 +364,20 @@ def _bubble(
         about=event.about,
         template=event.template.id.replace("_", " ") if event.template is not None else "",
         anyway=event.anyway,
+        whisper=event.whisper,
+        heard=None if after.revoked else after.heard,
+        confirms=_confirms(event),
     )
+
+
+def _confirms(event: events.Posted) -> bool | None:
+    """Return whether the person says that our summary of a call is right; ``None``: it is about something else."""
+    if event.role is not Role.PERSON or event.choice is None:
+        return None
+    return _RIGHT.get(choices.taken(event.choice)[1])
+
+
+_RIGHT = {choices.SUMMARY_YES: True, choices.SUMMARY_NO: False}
 
 
 def _file(file: File, event: events.Posted, reader: Reader) -> FileShown:
@@ -457,10 +500,38 @@ def _text(event: AnyEvent, reader: Reader) -> str | None:
             return words("line_retried", name=name)
         case events.Woken() | events.Returned() | events.Erased():
             return words(f"line_{event.__struct_config__.tag}")
+        case events.Called() | events.HungUp() | events.Tasked() | events.TaskDone():
+            return _of_call(event, reader)
         case events.MovedTo() | events.JoinedWith() | events.PartedFrom():
             return words(f"line_{event.__struct_config__.tag}")
         case _:
             return None
+
+
+def _of_call(event: events.Called | events.HungUp | events.Tasked | events.TaskDone, reader: Reader) -> str:
+    """Return the line for what happened in a call, or is left to do after one."""
+    words = reader.words
+    match event:
+        case events.Called(past=True, vendor=vendor):
+            return words("line_call_reported", vendor=vendor)
+        case events.Called(assurance=Assurance.PROVEN, proof=proof):
+            return words("line_call_proven", how=words(proven_by(proof)))
+        case events.Called(caller=caller, attested=attested):
+            tail = tail_of(caller) if caller is not None else ""
+            which = words("number", tail=tail) if tail else words("number_withheld")
+            return words("line_call_attested" if attested else "line_call", which=which)
+        case events.HungUp(why=why, seconds=seconds):
+            return words("line_hung_up", time=words.length(seconds), why=words(f"ending_{why}"))
+        case events.Tasked(task=task, number=number, when=when):
+            at = words.moment(when, reader.now) if when is not None else ""
+            return ", ".join(part for part in (words(f"todo_{task}"), number, at) if part)
+        case events.TaskDone():
+            return words("line_task_done", name=_doer(event, reader))
+
+
+def proven_by(proof: str) -> str:
+    """Return the name of the words for what a call has shown whose it is by."""
+    return "proof_caller_id" if proof == "caller_id" else "proof_code"
 
 
 def _other(event: AnyEvent) -> ThreadId | None:

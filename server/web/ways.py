@@ -57,6 +57,12 @@ def ways(thread: Thread, outside: Outside, warns: Warns, now: datetime) -> list[
     return shown
 
 
+def callable_numbers(thread: Thread) -> tuple[str, ...]:
+    """Return the numbers at which a person can be called, E.164: what they called or wrote from, the latest first."""
+    found = ("+" + each.address.value.removeprefix("+") for each in reversed(thread.addresses) if each.tail)
+    return tuple(dict.fromkeys(number for number in found if number[1:].isdecimal()))
+
+
 def outside_of(thread: Thread) -> Address:
     """Return where templates are sent: the person's address on the first channel outside the website.
 

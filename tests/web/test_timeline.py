@@ -5,24 +5,28 @@ from typing import Any
 
 import pytest
 
-from server.core import events
+from server.core import choices, events
 from server.core.conversation import replay
 from server.core.delivery import Receipt
 from server.core.events import AnyEvent
 from server.core.model import (
+    Address,
     Agreement,
+    Assurance,
     AsTemplate,
     Channel,
     Delivery,
     DeliveryStatus,
+    Ending,
     File,
     FileState,
     Purpose,
     Role,
+    TaskKind,
     Thread,
 )
 from server.web.strings import LANGUAGES, Words
-from server.web.timeline import Bubble, Line, Reader, items, redrawn
+from server.web.timeline import Bubble, CallCard, Line, Reader, items, redrawn
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
@@ -184,3 +188,77 @@ def test_what_came_after_an_older_page_still_changes_its_messages() -> None:
     shown, _ = items([said(1)], Thread("t", seq=9), READER, later=[happened(events.Revoked, 9, of=1)])
 
     assert [item.revoked for item in shown if isinstance(item, Bubble)] == [True]
+
+
+# calls
+
+CALLER = Address(Channel.VOICE, "+4930111", "caller", "+4915112345678")
+
+
+def called(seq: int = 1, assurance: Assurance = Assurance.CALLER_ID, **more: Any) -> AnyEvent:
+    return happened(events.Called, seq, session="s", our="+4930111", assurance=assurance, **more)
+
+
+def lines(*log: AnyEvent, language: str = "en") -> list[str]:
+    reader = Reader("anna", Words(language, "Europe/Berlin"), {"anna": "Anna"}, NOON)
+    shown, _ = items(log, Thread("t", seq=len(log)), reader)
+    return [item.text for item in shown if isinstance(item, Line)]
+
+
+@pytest.mark.parametrize(
+    ("event", "line"),
+    [
+        (called(caller=CALLER), "Call: number ending in 5678; who it is has not been shown"),
+        (called(caller=CALLER, attested=True), "Call: number ending in 5678, confirmed by the network"),
+        (called(), "Call: number withheld; who it is has not been shown"),
+        (
+            called(assurance=Assurance.PROVEN, proof="code"),
+            "This call has shown whose it is: by a code from the website",
+        ),
+        (called(past=True, vendor="Vapi"), "Call, reported by Vapi"),
+    ],
+    ids=["unproven", "attested", "withheld", "proven", "reported"],
+)
+def test_a_call_is_told_with_how_far_it_is_known_who_is_calling(event: AnyEvent, line: str) -> None:
+    assert lines(event) == [line]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("why", Ending)
+def test_every_ending_of_a_call_has_words_in_every_language(why: Ending, language: str) -> None:
+    [line] = lines(happened(events.HungUp, 1, session="s", why=why, seconds=180), language=language)
+    assert "3" in line
+
+
+@pytest.mark.parametrize("task", TaskKind)
+def test_what_is_left_to_do_and_that_it_was_done_are_told(task: TaskKind) -> None:
+    opened = happened(events.Tasked, 1, task=task, number="+49301234", when=NOON)
+    done = happened(events.TaskDone, 2, Role.STAFF, of=1)
+    first, second = lines(opened, done)
+    assert first == f"{READER.words(f'todo_{task}')}, +49301234, 13:00"
+    assert second == "Anna marked this as done"
+
+
+def test_after_a_call_a_card_says_what_it_was_about_and_leads_to_its_words() -> None:
+    about = happened(
+        events.Summarised, 3, Role.SYSTEM, session="s", text="About eczema.", points=("Call back at 14:00",), sent=True
+    )
+    shown, _ = items([called(), said(2), about], Thread("t", seq=3), READER)
+    assert CallCard(3, NOON, "About eczema.", ("Call back at 14:00",), None, True, begins=1) in shown
+
+
+def test_a_message_that_the_caller_interrupted_shows_what_was_heard_of_it() -> None:
+    spoken = said(1, "Dr. Phillips treats eczema. She is here on Fridays.", Role.ASSISTANT)
+    cut = happened(events.Interrupted, 2, Role.SYSTEM, of=1, heard="Dr. Phillips treats")
+    [bubble] = bubbles(spoken, cut)
+    assert bubble.heard == "Dr. Phillips treats"
+    [anew] = redrawn([spoken, cut], [1], Thread("t", seq=2), READER)
+    assert anew.heard == "Dr. Phillips treats"
+
+
+@pytest.mark.parametrize(
+    ("choice", "right"), [(choices.SUMMARY_YES, True), (choices.SUMMARY_NO, False), ("other", None)]
+)
+def test_the_answer_to_a_summary_is_marked(choice: str, right: bool | None) -> None:
+    [bare, wrapped] = bubbles(said(1, choice=choice), said(2, choice=choices.of(7, choice)))
+    assert (bare.confirms, wrapped.confirms) == (right, right)

@@ -29,6 +29,7 @@ export function opened(frames) {
     if (frames.some(({ t, thread: of, text }) => of === thread() && text === each?.value && t === (each.id === 'note' ? 'note' : 'post'))) each.value = '';
   }
   files.opened();
+  wish = undefined;
   quote();
   mode(false);
   way();
@@ -42,6 +43,7 @@ let onThread;
 
 /** How a reply would leave: for how long still, or only as a template. */
 export function way(wished) {
+  if (by('whisper') && wish !== undefined) by('whisper').checked = wish; // drawn anew
   const select = by('on');
   if (!select) return void (on = undefined); // there is one way alone: what was chosen for somebody else is not it
   if (wished || onThread !== thread()) [on, onThread] = [select.value === usual() ? undefined : select.value, thread()];
@@ -55,6 +57,14 @@ export function way(wished) {
   label();
 }
 
+/** While somebody is on the phone: the assistant says the words and stays with them, or I speak with them myself. */
+let wish;
+export function whispers(wished) {
+  wish = wished;
+  label();
+}
+const whispering = () => Boolean(by('whisper')?.checked) && (on ?? usual()) === 'voice';
+
 const left = () => Math.floor((Date.parse(chosen().until) - Date.now()) / 60_000); // minutes
 
 /** Whether only a template can go now. */
@@ -62,8 +72,8 @@ const shut = () => chosen().closed !== undefined || left() < 1;
 
 /** What the button does. */
 function label() {
-  const as = noting() ? 'note' : shut() ? 'hold' : 'reply';
-  for (const each of ['note', 'hold', 'reply']) document.querySelector(`#composer .tools [data-${each}]`).hidden = each !== as;
+  const as = noting() ? 'note' : shut() ? 'hold' : whispering() ? 'whisper' : 'reply';
+  for (const each of ['note', 'hold', 'whisper', 'reply']) document.querySelector(`#composer .tools [data-${each}]`).hidden = each !== as;
 }
 
 /** Reply, or note. */
@@ -155,6 +165,10 @@ export function send() {
   }
   if (!by('guard').hidden) return by('guard').querySelector('button').focus();
   if (shut()) return hold(target, text);
+  if (whispering() && text) { // nobody on the phone waits five seconds
+    page.add({ t: 'post', thread: thread(), text, seen: seen ?? page.newest(), whisper: true });
+    return clear(target);
+  }
   if (!files.ready()) return files.wait();
   if (chosen().warns !== undefined && !warned) {
     by('warns').hidden = false;

@@ -316,6 +316,9 @@ const deeds = {
     if (!sure || (await confirm(sure))) tell({ t: 'retry', of: Number(of) });
   },
   fetch: ({ file }) => change('POST', `files/${file}/again`, undefined, 'done'),
+  finish({ of = document.querySelector('[data-do=finish][data-of]')?.dataset.of }) {
+    if (of) tell({ t: 'task_done', of: Number(of) });
+  },
   unhold: () => change('DELETE', 'held', undefined, 'done'),
   'take-back'({ text }) {
     composer.mode(false);
@@ -408,7 +411,7 @@ function walk(target, down) {
 
 function act(name, data = {}) {
   if (name.startsWith('view-')) return htmx.ajax('GET', data.href, { source: '#app', target: '#app', swap: 'outerHTML' }).then(() => history.pushState({ htmx: true }, '', data.href));
-  const asks = ['take', 'release', 'close', 'assign', 'snooze', 'rename', 'reply', 'note', 'canned', 'templates', 'attach', 'person'].includes(name);
+  const asks = ['take', 'release', 'close', 'assign', 'snooze', 'rename', 'reply', 'note', 'canned', 'finish', 'templates', 'attach', 'person'].includes(name);
   if (asks && (!open() || (name !== 'person' && 'moved' in by('head').dataset))) return undefined;
   return deeds[name]?.(data);
 }
@@ -423,7 +426,7 @@ by('app').parentElement.addEventListener('click', ({ target }) => target.closest
 
 const KEYS = {
   '/': 'search', '?': 'help', f: 'filter', j: 'next', k: 'previous', r: 'reply', n: 'note', t: 'take', l: 'release', a: 'assign',
-  z: 'snooze', c: 'close', i: 'canned', m: 'rename', w: 'why', p: 'person',
+  z: 'snooze', c: 'close', d: 'finish', i: 'canned', m: 'rename', w: 'why', p: 'person',
 };
 
 document.addEventListener('keydown', (event) => {
@@ -481,6 +484,7 @@ document.addEventListener('change', async ({ target }) => {
     target.value = '';
   }
   if (target.id === 'on') composer.way(true);
+  if (target.id === 'whisper') composer.whispers(target.checked);
   const { keep: name } = target.dataset;
   if (!name) return;
   if (name === 'desktop' && target.checked) target.checked = await permit();

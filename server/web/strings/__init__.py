@@ -10,7 +10,7 @@ from functools import cache
 from importlib import resources
 from zoneinfo import ZoneInfo
 
-from babel.dates import format_date, format_skeleton, format_time, get_timezone
+from babel.dates import format_date, format_skeleton, format_time, format_timedelta, get_timezone
 from babel.numbers import format_decimal
 
 LANGUAGES = ("de", "en", "sv")
@@ -69,6 +69,11 @@ class Words:
         if then.year != today.year:
             day = format_date(then, "short", locale=_locale(self.language))
         return f"{day} {self.time(at)}" if at > now else day
+
+    def length(self, seconds: int) -> str:
+        """Return how long something took, as `40 sec` or `3 min`."""
+        took = timedelta(seconds=max(1, seconds))
+        return format_timedelta(took, format="short", threshold=1.5, locale=_locale(self.language))
 
     def size(self, octets: int) -> str:
         """Return the size of a file as `12 kB` or `1.4 MB`: in thousands, as phones and computers show it."""
