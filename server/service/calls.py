@@ -35,6 +35,7 @@ from server.service.spoken import DIGITS_OF_CODE, chosen, code_in, objects, yes_
 CALLER = commands.person("voice")  # whoever speaks in a call: one scope for keys
 REMEMBERED = timedelta(days=1)  # where a call goes on, if its socket is lost
 HOPS = 100  # conversations that moved on one after the other
+JOINED = 5  # conversations that were put together with one, the newest, in which last time is looked for
 CODE, CALLER_ID = "code", "caller_id"  # proofs
 PERSON_KEY = "0"  # for a person
 
@@ -100,18 +101,26 @@ class PhoneCalls:
             return Greeting(line, (say("call_resumed", line.language),), resumed=True)
         if self._vouched_for(line, thread):
             line = replace(line, assurance=Assurance.PROVEN, proof=CALLER_ID)
-        return Greeting(line, self._greeting(line, thread))
+        return Greeting(line, await self._greeting(line, thread))
 
-    def _greeting(self, line: Line, thread: Thread) -> tuple[str, ...]:
+    async def _greeting(self, line: Line, thread: Thread) -> tuple[str, ...]:
         language = line.language
-        last_time = self._last_time(line, thread)
+        last_time = await self._last_time(line, thread)
         first = (say("call_hello", language, clinic=self._clinic.name), *_notice(language))
         return (*first, *((last_time,) if last_time else ()), say("call_ask", language))
 
-    def _last_time(self, line: Line, thread: Thread) -> str:
+    async def _last_time(self, line: Line, *threads: Thread) -> str:
         if self._recall is Recall.OFF or not line.proven:
             return ""
-        return recap(thread, line.began, self._clinic.timezone, line.language)
+        return recap(await self._remembering(*threads), line.began, self._clinic.timezone, line.language)
+
+    async def _remembering(self, thread: Thread, *others: Thread) -> Thread:
+        """Return a conversation with what was asked in those, too, that were or are being put together with it."""
+        joined = [await self._conversations.thread(each.thread) for each in thread.joined[-JOINED:]]
+        if not others and not joined:
+            return thread
+        facts = (fact for each in (*joined, *others, thread) for fact in each.facts)
+        return replace(thread, facts=tuple(sorted(facts, key=lambda fact: fact.at)))
 
     def _vouched_for(self, line: Line, thread: Thread) -> bool:
         """Whether the number alone shows whose call it is: proven to be theirs, and vouched for this time."""
@@ -280,7 +289,7 @@ class PhoneCalls:
         )
         open_choices = left_at(goes_on, await self._store.newest(goes_on.id, LOOKED_BACK)).choices
         line = await self._in_the_log(line, turn)
-        said = [say("call_proven", line.language), self._last_time(line, goes_on)]
+        said = [say("call_proven", line.language), await self._last_time(line, goes_on, there)]
         if not open_choices:
             said.append(say("call_ask", line.language))
         await self._say(line, "proven", " ".join(each for each in said if each), open_choices)
@@ -366,6 +375,7 @@ class PhoneCalls:
         if call is None or post.channel is not Channel.VOICE or post.choice is not None or not asks_how(post.text):
             return None
         language = post.language or call.language or self._clinic.languages[0]
+        thread = await self._remembering(thread)
         return Reply(ReplyKind.ANSWER, how(thread, call, self._clinic.timezone, language), language)
 
     async def _current(self, id: ThreadId) -> Thread:

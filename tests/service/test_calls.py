@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from server.core import choices, events
 from server.core.calling import Incoming, Line, Turned
-from server.core.commands import SYSTEM, LinkAddress, Move
+from server.core.commands import SYSTEM, Join, LinkAddress, Move
 from server.core.errors import RateLimited
 from server.core.events import AnyEvent, Called, HungUp, Posted, Tasked
 from server.core.model import Address, Assurance, Channel, Choice, Ending, Linked, Role, TaskKind, Why
@@ -315,10 +315,26 @@ async def test_whoever_called_before_is_asked_and_a_yes_puts_both_together(phone
     line, turned = await phone.calls.hear(line, "2", "Yes please")
 
     assert (turned, line.thread) == (Turned.PROVEN, voice)
+    assert "Last night you asked us about this: Eczema." in (await phone.said(voice))[-1]
     assert (await phone.conversations.refresh("web")).moved_to == voice
     state = await phone.conversations.thread(voice)
     assert state.call is not None
     assert (state.call.assurance, state.call.proof) == (Assurance.PROVEN, "code")
+
+
+async def test_how_we_know_is_found_in_what_was_put_together(phone: Phone) -> None:
+    line, voice = await with_history(phone)
+    line, _ = await phone.calls.dial(line, "2", "1")
+    join = Join(thread=voice, key="join", by=SYSTEM, other="web", upto=3)  # as the worker does
+    await phone.conversations.handle(join)
+    await phone.calls.hear(line, "3", "How do you know that?")
+    asked = (await phone.log(voice))[-1]
+    assert isinstance(asked, Posted)
+
+    reply = await phone.calls.reply(await phone.conversations.refresh(voice), asked)
+
+    assert reply is not None
+    assert reply.text.startswith("I know that because you asked us about it last night in the chat on our website.")
 
 
 @pytest.mark.parametrize("no", ["2", None])
