@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from server.core.errors import BadValue
 from server.core.events import AnyEvent
-from server.core.model import StaffId, Thread, ThreadId
+from server.core.model import Channel, Linked, StaffId, Thread, ThreadId
 from server.core.owed import AnyOwed, kind_of
 from server.core.ports import Account, Due, Preview, Row, Session, View
 
@@ -160,7 +160,12 @@ def kept_dues(found: bytes | None) -> list[Due]:
 
 
 def lists_of(thread: Thread) -> list[str]:
-    """Return the lists of the console in which this thread stands, snoozed or not; a moved one stands in its heir."""
+    """Return the lists of the console in which this thread stands, snoozed or not; a moved one stands in its heir.
+
+    A browser that is to show a conversation had elsewhere is none yet: nothing was said in it.
+    """
+    if thread.addresses and not thread.last_message and all(_is_browser(each) for each in thread.addresses):
+        return []
     if thread.moved_to is not None:
         return [View.ALL]
     lists = [str(View.ALL)]
@@ -176,6 +181,10 @@ def lists_of(thread: Thread) -> list[str]:
         lists.append(View.UNASSIGNED)
     lists += sorted({list_name(View.MINE, staff) for staff in (thread.assigned, thread.floor.staff) if staff})
     return lists
+
+
+def _is_browser(linked: Linked) -> bool:
+    return linked.address.channel is Channel.WEB
 
 
 def list_name(view: View, staff: StaffId | None) -> str:

@@ -163,6 +163,15 @@ async def test_a_made_up_page_is_refused(store: Store, after: str) -> None:
         await store.rows(View.ALL, None, NOON, after)
 
 
+async def test_a_browser_in_which_nothing_was_said_stands_in_no_list(store: Store) -> None:
+    browser = Linked(Address(Channel.WEB, "demo", "visitor", "hash"), Assurance.PROVEN)
+    silent = thread("silent", addresses=(browser,))
+    await store.save_rows([Row(silent), Row(thread("talking", addresses=(browser,), last_message=1))])
+
+    assert await listed(store, View.ALL) == ["talking"]
+    assert await store.row("silent") == Row(silent)
+
+
 async def test_search_finds_threads_by_how_words_begin(store: Store) -> None:
     await store.save_rows([Row(thread(id, 1, n)) for n, id in enumerate(["ida", "jan", "kim"])])
     await store.save_words(
