@@ -100,9 +100,9 @@ def mongod_uri(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
         yield mongod.uri
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def mongo_set(mongod_program: parts.Program, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MongoSet]:
-    """A three-member replica set, started for the first test that is about failover."""
+    """A three-member replica set for the tests about failover; its members talk all the time, so it ends with them."""
     with MongoSet(mongod_program, tmp_path_factory.mktemp("mongo-set")) as replica_set:
         yield replica_set
 
