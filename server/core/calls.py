@@ -15,7 +15,7 @@ from server.core.checking import check_short, check_text, kept, past_moment, who
 from server.core.commands import AnyCommand
 from server.core.errors import BadValue
 from server.core.events import AnyEvent
-from server.core.model import MAX_ID, MAX_TASKS, Call, Channel, Ending, Rules, Task, TaskKind, Thread
+from server.core.model import MAX_ID, MAX_TASKS, Call, Channel, Ending, Role, Rules, Task, TaskKind, Thread
 
 CallCommand = (
     commands.Ring | commands.HangUp | commands.Interrupt | commands.OpenTask | commands.FinishTask | commands.Summarise
@@ -171,7 +171,8 @@ def changes(thread: Thread, event: CallEvent) -> dict[str, Any]:
             return {"call": None} if over else {}
         case events.Tasked():
             task = Task(event.seq, event.task, event.number, event.when)
-            return {"open": True, "tasks": (*thread.tasks, task)[-MAX_TASKS:]}
+            put_off = thread.snoozed_until if event.role is Role.STAFF else None  # it is news to them
+            return {"open": True, "tasks": (*thread.tasks, task)[-MAX_TASKS:], "snoozed_until": put_off}
         case events.TaskDone(of=of):
             return {"tasks": tuple(task for task in thread.tasks if task.seq != of)}
         case events.Interrupted() | events.Summarised():

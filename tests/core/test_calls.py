@@ -43,6 +43,7 @@ from tests.core.given import (
     open_task,
     reply,
     ring,
+    snooze,
     tell,
 )
 
@@ -272,6 +273,13 @@ def test_closing_ends_what_was_left_to_do_and_a_new_task_opens_again() -> None:
 
     assert (closed.tasks, closed.needs_reply) == ((), False)
     assert after(open_task(TaskKind.NOT_AGREED), thread=closed).needs_reply
+
+
+def test_a_task_that_the_person_leaves_is_not_put_off_with_the_rest() -> None:
+    put_off = after(ask(), snooze(NOON + MINUTE))
+
+    assert after(open_task(), thread=put_off).snoozed_until is None
+    assert after(replace(open_task(), by=ANNA), thread=put_off).snoozed_until == NOON + MINUTE
 
 
 def test_so_many_tasks_are_open_at_most() -> None:
