@@ -23,7 +23,8 @@ from knowledge_base.source import Source
 from knowledge_base.urgent import ELSEWHERE, Lexicon, UrgentFile, UrgentTexts, read_urgent
 
 DEMO = Path(__file__).parent / "content"
-NOT_TOPICS = {"clinic", "sentences", "urgent", "outside"}  # files with a format of their own; all others hold entries
+NUMBERS = {"whatsapp", "templates", "voice"}  # a clinic's other files, in the same folder
+NOT_TOPICS = {"clinic", "sentences", "urgent", "outside"} | NUMBERS  # formats of their own; all others hold entries
 SENTENCES = ("suggest", "no_match", "misses", "language", "unreadable", "maybe_urgent", "closed")
 
 

@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from channels.voice import accounts as voice_accounts
+from channels.whatsapp import accounts
 from knowledge_base import DEMO, Answer, ContentError, KnowledgeBase, load
 from knowledge_base.lint import lint
 from knowledge_base.snapshot import NOT_TOPICS
+from server import whatsapp_house
 from tests.knowledge.conftest import TODAY
 
 ENTRY = """\
@@ -65,6 +68,13 @@ def bakery(content: Path) -> Path:
             file.unlink()
     (content / "practice.yaml").write_text(ADDRESS, encoding="utf-8")
     return content
+
+
+def test_files_about_a_clinic_s_numbers_lie_beside_and_are_no_topics(bakery: Path) -> None:
+    for name in (accounts.FILE, whatsapp_house.TEMPLATES, voice_accounts.FILE):
+        (bakery / name).write_text("- {id: desk, number: +49 30 23125100}\n", encoding="utf-8")
+
+    assert "bread" in load(bakery, TODAY).entries
 
 
 def test_a_new_file_is_a_new_topic(content: Path) -> None:
