@@ -307,7 +307,7 @@ class Screen:
         where = Where(View.ALL, thread.id)
         blocks = await self._earlier(where).blocks(thread, log)
         shown, _ = items(log, thread, self.reader, blocks=blocks, later=await self._since(thread, log))
-        return {"items": shown, "older": self._older(where, log, older)}
+        return {"thread": thread, "items": shown, "older": self._older(where, log, older)}
 
     async def news(self, thread_id: ThreadId, after: int, place: Place) -> dict[str, Any]:
         """Return what has happened since event ``after``, and how the conversation stands now."""

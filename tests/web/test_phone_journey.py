@@ -83,6 +83,7 @@ async def test_a_colleague_whispers_into_a_call_and_finishes_what_it_left_to_do(
         await expect(page.locator("#head .on-call")).to_have_count(0)
         await expect(page.locator(".call")).to_contain_text("Kept for your team, not sent")
         await expect(page.locator("#whisper")).to_have_count(0)
+        await expect(page.get_by_role("button", name="Say it now")).to_have_count(0)
         await expect(page.locator("#way")).to_contain_text("This person can only be called.")
         task = page.locator("#person .tasks li")
         await expect(task.locator("a")).to_have_attribute("href", "tel:+4915112345678")

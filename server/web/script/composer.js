@@ -37,7 +37,7 @@ export function opened(frames) {
 }
 
 const chosen = () => [...(by('on')?.options ?? [])].find(({ value }) => value === (on ?? usual()))?.dataset ?? {};
-const usual = () => by('way').dataset.usual;
+const usual = () => by('way')?.dataset.usual;
 let on; // the channel that was chosen for this reply, when it is not the usual one
 let onThread;
 
@@ -45,7 +45,10 @@ let onThread;
 export function way(wished) {
   if (by('whisper') && wish !== undefined) by('whisper').checked = wish; // drawn anew
   const select = by('on');
-  if (!select) return void (on = undefined); // there is one way alone: what was chosen for somebody else is not it
+  if (!select) { // there is one way alone: what was chosen for somebody else is not it
+    on = undefined;
+    return label();
+  }
   if (wished || onThread !== thread()) [on, onThread] = [select.value === usual() ? undefined : select.value, thread()];
   else if (on && [...select.options].some(({ value }) => value === on)) select.value = on; // drawn anew, and still wanted
   const { until } = chosen();
