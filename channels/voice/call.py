@@ -37,12 +37,15 @@ PATIENCE = 60.0  # seconds without an answer after which silence is silence agai
 KEYS = 1.5  # seconds after a key in which another one may follow
 CODE = 6  # digits of a code
 NUMBER = 7  # digits from which what is said or dialled may be somebody's number
+LONGEST = 15  # digits of E.164
 MAX_MALFORMED = 10  # messages nobody can read: whoever sends so many is not Twilio
 WORDS = 3  # of a turn from which the language that was heard in it is believed
 REMEMBERED = 20  # utterances that an interruption may be about
 WORLD: tuple[str, ...] = ("en", "de")  # in which somebody is told that theirs is not spoken here
 STAFF = "staff"  # what the end of a relay says to the action webhook: put them through
 CLOSE = 1008
+
+_NUMBER = re.compile(r"\+?\d[\d\s()/.-]{5,22}\d")
 
 # What happens, beside what Twilio says --------------------------------------------------------------------------------
 
@@ -357,8 +360,8 @@ class Call:
         elif language in self._languages and language != self.language and len(prompt.text.split()) >= WORDS:
             found += self._switch(str(language))
         found.append(Hear(self._next(), prompt.text, language))
-        number = re.sub(r"[^\d+]", "", prompt.text)
-        if self._promised and len(number) >= NUMBER:
+        number = _number_in(prompt.text)
+        if self._promised and number:
             found.append(CallBack(self._next(), number))
         return found
 
@@ -540,6 +543,15 @@ class Call:
     def _next(self) -> str:
         self._turn += 1
         return f"{self._name}.{self._turn}"
+
+
+def _number_in(text: str) -> str:
+    """Return the first telephone number in what was said, digits and a plus; empty where there is none."""
+    for match in _NUMBER.finditer(text):
+        digits = re.sub(r"\D", "", match[0])
+        if NUMBER <= len(digits) <= LONGEST:
+            return f"+{digits}" if match[0].startswith("+") else digits
+    return ""
 
 
 def _folded(text: str) -> str:

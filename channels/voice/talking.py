@@ -37,7 +37,7 @@ from channels.voice.call import (
     Transfer,
 )
 from server.core.calling import Calls, Incoming, Line, Turned
-from server.core.errors import OnethreadError, Unavailable
+from server.core.errors import OnethreadError, Refused, Unavailable
 from server.core.events import MovedTo, Posted
 from server.core.model import Ending, Role, ThreadId, Value
 
@@ -193,8 +193,12 @@ class Talk:
             case Transfer():
                 self._at_once.append(Reach(await patient(lambda: calls.transfer_to(line))))
             case CallBack(turn=turn, number=number):
-                promised = await patient(lambda: calls.want_call_back(line, turn, number))
-                self._at_once.append(Promised(promised))
+                try:
+                    promised = await patient(lambda: calls.want_call_back(line, turn, number))
+                except Refused:  # no number at all: they may say it again
+                    self._at_once.append(Came(Turned.NOTHING))
+                else:
+                    self._at_once.append(Promised(promised))
 
     def _came(self, line: Line, turned: Turned) -> None:
         before = self.line

@@ -232,8 +232,8 @@ def test_where_nobody_can_be_reached_staff_call_back_at_the_number_that_is_said(
 
     assert phone(Reach(None)) == [CallBack("x.1")]
     assert phone(Promised("We call you tomorrow.")) == [Say("We call you tomorrow.", "en")]
-    assert phone(Prompt("Please call 0171 3920001 instead")) == [
-        Hear("x.2", "Please call 0171 3920001 instead"),
+    assert phone(Prompt("Please call 0171 3920001 at 10")) == [
+        Hear("x.2", "Please call 0171 3920001 at 10"),
         CallBack("x.3", "01713920001"),
     ]
     assert phone(*(Digit(each) for each in "01713920002#")) == [CallBack("x.4", "01713920002")]
