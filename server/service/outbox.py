@@ -11,6 +11,7 @@ provider's ids.
 """
 
 import asyncio
+import contextlib
 import logging
 import random
 import time
@@ -66,6 +67,7 @@ LEASE = 20.0  # seconds a lane belongs to one worker, who renews it while at wor
 SLOWEST = 30.0  # seconds within which a courier says what became of a parcel, or nobody knows
 SLOWEST_FILES = 600.0  # seconds within which a provider has taken the files of a message
 SENDING_AT_ONCE = 64  # parcels under way to providers; a courier has more connections than that
+UPLOADS_AT_ONCE = 8  # messages whose files are on their way to a provider, each whole in memory
 SEEN_AT_ONCE = 4  # read marks under way: what is said goes first
 SEEN_WAITING = 200  # read marks beyond which one more is left out: it is a courtesy, and the answer says more
 KEPT = timedelta(days=400)  # what was tried and the ids of providers: statuses come for a month, reactions for longer
@@ -187,6 +189,7 @@ class Outbox:
         self._again: set[str] = set()
         self._resting: OrderedDict[ThreadId, datetime] = OrderedDict()  # of which everything waits, and until when
         self._sending = asyncio.Semaphore(SENDING_AT_ONCE)
+        self._uploading = asyncio.Semaphore(UPLOADS_AT_ONCE)
         self._marking = asyncio.Semaphore(SEEN_AT_ONCE)
         self._marks = 0
         self._beside = Beside(_failed)
@@ -470,10 +473,11 @@ class Outbox:
     ) -> tuple[Parcel, ...]:
         tag, now = self._tag(letter), self._clock()
         quote = await self._quote(message, to)
-        preparing = courier.prepare(thread, message, to, tag, now, shut.at if shut is not None else None, quote)
+        shut_at = shut.at if shut is not None else None
         try:
-            async with asyncio.timeout(SLOWEST_FILES):
-                parcels = await preparing
+            async with self._uploading if message.files else contextlib.nullcontext():
+                async with asyncio.timeout(SLOWEST_FILES):
+                    parcels = await courier.prepare(thread, message, to, tag, self._clock(), shut_at, quote)
         except CannotLeave:
             raise
         except (Unavailable, TimeoutError) as error:  # a file cannot be read or uploaded now
