@@ -53,8 +53,7 @@ export function calling(ask, changed, focus) {
     mine.busy = true;
     mine.key ??= uuid(); // the same wish again is the same request
     changed();
-    const at = mine.at ? new Date(mine.at).toISOString() : undefined;
-    const { why, sentence } = await ask('callback', { key: mine.key, number: mine.number.trim(), at });
+    const { why, sentence } = await ask('callback', { key: mine.key, number: mine.number.trim(), at: moment(mine.at) });
     if (wanted !== mine) return;
     Object.assign(mine, { busy: false, why, sentence });
     changed();
@@ -91,7 +90,7 @@ export function calling(ask, changed, focus) {
       'div.box.over',
       { key: 'wanted', role: 'group', 'aria-label': t('Call me back') },
       field(t('Your phone number'), 'mine', number, { type: 'tel', autocomplete: 'tel', maxlength: 64, dir: 'ltr' }, (value) => (wanted.number = value)),
-      field(t('When, if not as soon as possible'), 'when', at, { type: 'datetime-local', step: QUARTER }, (value) => (wanted.at = value)),
+      field(t('When, if not as soon as possible'), 'when', at, { type: 'datetime-local', step: QUARTER, max: '9999-12-31T23:45' }, (value) => (wanted.at = value)),
       h('p.bad', { id: 'uncalled', role: 'status' }, why && t(UNCALLED[why] ?? FAILED)),
       press('.chip', t('Please call me'), send, { 'aria-disabled': `${!!busy || !number.trim()}` }),
       press('', t('Stay here'), () => close('callback')),
@@ -122,6 +121,9 @@ export function calling(ask, changed, focus) {
     box: (t, press) => (going ? numberAndCode(t, press) : wanted && form(t, press)),
   };
 }
+
+/** A time of this browser's clock as the server reads it; what is none is not taken there. */
+const moment = (at) => (at ? new Date(at).toJSON() ?? at : undefined);
 
 /** A code as it is read: in threes for the eye, one by one for the ear. */
 const digits = (code) => [
