@@ -49,7 +49,7 @@ def test_anything_at_all_gets_a_typed_outcome_in_a_language_of_the_clinic(base: 
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_nothing_is_slow(base: KnowledgeBase, name: str) -> None:
-    assert _quickest(base, HOSTILE[name]) < 0.02  # seconds; a few milliseconds on an idle machine
+    assert _quickest(base, HOSTILE[name]) < 0.02  # seconds of this thread alone, however busy the machine is; a few milliseconds usually
 
 
 def test_a_long_message_of_strange_words_is_not_slow(base: KnowledgeBase) -> None:
@@ -62,9 +62,9 @@ def test_a_long_message_of_strange_words_is_not_slow(base: KnowledgeBase) -> Non
 def _quickest(base: KnowledgeBase, text: str) -> float:
     taken = []
     for _ in range(5):
-        start = time.perf_counter()
+        start = time.thread_time()
         base.answer(text, "de")
-        taken.append(time.perf_counter() - start)
+        taken.append(time.thread_time() - start)
     return min(taken)
 
 
@@ -72,9 +72,9 @@ def test_half_of_all_questions_are_answered_within_two_milliseconds(base: Knowle
     questions = [question for entry in base.snapshot.entries.values() for question in entry.questions["en"][:2]]
     taken = []
     for question in questions:
-        start = time.perf_counter()
+        start = time.thread_time()
         base.answer(question, "en")
-        taken.append(time.perf_counter() - start)
+        taken.append(time.thread_time() - start)
 
     assert sorted(taken)[len(taken) // 2] < 0.002
 
