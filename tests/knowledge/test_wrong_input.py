@@ -49,7 +49,7 @@ def test_anything_at_all_gets_a_typed_outcome_in_a_language_of_the_clinic(base: 
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_nothing_is_slow(base: KnowledgeBase, name: str) -> None:
-    assert _quickest(base, HOSTILE[name]) < 0.02  # seconds of this thread alone, however busy the machine is; a few milliseconds usually
+    assert _quickest(base, HOSTILE[name]) < 0.02  # seconds of this thread; a few milliseconds usually
 
 
 def test_a_long_message_of_strange_words_is_not_slow(base: KnowledgeBase) -> None:
