@@ -269,6 +269,7 @@ export default function more(build, root, talk, changed) {
     const has = (channel) => talk.clinic?.channels?.includes(channel);
     const there = has('whatsapp');
     const said = talk.entries.some((entry) => entry.kind === 'posted' && byPerson(entry));
+    const known = talk.entries.some(({ channel }) => channel === 'whatsapp'); // they have come from there
     const silent = talk.line.state === 'live' && !talk.entries[0] && !talk.queue.posts[0];
     if (going?.path === 'show' && talk.entries[0]) going = undefined; // it is shown by now
     return [
@@ -281,7 +282,7 @@ export default function more(build, root, talk, changed) {
           'div.plain.ways',
           { key: 'ways' },
           there && said && press('', titleOf('continue', t), () => goOn('continue'), { id: 'continue' }),
-          there && said && talk.clinic.know_me && press('', t('Know me next time'), name, { id: 'know' }),
+          there && said && !known && talk.clinic.know_me && press('', t('Know me next time'), name, { id: 'know' }),
           has('voice') && said && phone.buttons(t, press),
           there && silent && press('', titleOf('show', t), () => goOn('show'), { id: 'show' }),
         ),
