@@ -139,9 +139,9 @@ class Size:
     """Seconds between two messages of one of them."""
 
 
-SHORT = Size(8.0, 50, 30.0, 5, 3, (0.8, 1.6), 1.5, (4, 1, 1), (1.5, 3.0))
-FULL = Size(280.0, 25_500, 380.0, 26, 12, (2.0, 8.0), 40.0, (20, 4, 6), (6.0, 14.0))
-LONG = Size(3600.0, 250_000, 5400.0, 26, 12, (2.0, 8.0), 40.0, (20, 4, 6), (6.0, 14.0))
+SHORT = Size(8.0, 50, 30.0, 5, 3, (0.8, 1.6), 1.5, (4, 1, 1), (2.5, 4.5))
+FULL = Size(280.0, 25_500, 380.0, 26, 12, (2.0, 8.0), 40.0, (14, 4, 6), (6.0, 14.0))
+LONG = Size(3600.0, 250_000, 5400.0, 26, 12, (2.0, 8.0), 40.0, (14, 4, 6), (6.0, 14.0))
 
 
 async def prove(plan: Plan) -> AsyncIterator[Observed]:
@@ -396,13 +396,17 @@ class Crowd:
         """Open every conversation before anything goes wrong: a first word, and a colleague who takes the floor."""
         for number in range(self._size.staffed + self._size.assisted):
             await self._open(number, colleague if number < self._size.staffed else None)
+        await asyncio.gather(
+            *(self._begin_to_write(number, colleague, desk) for number in range(sum(self._size.phones)))
+        )
+
+    async def _begin_to_write(self, number: int, colleague: Colleague, desk: Desk) -> None:
         assisted, staffed, _ = self._size.phones
-        for number in range(sum(self._size.phones)):
-            chat = await self._write(number, colleague if assisted <= number < assisted + staffed else None, desk.store)
-            if number >= assisted + staffed:
-                chat.reminded = True
-                await desk.ask(chat.conversation.thread)
-                self.provider.silent.add(chat.writer.phone.number)
+        chat = await self._write(number, colleague if assisted <= number < assisted + staffed else None, desk.store)
+        if number >= assisted + staffed:
+            chat.reminded = True
+            await desk.ask(chat.conversation.thread)
+            self.provider.silent.add(chat.writer.phone.number)
 
     async def _write(self, number: int, colleague: Colleague | None, store: Store) -> Chat:
         """Let somebody write the first time, and be answered, or met by a colleague."""
@@ -595,7 +599,8 @@ async def _whatsapp(plan: Plan, crowd: Crowd, desk: Desk, size: Size, where: str
     """Meanwhile people write on WhatsApp, and the provider has its bad days."""
     provider = crowd.provider
     provider.statuses.times = 2
-    bad_days = asyncio.create_task(provider.misbehave(size.gap, size.longest))
+    often = plan.of((2.0, 4.0), size.gap, size.gap)
+    bad_days = asyncio.create_task(provider.misbehave(often, size.longest))
     provider.road.bad = True
     try:
         async with busy(provider, crowd.chats, desk, plan.dice(f"{where} reminders")):
