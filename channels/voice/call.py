@@ -27,12 +27,13 @@ from channels.voice.wire import (
     Unknown,
 )
 from server.core.calling import Turned
-from server.core.events import AnyEvent, Posted
+from server.core.events import AnyEvent, Closed, Posted, Released, Taken
 from server.core.model import Channel, Choice, Ending, Role, Value
 
 STILL_THERE = 10.0  # seconds of silence until we ask whether somebody is there
 GOODBYE = 30.0  # seconds of silence until we hang up
 MOMENT = 4.0  # seconds without an answer until we say that it takes a moment
+UNANSWERED = 10.0  # seconds without an answer until a person is sought, unless a colleague is at it
 PATIENCE = 60.0  # seconds without an answer after which silence is silence again: staff may be slow, or gone
 KEYS = 1.5  # seconds after a key in which another one may follow
 CODE = 6  # digits of a code
@@ -217,6 +218,7 @@ class Call:
         self._asked_still_there = False
         self._asked_at = 0.0
         self._awaits: float | None = None  # since when an answer is awaited
+        self._staff_speak = False  # a colleague has the floor
         self._told_moment = False
         self._told_unspoken = False
         self.objected = False
@@ -245,7 +247,7 @@ class Call:
             case Reach(number=number):
                 return self._reach(number, now)
             case Promised(sentence=sentence):
-                return self._say_all([sentence], now)
+                return self._say_all(speaking.spoken(sentence, self.language), now)
             case Nothing():
                 return self._silence(now, goodbye=self._asked_still_there)
             case Away():
@@ -270,6 +272,9 @@ class Call:
             times.append(self._speaks_until)
         if self._awaits is not None and not self._told_moment:
             times.append(max(self._awaits, self._speaks_until) + MOMENT)
+        seek_at = self._seek_at()
+        if seek_at is not None:
+            times.append(seek_at)
         return min(times)
 
     @property
@@ -434,12 +439,16 @@ class Call:
                 return []
 
     def _happened(self, event: AnyEvent, now: float) -> list[Action]:
+        if isinstance(event, Taken | Released | Closed):
+            self._staff_speak = isinstance(event, Taken)
         if not isinstance(event, Posted) or event.role is Role.PERSON or event.channel is not Channel.VOICE:
             return []
         if event.past or event.to is not None:
             return []
         if event.role is not Role.SYSTEM:
             self._awaits = None
+        if event.role is Role.STAFF and not event.whisper:
+            self._staff_speak = True
         found: list[Action] = []
         if event.language is not None and event.language in self._languages and event.language != self.language:
             found += self._switch(event.language)
@@ -488,9 +497,19 @@ class Call:
             found += self._say_all([phrase(Phrase.MOMENT, self.language)], now)
         if self._finish is not None:
             return self._ending(found, now)
+        seek_at = self._seek_at()
+        if seek_at is not None and now >= seek_at:
+            self._awaits = None  # they are asked to be put through, or told when somebody calls: that is an answer
+            return [*found, Transfer()]
         if self._greeted and now >= self._silence_at():
             found += self._silence(now, goodbye=self._asked_still_there)
         return found
+
+    def _seek_at(self) -> float | None:
+        """Return when a person is sought for somebody who gets no answer; not while a colleague is answering."""
+        if self._awaits is None or self._staff_speak:
+            return None
+        return max(self._awaits, self._speaks_until) + UNANSWERED
 
     def _silence_at(self) -> float:
         since = max(self._heard_at, self._speaks_until)

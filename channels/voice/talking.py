@@ -38,7 +38,7 @@ from channels.voice.call import (
 )
 from server.core.calling import Calls, Incoming, Line, Turned
 from server.core.errors import OnethreadError, Refused, Unavailable
-from server.core.events import MovedTo, Posted
+from server.core.events import Closed, MovedTo, Posted, Released, Taken
 from server.core.model import Ending, Role, ThreadId, Value
 
 PATIENCE = 8.0  # seconds in which the service may be away before we say so
@@ -252,7 +252,8 @@ class Talk:
                 if isinstance(event, MovedTo):
                     return await self._moved()
                 self.spoken = Spoken(event.thread, event.seq)
-                if isinstance(event, Posted) and event.role is not Role.PERSON:
+                said = isinstance(event, Posted) and event.role is not Role.PERSON
+                if said or isinstance(event, Taken | Released | Closed):
                     self.tell(Happened(event))
         except Unavailable:
             log.warning("a call cannot be followed: the store is away")

@@ -34,7 +34,7 @@ from channels.voice.call import (
 from channels.voice.phrases import _SAID, LANGUAGES, Phrase, phrase
 from channels.voice.wire import Digit, Failed, Interrupted, Malformed, Prompt, Quiet, Setup, Unknown
 from server.core.calling import Turned
-from server.core.events import Noted, Posted
+from server.core.events import Noted, Posted, Taken
 from server.core.model import Channel, Choice, Ending, Handover, Role
 
 SETUP = Setup("CA1", "VX1", "+491713920001", "+493023125100")
@@ -47,6 +47,10 @@ def post(seq: int, text: str, **fields: Any) -> Happened:
     said: dict[str, Any] = {"role": Role.ASSISTANT, "channel": Channel.VOICE, "language": "en"}
     event = Posted(thread="t", seq=seq, sender="a", key=f"k{seq}", at=AT, text=text, **said | fields)
     return Happened(event)
+
+
+def took(seq: int) -> Happened:
+    return Happened(Taken(thread="t", seq=seq, sender="s", key=f"k{seq}", at=AT, role=Role.STAFF))
 
 
 class Phone:
@@ -213,9 +217,19 @@ def test_whoever_speaks_during_the_goodbye_is_heard(phone: Phone) -> None:
 def test_who_waits_for_an_answer_is_told_so_and_not_sent_away(phone: Phone) -> None:
     phone(Prompt("Do you treat eczema?"), Came(Turned.POSTED))
 
+    assert phone(took(2)) == []
     assert phone.passes(4.0) == [Say(phrase(Phrase.MOMENT, "en"), "en")]
     assert phone.passes(50.0) == []
     assert phone(post(3, "Yes.")) == [Say("Yes.", "en")]
+
+
+def test_who_gets_no_answer_gets_a_person(phone: Phone) -> None:
+    phone(Prompt("A person, please"), Came(Turned.POSTED))
+    phone.passes(4.0)
+
+    assert phone.passes(10.9) == []  # counted from the end of what was said meanwhile
+    assert phone.passes(0.1) == [Transfer()]
+    assert phone(Reach(None)) == [CallBack("x.2")]
 
 
 def test_a_person_is_put_through_once_that_was_said(phone: Phone) -> None:
