@@ -52,7 +52,7 @@ NOTICES = (
 GOES_ON = 10.0  # seconds after the end of it until everybody who waited is heard; what they have kept follows in order
 SWEEPS = 8.0  # seconds for a message to the other process without the bus: a sweep every three, on two busy cores
 HOUR = 3600
-SOME = 8  # descriptors and connections more or less say nothing: pools open and close them as they need
+SOME = 16  # descriptors and connections more or less say nothing: the pools of two servers open them as they need
 ANSWERED = (b"200", b"204", b"429")  # the last because every visit here comes from one address
 
 
