@@ -5,7 +5,8 @@ none of this.
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 
 import httpx
 from starlette.routing import BaseRoute, WebSocketRoute
@@ -80,7 +81,9 @@ class VoiceHouse:
         )
         engine.hub.on(CARRIED, self.desk.switchboard.heard)
         self._app: ASGIApp | None = None
-        self.stand_in = _stand_in(DEMO_ACCOUNT, origin, self._ours) if DEMO_ACCOUNT in self.accounts else None
+        self.stand_in: TwilioVoice | None = None
+        if DEMO_ACCOUNT in self.accounts:
+            self.stand_in = _stand_in(DEMO_ACCOUNT, origin, self._ours, clock)
         inside = httpx.ASGITransport(self.stand_in.app) if self.stand_in is not None else None
         self.placing = Placing(accounts, origin, httpx.AsyncClient(transport=inside) if inside is not None else None)
         engine.stopping.append(self.close)
@@ -88,6 +91,7 @@ class VoiceHouse:
     def enter(self, house: House) -> list[BaseRoute]:
         """Let the doors of ``house`` lead here, and return ours."""
         house.phone = next((account.our for account in self.accounts if account.answers), "")
+        house.place_call = self.call_back if self.placing.places() else None
         return [
             WebSocketRoute(f"{PATH}/{{account}}/relay", Relay(self.desk).door),
             *VoiceWebhooks(self.desk, self._bridged).routes(),
@@ -147,9 +151,11 @@ def voice_of(engine: Engine, settings: Settings, origin: str, secret: bytes) -> 
     return VoiceHouse(engine, accounts, origin, secret) if accounts else None
 
 
-def _stand_in(account: Account, origin: str, app: ASGIApp) -> TwilioVoice:
-    """Return the stand-in of the demo's number; it and we call each other inside this process."""
+def _stand_in(account: Account, origin: str, app: ASGIApp, clock: Callable[[], datetime]) -> TwilioVoice:
+    """Return the stand-in of the demo's number; it and we call each other inside this process, by one clock."""
     webhook = f"{origin}{account.webhook}"
     number = Number(account.our, account.account, account.token, webhook, f"{webhook}/status")
     client = httpx.AsyncClient(transport=httpx.ASGITransport(app))
-    return TwilioVoice([number], client=client, open_socket=socket_into(app))
+    stand_in = TwilioVoice([number], client=client, open_socket=socket_into(app), clock=clock)
+    stand_in.answers[account.transfer] = "no-answer"  # nobody sits there: a call back is what is left
+    return stand_in

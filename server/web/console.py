@@ -39,7 +39,7 @@ SCRIPT_WORDS = re.compile(
     r"(tick|refused|looking|typing|alert)_\w+|snooze_(later|tomorrow|week|custom)|and|sending_\w+|undo|undone|send_now"
     r"|kept_as_draft|just_replied|colleague_replied|characters_left|too_long|cut|back_again|stopped|reload|try_now"
     r"|not_done|take_from|rename_label|person|waiting|snooze_until|way_left|holding|template_sent|uploading|upload_\w+"
-    r"|attach_remove|(join|part)_ask|join_by_hand|join_which|reason|done"
+    r"|attach_remove|(join|part)_ask|join_by_hand|join_which|reason|done|bridging"
 )
 """Texts that the script says by itself; they travel with the page."""
 FILTERS = ("since", "until", "channel", "failed")

@@ -1,8 +1,9 @@
 """What the doors share: one value that `app.py` puts together and hands to each of them."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
+from server.core.model import ThreadId
 from server.core.ports import Bus, Store
 from server.service.clinic import Clinic
 from server.service.conversations import Conversations
@@ -96,6 +97,7 @@ class House:
         )
         self.dialled = Dialled(store, conversations, bus, secret=secret, clock=clock)
         self.phone = ""  # the clinic's number, E.164, where a conversation can go on by phone
+        self.place_call: Callable[[ThreadId, int], Awaitable[None]] | None = None  # bridges a call back, given its task
         self.whatsapp = ""  # the clinic's number, E.164, where a conversation can go on there
         self.whatsapp_link = WHATSAPP_LINK
         self.demo_phone = False  # whether the demo page has a phone with WhatsApp on it

@@ -14,9 +14,10 @@ from msgspec import Meta
 
 from server.core import commands
 from server.core.commands import AnyCommand
-from server.core.errors import BadValue, NotFound
+from server.core.errors import BadValue, NotFound, RateLimited
 from server.core.identity import Action
 from server.core.model import Agreement, AsTemplate, Channel, Purpose, Thread
+from server.core.ports import Limit
 from server.live.protocol import KEY, check_key
 from server.service import held
 from server.service.finding import Finding, Wanted
@@ -34,6 +35,7 @@ Key = Annotated[str, Meta(pattern=KEY, description="A UUID made by the client")]
 Values = Annotated[dict[str, Annotated[str, Meta(max_length=4096)]], Meta(max_length=64)]
 Id = Annotated[str, Meta(min_length=1, max_length=64)]
 Reason = Annotated[str, Meta(min_length=1, max_length=500)]
+BETWEEN_CALLS = 20.0  # seconds between two tries at one call back: the first still rings
 STAFF = "staff"  # where an agreement was heard that a colleague enters
 
 
@@ -180,6 +182,23 @@ async def retry(
     return await _do(house, commands.Retry(thread=known.id, key=data.key, by=me.actor, of=seq))
 
 
+@post(
+    "/threads/{thread:str}/tasks/{task:int}/call",
+    status_code=202,
+    summary="Call back now",
+    **needs(Action.REPLY),
+)
+async def place_call(house: NamedDependency[House], thread: FromPath[str], task: FromPath[int]) -> None:
+    """Ring a colleague's telephone, and put them through to whoever wanted to be called, as event `task` says."""
+    known = await known_thread(house, thread)
+    if house.place_call is None:
+        raise NotFound
+    wait = await house.bus.allow_all([Limit(f"bridge:{known.id}.{task}", 1, BETWEEN_CALLS)])
+    if wait:
+        raise RateLimited("This call is being placed.", retry_ms=int(wait * 1000) + 1)
+    await house.place_call(known.id, task)
+
+
 # what waits -----------------------------------------------------------------------------------------------------------
 
 
@@ -311,6 +330,7 @@ replying_api = Router(
         prefer,
         failed,
         retry,
+        place_call,
         hold,
         unhold,
         agreements,

@@ -400,6 +400,7 @@ class Screen:
             "alike": await Suggesting(self.house.inbox).alike(thread),
             "call_proof": self.words(proven_by(thread.call.proof)) if thread.call is not None else "",
             "numbers": callable_numbers(thread),
+            "may_call": self.house.place_call is not None,
             "name_of": lambda other: person_name(other, self.words),
         }
 

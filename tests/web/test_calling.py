@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 
 from server.core.events import Tasked
+from server.core.identity import StaffRole
 from server.core.model import Channel, TaskKind
 from tests.web.given import Running
 from tests.web.test_visits import say_something
@@ -100,3 +101,25 @@ async def test_nobody_keeps_staff_busy_with_calls(running: Running) -> None:
     answers = [await called_back(running, granted, number=f"+49 151 2345678{number}") for number in range(6)]
 
     assert [each.status_code for each in answers] == [202] * 5 + [429]
+
+
+async def test_a_colleague_is_put_through_to_whoever_wants_to_be_called_and_not_twice_at_once(running: Running) -> None:
+    granted = await talking(running)
+    await called_back(running, granted)
+    log = await running.house.store.since(granted["thread"], 0, 100)
+    [task] = [event.seq for event in log if isinstance(event, Tasked)]
+    placed: list[tuple[str, int]] = []
+
+    async def place(thread: str, of: int) -> None:
+        placed.append((thread, of))
+
+    async with running.signed_in(StaffRole.RECEPTION) as staff:
+        path = f"/api/threads/{granted['thread']}/tasks/{task}/call"
+        running.house.place_call = None
+        nowhere = await staff.post(path)
+        running.house.place_call = place
+        answers = [(await staff.post(path)).status_code for _ in range(2)]
+        stranger = await running.client.post(path)
+
+    assert (nowhere.status_code, answers, stranger.status_code) == (404, [202, 429], 401)
+    assert placed == [(granted["thread"], task)]

@@ -319,6 +319,7 @@ const deeds = {
   finish({ of = document.querySelector('[data-do=finish][data-of]')?.dataset.of }) {
     if (of) tell({ t: 'task_done', of: Number(of) });
   },
+  bridge: ({ of }) => change('POST', `tasks/${of}/call`, undefined, 'bridging'),
   unhold: () => change('DELETE', 'held', undefined, 'done'),
   'take-back'({ text }) {
     composer.mode(false);
