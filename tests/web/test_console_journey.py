@@ -177,6 +177,7 @@ async def test_the_server_guards_a_reply_that_a_colleague_overtook(
         await write(page, "Mine")
         await clinic.takes(CLINICIAN)
         await clinic.replies("Theirs", CLINICIAN)
+        await expect(page.locator("#head .floor")).to_contain_text("Dr. Weber has this conversation.")
         await page.get_by_role("button", name="Take").click()
         await page.get_by_role("button", name="Yes").click()
         await expect(page.locator("#head .floor")).to_contain_text("You have this conversation.")
