@@ -5,7 +5,8 @@ none of this, and the website works as before.
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 
 import httpx
 from starlette.routing import Route
@@ -84,7 +85,9 @@ class WhatsAppHouse:
             secret: under which people, webhooks and tags are hashed.
         """
         self.engine, self.accounts, self.templates, self.origin = engine, tuple(accounts), templates, origin
-        self.stand_in = _stand_in(DEMO_ACCOUNT, templates, origin, self._ours) if DEMO_ACCOUNT in accounts else None
+        self.stand_in: StandIn | None = None
+        if DEMO_ACCOUNT in accounts:
+            self.stand_in = _stand_in(DEMO_ACCOUNT, templates, origin, self._ours, engine.clock)
         self._app: ASGIApp | None = None
         inside = httpx.ASGITransport(self.stand_in.app) if self.stand_in is not None else None
         store, clock, language = engine.store, engine.clock, engine.clinic.languages[0]
@@ -172,8 +175,10 @@ def whatsapp_of(engine: Engine, settings: Settings, origin: str, secret: bytes) 
     return WhatsAppHouse(engine, accounts, templates_of(settings, engine.clinic.languages), origin, secret)
 
 
-def _stand_in(account: Account, templates: Mapping[str, Template], origin: str, app: ASGIApp) -> StandIn:
-    """Return the stand-in of the demo's number; it and we call each other inside this process."""
+def _stand_in(
+    account: Account, templates: Mapping[str, Template], origin: str, app: ASGIApp, clock: Callable[[], datetime]
+) -> StandIn:
+    """Return the stand-in of the demo's number; it and we call each other inside this process, by one clock."""
     line = Line(
         id=account.id,
         provider=account.provider,
@@ -186,4 +191,6 @@ def _stand_in(account: Account, templates: Mapping[str, Template], origin: str, 
         name=account.name,
     )
     client = httpx.AsyncClient(transport=httpx.ASGITransport(app))
-    return StandIn([line], tuple(templates.values()), base=account.base_url, client=client, retries=RETRIES)
+    return StandIn(
+        [line], tuple(templates.values()), base=account.base_url, client=client, retries=RETRIES, clock=clock
+    )

@@ -18,7 +18,20 @@ from server.core import choices
 from server.core.commands import ASSISTANT, Post
 from server.core.errors import Moved, NotYourFloor, Refused
 from server.core.events import AnyEvent, Edited, Posted, Revoked
-from server.core.model import MAX_TEXT, Channel, Choice, Handover, Link, Role, Rules, Thread, ThreadId, Value, Why
+from server.core.model import (
+    MAX_TEXT,
+    Channel,
+    Choice,
+    Handover,
+    Link,
+    Role,
+    Rules,
+    TaskKind,
+    Thread,
+    ThreadId,
+    Value,
+    Why,
+)
 from server.core.ports import Store
 from server.core.routing import reply_channel
 from server.service.conversations import PAGE, Conversations
@@ -149,6 +162,8 @@ class Answering:
         thread = await self._conversations.refresh(id)
         if not thread.floor.is_waiting or thread.floor_seq != handover or thread.promised or not _heard(thread):
             return
+        if _call_back(thread) > thread.last_person:  # they know what comes next
+            return
         language = thread.language
         choices = (
             Choice(CALLBACK_CHOICE, say("callback_choice", language)),
@@ -210,7 +225,8 @@ class Answering:
         if reply.kind is not ReplyKind.URGENT:
             special = await self._special(thread, posts[-1])
             reply = special or self._not_twice(thread, reply)
-        if thread.floor.is_waiting and reply.kind not in (ReplyKind.URGENT, ReplyKind.ANSWER):
+        waits = thread.floor.is_waiting and _call_back(thread) < thread.floor_seq
+        if waits and reply.kind not in (ReplyKind.URGENT, ReplyKind.ANSWER):
             return None
         handover = _handover(reply)
         return Post(
@@ -369,6 +385,11 @@ def _handover(reply: Reply) -> Handover | None:
 def _heard(thread: Thread) -> bool:
     """Whether there is anywhere to say something; whoever only ever called has hung up."""
     return thread.call is not None or reply_channel(thread) is not Channel.VOICE
+
+
+def _call_back(thread: Thread) -> int:
+    """Return the newest call back that is left to staff, by its number in the log, or 0: it is waited for elsewhere."""
+    return max((task.seq for task in thread.tasks if task.kind is TaskKind.CALLBACK), default=0)
 
 
 def _is_asked(post: Posted) -> bool:

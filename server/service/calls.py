@@ -170,7 +170,7 @@ class PhoneCalls:
         if not (digits.isascii() and digits.isdecimal()):
             return line, Turned.NOTHING
         if len(digits) == DIGITS_OF_CODE:
-            return await self._code(line, turn, digits)
+            return await self._code(line, turn, digits, silent=line.rung is None)
         if digits == PERSON_KEY:
             return await self._post(line, turn, say("call_person_wanted", line.language), PERSON_CHOICE)
         if len(digits) > 1:
@@ -240,7 +240,7 @@ class PhoneCalls:
 
     # codes
 
-    async def _code(self, line: Line, turn: str, digits: str) -> tuple[Line, Turned]:
+    async def _code(self, line: Line, turn: str, digits: str, *, silent: bool = False) -> tuple[Line, Turned]:
         if line.proven:
             return line, Turned.AGAIN
         found = await self._dialled.whose(digits, line.session, line.caller)
@@ -249,6 +249,8 @@ class PhoneCalls:
         if found is None:
             return replace(line, wrong=line.wrong + 1), Turned.WRONG_CODE
         here, there = await self._current(line.thread), await self._current(found)
+        if silent and there.language is not None:  # nothing was said yet: it goes on as in the chat
+            line = replace(line, language=self._clinic.language(there.language))
         if here.id != there.id and line.attested and _has_past(here, line):
             line = await self._in_the_log(line, turn)
             offered = (

@@ -242,6 +242,16 @@ async def test_a_code_lets_the_call_go_on_in_the_chat_and_speaks_of_last_night(p
     assert (turned, (await phone.said("web"))[-1]) == (Turned.POSTED, "What does it cost?")
 
 
+async def test_who_dials_a_code_before_saying_anything_is_spoken_to_as_in_the_chat(phone: Phone) -> None:
+    await phone.asked_last_night()
+    rung = (await phone.calls.ring(Incoming("c1", OUR, MIA, language="de"))).line
+
+    line, _ = await phone.calls.dial(rung, "1", (await phone.dialled.code_for("web")).digits)
+
+    assert (rung.language, line.language) == ("de", "en")
+    assert (await phone.said("web"))[-1].startswith(say("call_proven", "en"))
+
+
 async def test_a_spoken_code_is_a_code_and_open_choices_go_on(phone: Phone) -> None:
     await phone.asked_last_night(choices=(Choice("find", "Find a time"), Choice("not", "Not now")))
     code = await phone.dialled.code_for("web")

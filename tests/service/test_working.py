@@ -26,6 +26,7 @@ from server.core.ports import Due, Outcome, Store
 from server.service import worker
 from server.service.answering import ASKED, Answering, Question, Reply, ReplyKind
 from server.service.conversations import Conversations
+from server.service.tasks import call_back
 from server.service.worker import BATCH, LEASE, Worker
 from tests.service.given import ANNA, NOON, VISITOR, Clock, Unsteady, ears, house, post, release, take, texts
 
@@ -314,6 +315,22 @@ async def test_who_waits_is_told_after_two_minutes_once(crew: Crew) -> None:
     for _ in range(3):
         await crew.later(10 * MINUTE)
     assert len(await crew.log()) == 3
+
+
+async def test_who_will_be_called_back_waits_no_longer_in_the_conversation_and_may_ask_something_else(
+    crew: Crew,
+) -> None:
+    await crew.say(post("k1", "person"))
+    await crew.later(timedelta(seconds=3))
+    await crew.say(call_back("t1", "task", "+4915112345678", None))
+
+    await crew.later(10 * MINUTE)
+    assert len(await crew.log()) == 3
+    await crew.say(post("k2", "???"))
+    await crew.later(timedelta(seconds=3))
+    asked = (await crew.log())[-1]
+    assert isinstance(asked, Posted)
+    assert (asked.covers, asked.handover) == (4, Handover.UNKNOWN)
 
 
 async def test_who_is_no_longer_waiting_is_told_nothing(crew: Crew) -> None:
