@@ -25,6 +25,8 @@ OPEN_TO_ALL = {
     ("POST", "/api/threads/{thread:str}/continue"),
     ("POST", "/api/threads/{thread:str}/number"),
     ("POST", "/api/threads/{thread:str}/show"),
+    ("POST", "/api/threads/{thread:str}/call"),
+    ("POST", "/api/threads/{thread:str}/callback"),
     ("POST", "/api/threads/{thread:str}/files"),  # so do these two
     ("GET", "/api/threads/{thread:str}/files/{file:str}"),
     ("GET", "/api/files/{file:str}/{until:str}/{seal:str}"),  # for whoever has an address that we sealed
@@ -47,6 +49,7 @@ FILLED = {
     "file": "0" * 32,
     "language": "en",
     "seq": "1",
+    "task": "1",
     "view": "mine",
 }
 
@@ -135,5 +138,5 @@ async def test_what_changes_something_wants_the_token_and_our_own_page(running: 
 def test_every_frame_of_staff_leads_to_a_command_that_needs_a_right() -> None:
     frames = {frame.__struct_config__.tag for frame in AnyStaffCommand.__args__}
 
-    about_messages = {"react", "retry", "prefer"}
-    assert frames == {"post", "note", "take", "release", "assign", "snooze", "close", "name"} | about_messages
+    about_more = {"react", "retry", "prefer", "task", "task_done"}
+    assert frames == {"post", "note", "take", "release", "assign", "snooze", "close", "name"} | about_more
