@@ -16,7 +16,7 @@ from channels.voice import twiml, wire
 from channels.voice.accounts import Account
 from channels.voice.call import Call, Finish, Say
 from channels.voice.desk import Desk
-from channels.voice.talking import Talk
+from channels.voice.talking import LAST_WORDS_SECONDS, Talk
 from channels.voice.wire import Malformed, Setup
 
 SETUP_SECONDS = 10.0  # in which a socket says which call it is of
@@ -101,6 +101,8 @@ class Relay:
         reading = asyncio.create_task(self._read(socket, talk))
         try:
             await asyncio.wait([carried, reading], return_when=asyncio.FIRST_COMPLETED)
+            if reading.done() and not carried.done():  # they hung up on their last word, or the line was lost after it
+                await talk.settle(LAST_WORDS_SECONDS)
             if mouth.over.is_set() and not reading.done():  # Twilio closes; its last words are no news any more
                 await asyncio.wait([reading], timeout=CLOSING_SECONDS)
         finally:

@@ -38,12 +38,13 @@ from channels.voice.call import (
 )
 from server.core.calling import Calls, Incoming, Line, Turned
 from server.core.errors import OnethreadError, Refused, Unavailable
-from server.core.events import Closed, MovedTo, Posted, Released, Taken
+from server.core.events import AnyEvent, Called, Closed, MovedTo, Posted, Released, Taken
 from server.core.model import Ending, Role, ThreadId, Value
 
 PATIENCE = 8.0  # seconds in which the service may be away before we say so
 AGAIN = 0.05  # seconds before the second try; doubled
 REMEMBERED = 2000  # calls that are over, or come back
+LAST_WORDS_SECONDS = 5.0  # in which what was said before somebody hung up is written down
 MAX_WAITING = 1000  # things that happened and were not taken yet: whoever sends so many floods us
 
 log = logging.getLogger("onethread.voice")
@@ -55,6 +56,28 @@ class Spoken(Value, frozen=True):
 
     thread: ThreadId
     seq: int
+
+
+class Turnstile:
+    """Lets through what is said to one caller, of all that is said in their conversation.
+
+    Two lines may be up in one conversation at once: of a family that has one number, or of somebody who puts another's
+    on. What is spoken is for the one of which the conversation knows, and who only listens hears nothing.
+    """
+
+    def __init__(self, session: str, *, known: bool) -> None:
+        """Let through what is for call ``session``; ``known``: the conversation knows of it already."""
+        self._session, self._ours, self._since = session, known, 0
+
+    def lets_through(self, event: AnyEvent) -> bool:
+        """Take the next event; whether this caller is told of it."""
+        if isinstance(event, Called) and not event.past:
+            ours = event.session == self._session
+            self._since = event.seq if ours and not self._ours else self._since
+            self._ours = ours
+        if isinstance(event, Posted) and event.role is not Role.PERSON:
+            return self._ours and (event.covers is None or event.covers > self._since)
+        return isinstance(event, Taken | Released | Closed)
 
 
 class Mouth(Protocol):
@@ -94,6 +117,7 @@ class Talk:
         self._told: asyncio.Queue[Told] = asyncio.Queue(MAX_WAITING)
         self._follower: asyncio.Task[None] | None = None
         self._followed: ThreadId | None = None
+        self._objected = False
         self.taken = asyncio.Event()  # something was taken: whoever waits may look again
         self.busy = False
 
@@ -106,6 +130,14 @@ class Talk:
     def settled(self) -> bool:
         """Whether everything that happened has been taken."""
         return not self.busy and not self._at_once and self._told.empty()
+
+    async def settle(self, seconds: float) -> None:
+        """Wait until everything that happened has been taken, but not for longer than this."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while not self.settled and self.ending is None:
+                    self.taken.clear()
+                    await self.taken.wait()
 
     def tell(self, told: Told) -> bool:
         """Let this have happened; ``False`` when there is no room for it any more."""
@@ -182,6 +214,8 @@ class Talk:
     async def _ask(self, action: Hear | Dial | Offer | Cut | Transfer | CallBack, line: Line) -> None:
         calls = self._calls
         match action:
+            case Hear() | Dial() | CallBack() if self._objected:
+                return  # nothing that is said after a no is written down, nor what was said together with it
             case Hear(turn=turn, text=text, language=heard):
                 self._came(*await patient(lambda: calls.hear(line, turn, text, heard)))
             case Dial(turn=turn, digits=digits):
@@ -201,6 +235,7 @@ class Talk:
                     self._at_once.append(Promised(promised))
 
     def _came(self, line: Line, turned: Turned) -> None:
+        self._objected = self._objected or turned is Turned.OBJECTED
         before = self.line
         elsewhere = before is not None and line.thread != before.thread
         if elsewhere and before is not None and line.after == before.after and turned is not Turned.PROVEN:
@@ -247,13 +282,13 @@ class Talk:
 
     async def _follow(self, line: Line) -> None:
         events = self._calls.follow(line, line.after)
+        turnstile = Turnstile(line.session, known=line.rung == line.thread)
         try:
             async for event in events:
                 if isinstance(event, MovedTo):
                     return await self._moved()
                 self.spoken = Spoken(event.thread, event.seq)
-                said = isinstance(event, Posted) and event.role is not Role.PERSON
-                if said or isinstance(event, Taken | Released | Closed):
+                if turnstile.lets_through(event):
                     self.tell(Happened(event))
         except Unavailable:
             log.warning("a call cannot be followed: the store is away")

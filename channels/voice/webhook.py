@@ -20,7 +20,7 @@ from channels.voice.call import STAFF
 from channels.voice.desk import PATH, Desk
 from channels.voice.gather import Gatherings
 from channels.voice.phrases import Phrase, phrase
-from channels.voice.talking import patient
+from channels.voice.talking import LAST_WORDS_SECONDS, patient
 from channels.voice.wire import CallForm, read_form
 from server.core.calling import Line
 from server.core.errors import Refused, Unavailable
@@ -198,7 +198,10 @@ class VoiceWebhooks:
             HTTPException: 503; Twilio may come again, and what a call owes ends it anyway.
         """
         session = self._desk.hashed(form.call)
+        talk = self._desk.switchboard.find(session)
         try:
+            if talk is not None:
+                await talk.settle(LAST_WORDS_SECONDS)
             line = await self._line(account, form)
             await patient(lambda: self._desk.calls.hung_up(line, ending, form.seconds))
         except Unavailable as error:

@@ -9,6 +9,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from channels.voice.phrases import Phrase, phrase
+from channels.voice.talking import Talk
 from server.core.calling import Turned
 from server.core.model import Choice, Ending, Handover, Role
 from tests.channels.voice.world import CALLER, NOTICE, RELAY, TOKEN, World, world
@@ -92,7 +93,7 @@ async def test_who_speaks_into_an_answer_stops_it_and_what_was_heard_is_kept(her
     await phone.say("On Fridays, too?")
     await phone.waits(lambda: phone.being_spoken == ["Yes."])
 
-    assert here.service.cuts == [(2, "We are open from")]
+    assert here.service.cuts == [(3, "We are open from")]
     await phone.hang_up()
 
 
@@ -175,6 +176,60 @@ async def test_who_objects_and_reaches_nobody_is_not_called_back_either(here: Wo
 
     assert phone.heard[-1] == said(Phrase.OBJECTED_ALONE)
     assert (here.service.log, here.service.wanted) == ([], [])
+
+
+async def test_nothing_that_is_said_after_a_no_is_written_down(here: World) -> None:
+    here.service.turned["Do not record me"] = Turned.OBJECTED
+    phone = here.twilio.ring(CALLER)
+    phone.listens_slowly = True
+    await phone.waits(lambda: phone.being_spoken != [])
+    await phone.say("Do not record me")
+    await phone.say("It is about my results")
+    await phone.listen()
+    await phone.waits(lambda: phone.being_spoken != [])
+    await phone.say("I have a rash")
+    await phone.listen()
+    await phone.becomes("put_through")
+    await phone.hang_up()
+
+    assert (here.service.log, here.service.said) == ([], [])
+
+
+async def test_of_two_calls_in_one_conversation_each_hears_only_what_is_said_to_it(here: World) -> None:
+    other = here.twilio.ring(CALLER)  # somebody else, who puts that number on, and listens
+    await other.hears(NOTICE)
+    phone = here.twilio.ring(CALLER)
+    await phone.say_after_notice("What was found?")
+    await phone.hears("You said: What was found?.")
+    await here.service.post("Please bring your card.", role=Role.STAFF, whisper=True)
+    await phone.hears("Please bring your card.")
+
+    await other.say("Go on")
+    await other.hears("You said: Go on.")
+    await phone.say("Hello?")
+    await phone.hears("You said: Hello?.")
+
+    assert other.heard == [NOTICE, "You said: Go on."]
+    assert phone.heard == [NOTICE, "You said: What was found?.", "Please bring your card.", "You said: Hello?."]
+    await phone.hang_up()
+    await other.hang_up()
+
+
+async def test_the_last_word_before_somebody_hangs_up_is_kept(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    settle = Talk.settle
+
+    async def settles(talk: Talk, seconds: float) -> None:
+        here.service.listens.set()
+        await settle(talk, seconds)
+
+    monkeypatch.setattr(Talk, "settle", settles)
+    here.service.listens.clear()
+    phone = here.twilio.ring(CALLER)
+    await phone.say_after_notice("Thank you, goodbye")
+    await phone.hang_up()
+
+    assert here.service.said == ["Thank you, goodbye"]
+    assert [why for why, _ in here.service.ended] == [Ending.CALLER]
 
 
 async def test_a_lost_socket_is_opened_again_and_what_was_said_meanwhile_is_spoken(here: World) -> None:

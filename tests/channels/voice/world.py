@@ -19,7 +19,7 @@ from channels.voice.relay import Relay
 from channels.voice.webhook import VoiceWebhooks
 from server.core.calling import Calls, Greeting, Incoming, Line, Turned
 from server.core.errors import Unavailable
-from server.core.events import AnyEvent, Posted
+from server.core.events import AnyEvent, Called, Posted
 from server.core.model import Assurance, Channel, Choice, Ending, Role
 from server.running import bind
 
@@ -51,8 +51,11 @@ class Service:
         self.rings: list[Incoming] = []
         self.reachable: str | None = RELAY.transfer
         self.away = False
+        self.on_the_line = ""  # the session of which the conversation knows
         self.answers: Answer | None = lambda text: (f"You said: {text}.", {})
         self.turned: dict[str, Turned] = {}
+        self.listens = asyncio.Event()  # until then, what is said takes long to be kept
+        self.listens.set()
         self._grown = asyncio.Condition()
 
     def _check(self) -> None:
@@ -80,6 +83,7 @@ class Service:
         return Greeting(line, (NOTICE,))
 
     async def hear(self, line: Line, turn: str, text: str, language: str | None = None) -> tuple[Line, Turned]:
+        await self.listens.wait()
         return await self._turn(line, turn, text)
 
     async def dial(self, line: Line, turn: str, digits: str) -> tuple[Line, Turned]:
@@ -93,6 +97,8 @@ class Service:
         turned = self.turned.get(said, Turned.POSTED)
         if turned is Turned.OBJECTED:
             return line, turned
+        if self.on_the_line != line.session:
+            self.called(line.session)
         line = self.lines[line.session] = msgspec.structs.replace(line, rung="t")
         self.turns[key] = said
         if turned is Turned.POSTED:
@@ -102,6 +108,12 @@ class Service:
                 text, fields = self.answers(said)
                 await self.post(text, **fields)
         return line, turned
+
+    def called(self, session: str) -> None:
+        """Let a call be the one that is under way."""
+        self.on_the_line, seq = session, len(self.log) + 1
+        here: dict[str, Any] = {"role": Role.PERSON, "our": RELAY.our, "assurance": Assurance.CALLER_ID}
+        self.log.append(Called(thread="t", seq=seq, sender="p", key=f"k{seq}", at=AT, session=session, **here))
 
     async def until_said(self, text: str) -> None:
         """Wait until the caller's words have come here."""
