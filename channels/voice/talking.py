@@ -236,12 +236,7 @@ class Talk:
 
     def _came(self, line: Line, turned: Turned) -> None:
         self._objected = self._objected or turned is Turned.OBJECTED
-        before = self.line
-        elsewhere = before is not None and line.thread != before.thread
-        if elsewhere and before is not None and line.after == before.after and turned is not Turned.PROVEN:
-            self.line = line  # its numbers are those of another conversation: what follows is found by itself
-        else:
-            self._goes_on(line)
+        self._goes_on(line)
         self._at_once.append(Came(turned))
 
     async def _begin(self) -> None:

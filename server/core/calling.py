@@ -43,6 +43,7 @@ class Line(Value, frozen=True):
         after: the newest event of ``thread`` when the call came, or came there: what follows is of this call.
         wrong: codes that were no good.
         offered: the choices that were spoken last, which digits and numbers take.
+        spoke: something the caller has said or chosen is written down.
     """
 
     session: str
@@ -58,6 +59,7 @@ class Line(Value, frozen=True):
     after: int = 0
     wrong: int = 0
     offered: tuple[Choice, ...] = ()
+    spoke: bool = False
     asked: ThreadId | None = None  # the conversation of which is asked whether this call may be put together with it
     proof: str = ""  # by which it has shown that: "code", "caller_id"
 

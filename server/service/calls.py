@@ -88,7 +88,7 @@ class PhoneCalls:
             after=thread.seq,
         )
         call = thread.call
-        if before is not None and call is not None and call.session == incoming.session:
+        if before is not None and call is not None and _is_of(thread, incoming.session):
             line = replace(
                 line,
                 language=self._clinic.language(call.language or language),
@@ -96,6 +96,8 @@ class PhoneCalls:
                 assurance=call.assurance,
                 proof=call.proof,
                 rung=thread.id,
+                spoke=True,
+                after=call.last,  # an answer that came, or was cut off, while nobody was on the line is not lost
             )
         if before is not None:
             return Greeting(line, (say("call_resumed", line.language),), resumed=True)
@@ -151,14 +153,14 @@ class PhoneCalls:
             line = replace(line, language=self._clinic.language(language))
         if not any(character.isalnum() for character in text):
             return line, Turned.NOTHING
-        if objects(text, first=line.rung is None):
+        if objects(text, first=not line.spoke and not line.offered and line.asked is None):
             return line, Turned.OBJECTED
         if line.asked is not None:
             agreed = self._agrees(text, line.offered)
             if agreed is not None:
                 return await self._connect(line, turn, agreed=agreed)
             line = replace(line, asked=None)
-        code = code_in(text)
+        code = code_in(text) if line.proof != CODE else None  # one is enough: what follows are words
         if code is not None:
             return await self._code(line, turn, code)
         choice = chosen(text, line.offered)
@@ -200,20 +202,24 @@ class PhoneCalls:
             )
             try:
                 handled = await self._conversations.handle(post)
-            except Moved as moved:  # somebody has put two conversations together just now
-                line = replace(line, thread=moved.to, rung=None)
+            except Moved:  # somebody has put two conversations together just now
+                line = replace(line, rung=None)
                 continue
-            return replace(line, offered=()), Turned.AGAIN if handled.again else Turned.POSTED
+            return replace(line, offered=(), spoke=True), Turned.AGAIN if handled.again else Turned.POSTED
         return line, Turned.NOTHING
 
     async def _in_the_log(self, line: Line, turn: str) -> Line:
-        """Let the log know of the call, once; from then on the caller's number, if there is one, leads here."""
+        """Let the log know of the call, once; from then on the caller's number, if there is one, leads here.
+
+        Again, when another call came in between: what is answered is spoken to whoever has spoken last.
+        """
         thread = await self._current(line.thread)
-        if line.rung == thread.id and thread.call is not None:
+        if line.rung == thread.id and (_is_of(thread, line.session) or await self._is_over(line)):
             return line
         address = _address(line)
         if address is not None and not thread.seq:
             thread = await self._current(await self._store.claim_address(address.id, thread.id))
+        after = line.after if thread.id == line.thread else thread.seq
         for _ in range(HOPS):
             ring = Ring(
                 thread=thread.id,
@@ -232,16 +238,21 @@ class PhoneCalls:
                 await self._conversations.handle(ring)
             except Moved as moved:
                 thread = await self._current(moved.to)
+                after = thread.seq
             else:
                 break
         record = _session_record(line.session, moved=line.proven)
         await self._store.claim_address(record, thread.id, keep=self._clock() + REMEMBERED)
-        return replace(line, thread=thread.id, rung=thread.id)
+        return replace(line, thread=thread.id, rung=thread.id, after=after)
+
+    async def _is_over(self, line: Line) -> bool:
+        """Whether somebody has hung up already: their last words may come after that, and begin no other call."""
+        return await self._store.find(line.rung or line.thread, commands.SYSTEM.sender, _end_key(line)) is not None
 
     # codes
 
     async def _code(self, line: Line, turn: str, digits: str, *, silent: bool = False) -> tuple[Line, Turned]:
-        if line.proven:
+        if line.proof == CODE:
             return line, Turned.AGAIN
         found = await self._dialled.whose(digits, line.session, line.caller)
         if isinstance(found, Locked):
@@ -281,8 +292,8 @@ class PhoneCalls:
         if here.id != there.id and here.seq:
             if line.attested or line.caller is None:  # there is nothing here that could be another's
                 place = await self._linking.join(f"call:{line.session}", here.id, there.id) or there.id
-            elif here.call is not None and here.call.session == line.session:
-                await self._end(replace(line, rung=here.id), Ending.ELSEWHERE, 0, "elsewhere")
+            elif _is_of(here, line.session):
+                await self._end(replace(line, rung=here.id), Ending.ELSEWHERE, 0, f"call:{line.session}:elsewhere")
         elif here.id != there.id and line.attested and (address := _address(line)) is not None:
             await self._store.claim_address(address.id, there.id)
         goes_on = await self._current(place)
@@ -332,7 +343,7 @@ class PhoneCalls:
         if known is not None:
             line = replace(line, rung=known.id)
         if line.rung is not None:
-            await self._end(line, why, seconds, "end")
+            await self._end(line, why, seconds, _end_key(line))
 
     async def _end(self, line: Line, why: Ending, seconds: int, key: str) -> None:
         thread = line.rung or line.thread
@@ -341,7 +352,7 @@ class PhoneCalls:
                 await self._conversations.handle(
                     HangUp(
                         thread=thread,
-                        key=f"call:{line.session}:{key}",
+                        key=key,
                         by=commands.SYSTEM,
                         session=line.session,
                         why=why,
@@ -402,6 +413,14 @@ def _notice(language: str) -> tuple[str, ...]:
 
 def _address(line: Line) -> Address | None:
     return Address(Channel.VOICE, line.our, "caller", line.caller) if line.caller is not None else None
+
+
+def _is_of(thread: Thread, session: str) -> bool:
+    return thread.call is not None and thread.call.session == session
+
+
+def _end_key(line: Line) -> str:
+    return f"call:{line.session}:end"
 
 
 def _has_past(here: Thread, line: Line) -> bool:

@@ -450,3 +450,78 @@ async def test_somebody_who_moves_meanwhile_is_followed(phone: Phone) -> None:
 
     assert (turned, line.thread) == (Turned.POSTED, "web")
     assert [type(event) for event in (await phone.log("web"))[2:]] == [Called, Posted]
+
+
+# two at once, and after the end
+
+
+async def test_of_two_calls_from_one_number_the_one_that_spoke_last_is_under_way(phone: Phone) -> None:
+    first, second = await phone.rings("c1"), await phone.rings("c2")
+    first, _ = await phone.calls.hear(first, "1", "Hello")
+    second, _ = await phone.calls.hear(second, "1", "Good morning")
+    first, _ = await phone.calls.hear(first, "2", "Who treats eczema?")
+
+    log = await phone.log(first.thread)
+    assert [event.session for event in log if isinstance(event, Called)] == ["c1", "c2", "c1"]
+    assert (second.thread, second.after) == (first.thread, 2)  # it went on where the first one had begun
+
+
+async def test_words_that_come_after_somebody_hung_up_begin_no_call(phone: Phone) -> None:
+    line, _ = await phone.calls.hear(await phone.rings(), "1", "Hello")
+    await phone.calls.hung_up(line, Ending.CALLER, 5)
+
+    _, turned = await phone.calls.hear(line, "2", "Thank you, goodbye")
+
+    assert turned is Turned.POSTED
+    assert [type(event) for event in await phone.log(line.thread)] == [Called, Posted, HungUp, Posted]
+
+
+async def test_whoever_dialled_a_code_may_still_object_with_a_bare_no(phone: Phone) -> None:
+    await phone.asked_last_night()
+    code = await phone.dialled.code_for("web")
+    line, _ = await phone.calls.dial(await phone.rings(), "1", code.digits)
+
+    _, turned = await phone.calls.hear(line, "2", "No, thank you.")
+    line, posted = await phone.calls.hear(line, "3", "Do you take cards?")
+    _, answered = await phone.calls.hear(line, "4", "No.")
+
+    assert (turned, posted, answered) == (Turned.OBJECTED, Turned.POSTED, Turned.POSTED)
+    assert "No, thank you." not in await phone.said("web")
+
+
+async def test_six_digits_that_are_said_after_a_code_are_words(phone: Phone) -> None:
+    await phone.asked_last_night()
+    code = await phone.dialled.code_for("web")
+    line, _ = await phone.calls.dial(await phone.rings(), "1", code.digits)
+
+    line, turned = await phone.calls.hear(line, "2", "123 456")
+    _, again = await phone.calls.dial(line, "3", code.digits)
+
+    assert (turned, (await phone.said("web"))[-1], again) == (Turned.POSTED, "123 456", Turned.AGAIN)
+
+
+async def test_a_number_that_is_proof_needs_a_code_all_the_same_to_go_on_in_the_chat(
+    unsteady: Unsteady, conversations: Conversations, clock: Clock
+) -> None:
+    phone = Phone(unsteady.as_store, conversations, clock, Recall.CALLER_ID)
+    await phone.conversations.handle(
+        LinkAddress(thread="known", key="l", by=SYSTEM, address=ADDRESS, assurance=Assurance.PROVEN)
+    )
+    await phone.store.claim_address(ADDRESS.id, "known")
+    await phone.asked_last_night()
+    rung = await phone.rings(attested=True)
+
+    line, turned = await phone.calls.dial(rung, "1", (await phone.dialled.code_for("web")).digits)
+
+    assert (rung.proof, line.proof) == ("caller_id", "code")
+    assert turned is Turned.PROVEN
+    assert (await phone.conversations.refresh("web")).moved_to == line.thread == "known"  # the older of the two
+
+
+async def test_what_was_answered_while_the_line_was_lost_is_still_to_be_said(phone: Phone) -> None:
+    line, _ = await phone.calls.hear(await phone.rings(), "1", "Who treats eczema?")
+    await phone.conversations.handle(replace(answer(2, thread=line.thread), text="Dr. Ada does."))
+
+    again = await phone.rings()
+
+    assert [event.seq for event in await phone.store.since(again.thread, again.after)] == [3]
