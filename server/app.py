@@ -44,6 +44,7 @@ from server.web import (
     uploads,
     visits,
 )
+from server.web.demo_call import DemoCalls
 from server.web.files import Files, Widget, reading
 from server.web.guards import provide_house, provide_me
 from server.web.house import House, Readiness
@@ -139,7 +140,10 @@ def _demo_phones(engine: Engine, house: House) -> list[Route]:
     if engine.whatsapp is None or engine.whatsapp.stand_in is None:
         return []
     house.demo_phone, house.whatsapp_link = True, house.absolute(demo_phone.LINK)
-    return demo_phone.DemoPhones(engine.whatsapp.stand_in, house.own_origins).routes()
+    twilio = engine.voice.stand_in if engine.voice is not None else None
+    house.demo_calls = twilio is not None
+    calls = DemoCalls(twilio) if twilio is not None else None
+    return demo_phone.DemoPhones(engine.whatsapp.stand_in, house.own_origins, calls).routes()
 
 
 async def drain(app: Starlette) -> None:

@@ -15,7 +15,9 @@ from server.service.clinic import Clinic
 from server.web.guards import AnyRequest
 from server.web.house import House
 from server.web.pages import TEMPLATES, Pages, preferred
+from server.web.security import ALWAYS
 
+HEARING = {"permissions-policy": ALWAYS["permissions-policy"].replace("microphone=()", "microphone=(self)")}
 Wish = Annotated[str, Meta(max_length=35)] | None
 
 
@@ -48,6 +50,9 @@ async def demo_page(
         emergency=clinic.texts(language).emergency,
         widget=house.widget,
         phone=house.demo_phone,
+        calls=house.demo_calls,
+        clinic_number=house.phone,
+        headers=HEARING if house.demo_calls else None,
         **_shared(house, language),
     )
 

@@ -1,6 +1,6 @@
-"""The phone on the demo page: WhatsApp as a patient has it, in front of the stand-in for WhatsApp itself.
+"""The phone on the demo page: WhatsApp and calls as a patient has them, in front of the stand-ins for Meta and Twilio.
 
-Nothing is faked on the way: the phone talks to the stand-in, and the stand-in to the clinic over HTTP, with signed
+Nothing is faked on the way: the phone talks to a stand-in, and the stand-in to the clinic over HTTP, with signed
 webhooks there and a bearer token back. It is there in the demo alone, for browsers on this machine and our own pages.
 """
 
@@ -19,6 +19,8 @@ from channels.whatsapp.emulated import Bubble
 from channels.whatsapp.emulator import Phone, StandIn
 from channels.whatsapp.numbers import shown
 from server.service.filetypes import type_of
+from server.web import demo_call
+from server.web.demo_call import DemoCalls
 from server.web.security import is_this_machine
 
 PATH = "/demo/phone"
@@ -56,9 +58,9 @@ Done = Say | TapOn | React | Read
 class DemoPhones:
     """The phones, and the doors at which their pages ask."""
 
-    def __init__(self, standin: StandIn, origins: frozenset[str]) -> None:
-        """Serve phones to pages of ``origins``, which are ours."""
-        self.standin, self._origins = standin, origins
+    def __init__(self, standin: StandIn, origins: frozenset[str], calls: DemoCalls | None = None) -> None:
+        """Serve phones to pages of ``origins``, which are ours; ``calls``: where they can call, if they can."""
+        self.standin, self._origins, self._calls = standin, origins, calls
         self._phones: dict[str, Phone] = {}
 
     def routes(self) -> list[Route]:
@@ -67,6 +69,7 @@ class DemoPhones:
             Route(PATH, self.begin, methods=["POST"]),
             Route(f"{PATH}/{{key}}", self.look, methods=["GET"]),
             Route(f"{PATH}/{{key}}", self.act, methods=["POST"]),
+            *([Route(f"{PATH}/{{key}}/call", self.call, methods=["GET", "POST"])] if self._calls is not None else []),
             Route(f"{PATH}/{{key}}/files", self.send_file, methods=["POST"]),
             Route(f"{PATH}/{{key}}/files/{{file}}", self.file, methods=["GET"]),
         ]
@@ -112,6 +115,24 @@ class DemoPhones:
             case Read():
                 await phone.read()
         return Response(status_code=204)
+
+    async def call(self, request: Request) -> Response:
+        """Say how the call is, if that has changed since ``after``; or do something in it."""
+        phone, key, calls = self._phone(request), request.path_params["key"], self._calls
+        assert calls is not None  # noqa: S101  # there is no such door otherwise
+        if request.method == "GET":
+            same = request.query_params.get("after", "-") == calls.version(key)
+            return Response(status_code=204) if same else _json(calls.screen(key))
+        self._check(request, "application/json")
+        try:
+            done: demo_call.Done = msgspec.json.decode(await request.body(), type=demo_call.Done)
+        except msgspec.DecodeError:
+            raise HTTPException(400) from None
+        try:
+            await calls.do(key, f"+{phone.number}", done)
+        except (LookupError, TimeoutError):  # it is over
+            raise HTTPException(409) from None
+        return _json(calls.screen(key))
 
     async def send_file(self, request: Request) -> Response:
         """Send a picture or a PDF."""

@@ -101,6 +101,7 @@ class House:
         self.whatsapp = ""  # the clinic's number, E.164, where a conversation can go on there
         self.whatsapp_link = WHATSAPP_LINK
         self.demo_phone = False  # whether the demo page has a phone with WhatsApp on it
+        self.demo_calls = False  # and whether it can call the clinic
         self.forgotten: list[Callable[[Visitor], None]] = []  # told when a visitor's secret no longer opens anything
         self.outside: Outside = NOWHERE  # the doors outside the website, if there are any
         self.keep = timedelta(days=settings.visitor_days)  # how long a visitor is known after their last word
