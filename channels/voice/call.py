@@ -314,7 +314,7 @@ class Call:
         before = self.language
         self.language = greeted.language if greeted.language in self._languages else self.language
         switch: list[Action] = [Switch(self.language)] if self.language != before else []
-        text = " ".join(greeted.sentences)
+        text = "" if self.setup is not None and self.setup.greeted else " ".join(greeted.sentences)
         if not text:
             return [*switch, *self._release(now)]
         # In one piece, and to its end: whoever did not hear it has not agreed to anything.

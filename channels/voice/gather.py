@@ -12,7 +12,7 @@ from channels.voice.accounts import Account
 from channels.voice.call import Call, Finish, Nothing, Say, Tick, Told
 from channels.voice.desk import Desk
 from channels.voice.phrases import Phrase, phrase
-from channels.voice.talking import Talk
+from channels.voice.talking import Spoken, Talk
 from channels.voice.wire import CallForm, Digit, Prompt, Setup
 
 WAIT = 8.0  # seconds in which a request is answered: Twilio gives up after fifteen
@@ -53,20 +53,25 @@ class PageMouth:
 class Gathering:
     """A call as its requests find it."""
 
-    def __init__(self, desk: Desk, account: Account, form: CallForm) -> None:
-        """Begin to carry a call."""
+    def __init__(self, desk: Desk, account: Account, form: CallForm, turn: int, at: str) -> None:
+        """Begin to carry a call.
+
+        Args:
+            turn: the number of the request; from the second one on the caller has been greeted.
+            at: up to where they have been told everything.
+        """
         self._desk, self._account = desk, account
         self.mouth = PageMouth()
         self.call = Call("g", desk.languages_of(account), seconds=lambda text: 0.0)
         incoming = desk.incoming(account, form.call, form.caller, form.attested)
-        spoken = desk.switchboard.spoken(incoming.session)
+        spoken = Spoken.read(at) or desk.switchboard.spoken(incoming.session)
         self.talk = Talk(incoming, self.call, desk.calls, self.mouth, spoken=spoken)
         self.answers: dict[int, bytes] = {}
         self.lock = asyncio.Lock()
         self.used_at = asyncio.get_running_loop().time()
         self.waits = 0
         desk.switchboard.carry(self.talk)
-        self.talk.tell(Setup(form.call, caller=form.caller, our=form.our))
+        self.talk.tell(Setup(form.call, caller=form.caller, our=form.our, greeted=turn > 0))
 
     async def answer(self, form: CallForm, turn: int, waits: bool) -> bytes:
         """Return what a request is answered with; the same one again gets the same answer.
@@ -127,7 +132,8 @@ class Gathering:
         return twiml.document(*verbs, twiml.hang_up())
 
     def _url(self, turn: int, waits: bool = False) -> str:
-        return self._desk.url(self._account, "turn", f"n={turn}{'&wait=1' if waits else ''}")
+        at = f"&at={self.talk.spoken.written}" if self.talk.spoken is not None else ""
+        return self._desk.url(self._account, "turn", f"n={turn}{at}{'&wait=1' if waits else ''}")
 
 
 def _told(form: CallForm, *, first: bool, waits: bool) -> list[Told]:
@@ -149,13 +155,13 @@ class Gatherings:
         self._desk = desk
         self._gatherings: dict[str, Gathering] = {}
 
-    def of(self, account: Account, form: CallForm) -> Gathering:
-        """Return this call, carried from now on if it was not."""
+    def of(self, account: Account, form: CallForm, turn: int, at: str = "") -> Gathering:
+        """Return this call, carried from now on if it was not: its requests come to any process."""
         self._forget_old()
         session = self._desk.hashed(form.call)
         found = self._gatherings.get(session)
         if found is None or (self._desk.switchboard.find(session) is not found.talk and not found.call.over):
-            found = self._gatherings[session] = Gathering(self._desk, account, form)
+            found = self._gatherings[session] = Gathering(self._desk, account, form, turn, at)
         return found
 
     def forget(self, session: str) -> None:

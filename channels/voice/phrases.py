@@ -14,6 +14,7 @@ class Phrase(StrEnum):
     MOMENT = "moment"
     CONNECTING = "connecting"
     NOT_REACHED = "not_reached"
+    ANYTHING_ELSE = "anything_else"
     OBJECTED = "objected"
     OBJECTED_ALONE = "objected_alone"
     WRONG_CODE = "wrong_code"
@@ -49,6 +50,11 @@ _SAID: dict[Phrase, dict[str, str]] = {
         "de": "Dort nimmt gerade niemand ab.",
         "en": "Nobody is answering there at the moment.",
         "sv": "Ingen svarar där just nu.",
+    },
+    Phrase.ANYTHING_ELSE: {
+        "de": "Kann ich sonst noch etwas für Sie tun?",
+        "en": "Is there anything else I can do for you?",
+        "sv": "Kan jag hjälpa dig med något mer?",
     },
     Phrase.OBJECTED: {
         "de": "Gut, es wird nichts mitgeschrieben.",

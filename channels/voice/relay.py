@@ -16,7 +16,7 @@ from channels.voice import twiml, wire
 from channels.voice.accounts import Account
 from channels.voice.call import Call, Finish, Say
 from channels.voice.desk import Desk
-from channels.voice.talking import LAST_WORDS_SECONDS, Talk
+from channels.voice.talking import LAST_WORDS_SECONDS, Spoken, Talk
 from channels.voice.wire import Malformed, Setup
 
 SETUP_SECONDS = 10.0  # in which a socket says which call it is of
@@ -93,7 +93,8 @@ class Relay:
         incoming = self._desk.incoming(account, setup.call, setup.caller, setup.attested)
         name = self._desk.hashed(f"{setup.session}\0{setup.call}")[:10]
         call = Call(name, self._desk.languages_of(account))
-        talk = Talk(incoming, call, self._desk.calls, mouth, spoken=self._desk.switchboard.spoken(incoming.session))
+        spoken = Spoken.read(setup.at) or self._desk.switchboard.spoken(incoming.session)
+        talk = Talk(incoming, call, self._desk.calls, mouth, spoken=spoken)
         for _ in range(early):
             talk.tell(Malformed("early"))
         talk.tell(setup)

@@ -36,6 +36,7 @@ from channels.voice.call import (
     Told,
     Transfer,
 )
+from channels.voice.wire import point
 from server.core.calling import Calls, Incoming, Line, Turned
 from server.core.errors import OnethreadError, Refused, Unavailable
 from server.core.events import AnyEvent, Called, Closed, MovedTo, Posted, Released, Taken
@@ -56,6 +57,17 @@ class Spoken(Value, frozen=True):
 
     thread: ThreadId
     seq: int
+
+    @property
+    def written(self) -> str:
+        """This, for an address of ours."""
+        return f"{self.thread}.{self.seq}"
+
+    @classmethod
+    def read(cls, written: str) -> "Spoken | None":
+        """Return what ``written`` says."""
+        thread, _, seq = point(written).rpartition(".")
+        return cls(thread, int(seq)) if thread else None
 
 
 class Turnstile:
@@ -243,7 +255,7 @@ class Talk:
         greeting = await patient(lambda: self._calls.ring(self.incoming))
         line = greeting.line
         if self.spoken is not None and greeting.resumed and self.spoken.thread == line.thread:
-            line = replace(line, after=self.spoken.seq)
+            line = replace(line, after=max(line.after, self.spoken.seq))
         self._goes_on(line)
         self._at_once.append(Greeted(greeting.sentences, line.language, greeting.resumed))
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from xml.sax.saxutils import escape, quoteattr
 
 from channels.voice.accounts import Account, Voice
-from channels.voice.wire import ATTESTED
+from channels.voice.wire import AT, ATTESTED
 
 TYPE = "text/xml"
 MULTI = "multi"  # whoever writes down finds out the language by himself
@@ -29,7 +29,14 @@ def document(*verbs: str) -> bytes:
 
 
 def relay(
-    account: Account, socket: str, action: str, language: str, languages: Sequence[str], *, attested: bool = False
+    account: Account,
+    socket: str,
+    action: str,
+    language: str,
+    languages: Sequence[str],
+    *,
+    attested: bool = False,
+    at: str = "",
 ) -> str:
     """Return the verb that hands a call to our socket.
 
@@ -39,6 +46,7 @@ def relay(
         language: the call's, as far as it is known.
         languages: that the call may change to.
         attested: what the socket is told about the caller's number.
+        at: up to where a caller who was greeted already has been told everything.
     """
     first = account.voice(language)
     inside = "".join(
@@ -46,6 +54,8 @@ def relay(
     )
     if attested:
         inside += _element("Parameter", {"name": ATTESTED, "value": "yes"})
+    if at:
+        inside += _element("Parameter", {"name": AT, "value": at})
     noun = _element(
         "ConversationRelay",
         {

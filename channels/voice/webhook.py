@@ -20,7 +20,7 @@ from channels.voice.call import STAFF
 from channels.voice.desk import PATH, Desk
 from channels.voice.gather import Gatherings
 from channels.voice.phrases import Phrase, phrase
-from channels.voice.talking import LAST_WORDS_SECONDS, patient
+from channels.voice.talking import LAST_WORDS_SECONDS, Spoken, patient
 from channels.voice.wire import CallForm, read_form
 from server.core.calling import Line
 from server.core.errors import Refused, Unavailable
@@ -102,15 +102,20 @@ class VoiceWebhooks:
 
     async def _incoming(self, request: Request, account: Account, form: CallForm) -> bytes:
         if account.mode == "gather":
-            return await self._gatherings.of(account, form).answer(form, 0, waits=False)
+            return await self._gatherings.of(account, form, 0).answer(form, 0, waits=False)
         return twiml.document(self._relay(account, form))
 
-    def _relay(self, account: Account, form: CallForm, again: int = 0) -> str:
-        """Return the verb that hands a call to the socket; ``again``: for how many times it was lost."""
+    def _relay(self, account: Account, form: CallForm, again: int = 0, at: str = "") -> str:
+        """Return the verb that hands a call to the socket.
+
+        Args:
+            again: for how many times it was lost.
+            at: up to where the caller, who comes back from elsewhere, has been told everything.
+        """
         action = self._desk.url(account, "action", f"again={again}" if again else "")
         language, languages = self._language(account, form), self._desk.languages_of(account)
         socket = self._desk.socket_url(account)
-        return twiml.relay(account, socket, action, language, languages, attested=form.attested)
+        return twiml.relay(account, socket, action, language, languages, attested=form.attested, at=at)
 
     def _language(self, account: Account, form: CallForm) -> str:
         talk = self._desk.switchboard.find(self._desk.hashed(form.call))
@@ -122,8 +127,9 @@ class VoiceWebhooks:
         number = request.query_params.get("n", "")
         if account.mode != "gather" or not number.isdecimal() or len(number) > 8 or int(number) > MAX_TURNS:
             raise HTTPException(404)
-        waits = "wait" in request.query_params
-        return await self._gatherings.of(account, form).answer(form, int(number), waits=waits)
+        waits, at = "wait" in request.query_params, request.query_params.get("at", "")
+        gathering = self._gatherings.of(account, form, int(number), at)
+        return await gathering.answer(form, int(number), waits=waits)
 
     async def _action(self, request: Request, account: Account, form: CallForm) -> bytes:
         """A relay is over: because the caller has gone, because we ended it, or because its socket was lost."""
@@ -173,13 +179,17 @@ class VoiceWebhooks:
             promised = await patient(lambda: self._desk.calls.want_call_back(line, "not_reached"))
         except Unavailable:
             return self._goodbye(account, Phrase.AWAY, language)
-        said = [phrase(Phrase.NOT_REACHED, line.language), promised]
+        said = [phrase(Phrase.NOT_REACHED, line.language), promised, phrase(Phrase.ANYTHING_ELSE, line.language)]
         verbs = [twiml.say(account, each, line.language) for each in said]
+        talk = self._desk.switchboard.find(line.session)
+        spoken = talk.spoken if talk is not None else None
+        at = (spoken or Spoken(line.thread, line.newest)).written
         if account.mode == "gather":
             self._gatherings.forget(line.session)
-            goes_on = self._desk.url(account, "turn", f"n={way.turn + 1}&wait=1")  # no turn's number comes twice
+            query = f"n={way.turn + 1}&at={at}&wait=1"  # no turn's number comes twice
+            goes_on = self._desk.url(account, "turn", query)
             return twiml.document(*verbs, twiml.redirect(goes_on))
-        return twiml.document(*verbs, self._relay(account, form))
+        return twiml.document(*verbs, self._relay(account, form, at=at))
 
     def _goodbye(self, account: Account, which: Phrase, language: str) -> bytes:
         return twiml.document(twiml.say(account, phrase(which, language), language), twiml.hang_up())

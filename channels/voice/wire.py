@@ -24,6 +24,7 @@ DIGITS = frozenset("0123456789*#")
 
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 _SID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_AT = re.compile(r"[A-Za-z0-9_-]{1,128}\.[0-9]{1,15}")
 _LANGUAGE = re.compile(r"([A-Za-z]{2,3})(?:[-_][A-Za-z0-9]{2,8})*")
 WITHHELD = (
     frozenset(  # what Twilio puts in place of a number that its owner does not show, among them words on a keypad
@@ -32,6 +33,7 @@ WITHHELD = (
 )
 
 ATTESTED = "attested"  # the parameter by which a call's attestation reaches the relay, whose setup does not say it
+AT = "at"  # and by which a call that comes back from elsewhere says up to where it was told everything
 _OFF = ("off", "stop", "stopped", False)
 
 # From Twilio ---------------------------------------------------------------------------------------------------------
@@ -46,6 +48,8 @@ class Setup(Value, frozen=True):
     our: str = ""
     outbound: bool = False
     attested: bool = False  # as we were told when it rang, and gave along
+    greeted: bool = False  # it comes back from elsewhere, and has heard what is said first
+    at: str = ""  # up to where it was told everything, then, as we gave along; see ``talking.Spoken``
 
 
 class Prompt(Value, frozen=True):
@@ -132,6 +136,7 @@ def _setup(said: Mapping[str, Any]) -> Heard:
     given = said.get("customParameters")
     outbound = str(said.get("direction") or "").startswith("outbound")
     caller, our = (said.get("to"), said.get("from")) if outbound else (said.get("from"), said.get("to"))
+    at = point(given.get(AT)) if isinstance(given, dict) else ""
     return Setup(
         call=call,
         session=_sid(said.get("sessionId")),
@@ -139,6 +144,8 @@ def _setup(said: Mapping[str, Any]) -> Heard:
         our=number(our) or "",
         outbound=outbound,
         attested=isinstance(given, dict) and given.get(ATTESTED) == "yes",
+        greeted=bool(at),
+        at=at,
     )
 
 
@@ -151,6 +158,11 @@ def _prompt(said: Mapping[str, Any]) -> Heard:
 
 def _sid(value: object) -> str:
     return value if isinstance(value, str) and _SID.fullmatch(value) else ""
+
+
+def point(value: object) -> str:
+    """Return a point in a conversation as we write it into our own addresses, or an empty string."""
+    return value if isinstance(value, str) and _AT.fullmatch(value) else ""
 
 
 def _text(value: object) -> str:

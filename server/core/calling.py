@@ -41,6 +41,7 @@ class Line(Value, frozen=True):
         notice: version of what is said first.
         rung: the thread that knows of the call by now; ``None``: none does, nothing is stored yet.
         after: the newest event of ``thread`` when the call came, or came there: what follows is of this call.
+        newest: the newest event of ``thread`` when it was asked about; ``after``, unless the line was lost.
         wrong: codes that were no good.
         offered: the choices that were spoken last, which digits and numbers take.
         spoke: something the caller has said or chosen is written down.
@@ -57,6 +58,7 @@ class Line(Value, frozen=True):
     notice: str = ""
     rung: ThreadId | None = None
     after: int = 0
+    newest: int = 0
     wrong: int = 0
     offered: tuple[Choice, ...] = ()
     spoke: bool = False

@@ -86,6 +86,7 @@ class PhoneCalls:
             attested=incoming.attested and incoming.caller is not None,
             notice=notice(language),
             after=thread.seq,
+            newest=thread.seq,
         )
         call = thread.call
         if before is not None and call is not None and _is_of(thread, incoming.session):

@@ -103,7 +103,7 @@ async def test_who_wants_a_person_is_put_through_or_called_back(here: World) -> 
     await phone.becomes("listening")
     await phone.say("A person, please")
     await phone.hears("We call you back tomorrow.")
-    await phone.hears("I am back.")
+    await phone.hears(phrase(Phrase.ANYTHING_ELSE, "en"))
     del here.twilio.answers[GATHER.transfer]
     await phone.becomes("listening")
     await phone.say("Now, please")
@@ -190,3 +190,16 @@ async def test_callers_at_once_are_all_heard(here: World) -> None:
 
     here.service.answers = lambda text: (f"You said: {text}.", {})
     assert len(set(await asyncio.gather(*(calls(number) for number in range(10))))) == 10
+
+
+async def test_requests_of_one_call_that_come_to_any_process_are_one_call(here: World) -> None:
+    phone = ring(here)
+    for text in ("Hello", "Who treats eczema?", "On Fridays?"):
+        await phone.becomes("listening")
+        await here.another_process()
+        await phone.say(text)
+        await phone.hears(f"You said: {text}.")
+    await phone.hang_up()
+
+    assert here.service.said == ["Hello", "Who treats eczema?", "On Fridays?"]
+    assert phone.heard == [NOTICE, *(f"You said: {text}." for text in here.service.said)]

@@ -15,7 +15,9 @@ from channels.voice.accounts import Account, Voice
 from channels.voice.desk import PATH, Desk
 from channels.voice.emulated import Number
 from channels.voice.emulator import TwilioVoice
+from channels.voice.gather import Gatherings
 from channels.voice.relay import Relay
+from channels.voice.talking import Switchboard
 from channels.voice.webhook import VoiceWebhooks
 from server.core.calling import Calls, Greeting, Incoming, Line, Turned
 from server.core.errors import Unavailable
@@ -67,6 +69,7 @@ class Service:
         self.rings.append(incoming)
         known = self.lines.get(incoming.session)
         if known is not None and known.rung:
+            known = msgspec.structs.replace(known, newest=len(self.log))
             return Greeting(known, ("I am back.",), resumed=True)
         line = Line(
             incoming.session,
@@ -167,6 +170,16 @@ class World:
     def __init__(self, service: Service, desk: Desk, twilio: TwilioVoice, origin: str) -> None:
         self.service, self.desk, self.twilio, self.origin = service, desk, twilio, origin
         self.bridged: list[tuple[str, bool]] = []
+        self.webhooks = VoiceWebhooks(desk, self._bridged)
+
+    async def _bridged(self, mark: str, reached: bool) -> None:
+        self.bridged.append((mark, reached))
+
+    async def another_process(self) -> None:
+        """Let the next request come to a process that knows nothing of any call."""
+        await self.desk.switchboard.stop()
+        self.desk.switchboard = Switchboard()
+        self.webhooks._gatherings = Gatherings(self.desk)
 
 
 def numbers(origin: str) -> list[Number]:
@@ -185,11 +198,8 @@ async def world() -> AsyncIterator[World]:
     desk = Desk((RELAY, GATHER), calls, languages=("en", "de", "sv"), public_url=origin, secret=b"s" * 32)
     here = World(service, desk, TwilioVoice(numbers(origin)), origin)
 
-    async def bridged(mark: str, reached: bool) -> None:
-        here.bridged.append((mark, reached))
-
     routes = [
-        *VoiceWebhooks(desk, bridged).routes(),
+        *here.webhooks.routes(),
         WebSocketRoute(f"{PATH}/{{account}}/relay", Relay(desk).door),
         *here.twilio.app.routes,  # its API answers at the same address
     ]
