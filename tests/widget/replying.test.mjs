@@ -12,7 +12,7 @@ const element = () => ({
   querySelector: () => true,
   focus() {},
 });
-const none = ['files', 'on'];
+const none = ['files', 'on', 'quoting', 'whisper'];
 const parts = {};
 globalThis.localStorage = { getItem: () => null };
 globalThis.document = {
