@@ -218,6 +218,7 @@ class Call:
         self._asked_still_there = False
         self._asked_at = 0.0
         self._awaits: float | None = None  # since when an answer is awaited
+        self._offers = False  # choices were spoken last
         self._staff_speak = False  # a colleague has the floor
         self._told_moment = False
         self._told_unspoken = False
@@ -281,6 +282,10 @@ class Call:
     def awaits_answer(self) -> bool:
         """Whether the caller has said something that was not answered yet."""
         return self._awaits is not None
+
+    def unheard(self, now: float) -> int:
+        """Return the number of the first message that has not been spoken to its end; 0 where all have."""
+        return min((each.of for each in self._spoken if each.of and each.end > now), default=0)
 
     @property
     def over(self) -> bool:
@@ -356,14 +361,14 @@ class Call:
 
     def _hear(self, prompt: Prompt, now: float) -> list[Action]:
         found: list[Action] = []
-        language = prompt.language
+        language = prompt.language if len(prompt.text.split()) >= WORDS else None
         if language is not None and language not in self._languages and not self._told_unspoken:
             self._told_unspoken = True
             known = [each for each in WORLD if each in self._languages] or [self.language]
             for each in known:
                 found += self._say_all([phrase(Phrase.UNSPOKEN, each)], now, language=each)
-        elif language in self._languages and language != self.language and len(prompt.text.split()) >= WORDS:
-            found += self._switch(str(language))
+        elif language is not None and language in self._languages and language != self.language:
+            found += self._switch(language)
         found.append(Hear(self._next(), prompt.text, language))
         number = _number_in(prompt.text)
         if self._promised and number:
@@ -421,6 +426,9 @@ class Call:
     # what the conversation does
 
     def _came(self, turned: Turned, now: float) -> list[Action]:
+        if turned is Turned.PROVEN:  # it goes on elsewhere, where other messages have these numbers
+            for each in self._spoken:
+                each.of = 0
         match turned:
             case Turned.POSTED | Turned.PROVEN | Turned.ASKED:
                 if self._awaits is None:
@@ -456,6 +464,9 @@ class Call:
         if event.choices:
             sentences.append(speaking.choices_of(event.choices, self.language))
             found.append(Offer(event.choices[:9]))
+        elif event.role is Role.STAFF and self._offers:
+            found.append(Offer(()))  # a yes to what a colleague asks takes nothing that was offered before
+        self._offers = bool(event.choices)
         found += self._say_all(sentences, now, of=event.seq)
         if event.handover is not None and not self._wants_person:
             self._wants_person = True

@@ -121,7 +121,7 @@ class Talk:
         """
         self.incoming, self.call, self.mouth = incoming, call, mouth
         self.line: Line | None = None
-        self.spoken = spoken
+        self.spoken = spoken  # up to where it was sent
         self.ending: Ending | None = None  # once it is over for us
         self.began = asyncio.get_running_loop().time()
         self._calls = calls
@@ -137,6 +137,14 @@ class Talk:
     def seconds(self) -> int:
         """How long it has been going on here."""
         return int(asyncio.get_running_loop().time() - self.began)
+
+    @property
+    def told(self) -> Spoken | None:
+        """Up to where the caller has heard everything: what was being spoken when a line was lost is said again."""
+        unheard = self.call.unheard(asyncio.get_running_loop().time())
+        if self.spoken is None or not unheard:
+            return self.spoken
+        return Spoken(self.spoken.thread, min(self.spoken.seq, unheard - 1))
 
     @property
     def settled(self) -> bool:
@@ -349,7 +357,7 @@ class Switchboard:
     def spoken(self, session: str) -> Spoken | None:
         """Return what was spoken last to this caller here, before the line was lost."""
         talk = self.find(session)
-        return talk.spoken if talk is not None else self._spoken.get(session)
+        return talk.told if talk is not None else self._spoken.get(session)
 
     def carry(self, talk: Talk) -> "asyncio.Task[None]":
         """Begin to carry a call; whoever carried it until now stops."""
@@ -382,8 +390,9 @@ class Switchboard:
 
     def _done(self, session: str, talk: Talk) -> None:
         found = self._talks.get(session)
-        if talk.spoken is not None:
-            self._spoken[session] = talk.spoken
+        told = talk.told
+        if told is not None:
+            self._spoken[session] = told
             while len(self._spoken) > REMEMBERED:
                 del self._spoken[next(iter(self._spoken))]
         if found is not None and found[0] is talk:

@@ -179,22 +179,40 @@ def test_without_words_an_interruption_is_placed_by_the_clock(phone: Phone) -> N
     assert phone(Interrupted()) == [Cut(4, "")]
 
 
+def test_an_interruption_is_never_of_a_message_of_another_conversation(phone: Phone) -> None:
+    phone(post(3, "Shall I connect this call?"), Digit("1"), Digit("#"))
+    assert phone.call.unheard(phone.now) == 3
+
+    assert phone(Came(Turned.PROVEN), Interrupted("Shall I")) == []
+    assert phone.call.unheard(phone.now) == 0
+
+
+def test_what_a_colleague_asks_is_not_answered_with_an_older_choice(phone: Phone) -> None:
+    phone(post(3, "Shall I look?", choices=CHOICES))
+
+    told = phone(post(4, "Do you have a fever?", role=Role.STAFF, whisper=True))
+
+    assert told == [Offer(()), Say("Do you have a fever?", "en")]
+    assert phone(post(5, "And a rash?", role=Role.STAFF)) == [Say("And a rash?", "en")]
+
+
 def test_the_language_that_is_heard_is_spoken(phone: Phone) -> None:
     assert phone(Prompt("Behandeln Sie auch Ekzeme?", language="de")) == [
         Switch("de"),
         Hear("x.1", "Behandeln Sie auch Ekzeme?", "de"),
     ]
-    assert phone(Prompt("Okay", language="en")) == [Hear("x.2", "Okay", "en")]
+    assert phone(Prompt("Okay", language="en")) == [Hear("x.2", "Okay")]
     assert phone(post(5, "Ja.", language="sv")) == [Switch("sv"), Say("Ja.", "sv")]
 
 
 def test_a_language_nobody_speaks_here_is_owned_up_to_once_in_english_and_german(phone: Phone) -> None:
+    assert phone(Prompt("Oui", language="fr")) == [Hear("x.1", "Oui")]  # one word may be anything
     assert phone(Prompt("Parlez-vous français ?", language="fr")) == [
         Say(phrase(Phrase.UNSPOKEN, "en"), "en"),
         Say(phrase(Phrase.UNSPOKEN, "de"), "de"),
-        Hear("x.1", "Parlez-vous français ?", "fr"),
+        Hear("x.2", "Parlez-vous français ?", "fr"),
     ]
-    assert phone(Prompt("Allô ?", language="fr")) == [Hear("x.2", "Allô ?", "fr")]
+    assert phone(Prompt("Allô ?", language="fr")) == [Hear("x.3", "Allô ?")]
 
 
 def test_silence_is_asked_about_after_ten_seconds_and_ends_the_call_after_thirty(phone: Phone) -> None:

@@ -256,6 +256,20 @@ async def test_a_lost_socket_is_opened_again_and_what_was_said_meanwhile_is_spok
     assert [why for why, _ in here.service.ended] == [Ending.CALLER]
 
 
+async def test_an_answer_that_was_cut_off_by_a_lost_socket_is_said_again(here: World) -> None:
+    phone = here.twilio.ring(CALLER)
+    await phone.hears(NOTICE)
+    phone.listens_slowly = True
+    await phone.say("When are you open?")
+    await phone.waits(lambda: bool(phone.being_spoken))
+    phone.listens_slowly = False
+    await phone.lose_socket()
+    await phone.hears("I am back.")
+
+    await phone.hears("You said: When are you open?.")
+    await phone.hang_up()
+
+
 async def test_a_socket_that_is_lost_again_and_again_ends_with_a_person(here: World) -> None:
     phone = here.twilio.ring(CALLER)
     await phone.say_after_notice("Hello")
