@@ -20,7 +20,7 @@ _DIGITS = {
     word: digit
     for digit, words in enumerate(
         (
-            "null zero oh noll",
+            "null zero oh o noll",
             "eins ein eine one en ett",
             "zwei zwo two två",
             "drei three tre",
@@ -47,15 +47,24 @@ _AROUND = _set(  # words that may stand around a code or a number
     "mein meine der die das den dem code kode ist lautet nummer zahl ziffer ziffern ja also äh ähm bitte ich nehme "
     "nimm "
     "möchte hätte gern gerne option antwort von my the code is it's its number digit digits yes um uh please i'll i "
-    "take want would like option choice answer koden kod min är det nummer siffra siffror tack jag tar vill ha "
-    "alternativ svar okay ok danke thanks thank you one s ll with und and och"
+    "take want would like option choice answer this that sehr koden kod min är det nummer siffra siffror tack jag tar "
+    "vill ha alternativ svar okay ok danke thanks thank you one s ll with und and och"
 )
 _YES = _set("ja jo jawohl gerne gern klar sicher yes yeah yep sure okay ok absolut visst javisst precis richtig")
 _NO = _set("nein nee ne nö no nope nej nä")
 _POLITE = _set("bitte danke please thanks thank you tack machen sie do that das it gör")
+_OWN = re.compile(  # not about us: somebody cannot write as fast as we speak, or has not kept a diary
+    r"\b(?:(?:ich|wir)\W+(?:kann|konnte|können|konnten|habe?n?|hatten?)"
+    r"|(?:kann|konnte|können|konnten|habe?n?|hatten?)\W+(?:ich|wir))"
+    r"\W+(?:(?!sie\b|dass\b|man\b)\w+\W+){0,4}?nicht\W+(?:\w+\W+){0,2}?mit\W?(?:ge)?schr\w+"
+    r"|\b(?:i|we)\W+(?:have|had|did|could|can)(?:n\W?t|\W*not)\W+(?:\w+\W+){0,2}?record\w*",
+    re.IGNORECASE,
+)
 _REFUSING = re.compile(  # means this and nothing else, whenever it is said
-    r"nicht\W+(?:\w+\W+){0,3}?(?:mitschreib|mitgeschrieb|aufzeichn|aufgezeichn|protokollier)\w*"
-    r"|(?:keine|ohne)\W+(?:\w+\W+)?(?:aufzeichnung|aufnahme|mitschrift)\b"
+    r"\bnichts?\W+(?:\w+\W+){0,3}?(?:mit\W?(?:zu\W?)?schreib|mit\W?geschrieb|mit\W?(?:zu\W?)?schneid"
+    r"|mit\W?geschnitt|auf\W?(?:zu\W?)?zeichn|auf\W?gezeichn|protokollier)\w*"
+    r"|\bhör\w*\W+(?:\w+\W+){0,2}?auf\W+(?:\w+\W+){0,2}?(?:mitzu|aufzu)\w+"
+    r"|(?:keine?n?|ohne)\W+(?:\w+\W+)?(?:aufzeichnung|aufnahme|mitschrift|mitschnitt)\b"
     r"|(?:schreib\w*|zeichn\w*)\W+(?:\w+\W+){0,3}?nicht\W+(?:mit|auf)\b|(?:nehmen\W+sie|nimm)\W+(?:\w+\W+){0,2}?nicht\W+auf\b"
     r"|\b(?:don\W?t|do\W+not|not|never|stop|without)\W+(?:\w+\W+){0,5}?(?:recorded|recording|transcri\w+)"
     r"|\b(?:don\W?t|do\W+not)\W+record\b(?!\W+(?:of|from))|\bno\W+(?:recording|transcri\w+)"
@@ -66,6 +75,9 @@ _REFUSING = re.compile(  # means this and nothing else, whenever it is said
 )
 _REFUSING_FIRST = re.compile(  # means it only as an answer to being told: later it is about something else
     r"nicht\W+(?:\w+\W+){0,3}?(?:aufnehm|aufgenomm|speicher|gespeicher|notier|aufschreib|aufgeschrieb)\w*"
+    r"|\bnichts\W+(?:\w+\W+)?(?:aufnehm|speicher|notier|aufschreib)\w*"
+    r"|\bbin\W+(?:\w+\W+){0,2}?dagegen\b|\blehne\W+(?:\w+\W+){0,3}?ab\b|\bstimme\W+(?:\w+\W+){0,3}?nicht\W+zu\b"
+    r"|\bstop\W+writing\b|\bgår\W+inte\W+med\W+på\b|\binte\W+(?:\w+\W+){0,3}?skrivs\W+(?:ner|ned|upp)"
     r"|(?:keine|ohne)\W+(?:\w+\W+)?speicherung|\bwiderspreche\b|\bnicht\W+(?:damit\W+)?einverstanden\b"
     r"|\b(?:don\W?t|do\W+not|not|never|stop|without)\W+(?:\w+\W+){0,5}?(?:written\W+down|"
     r"writ(?:e|ing)\W+(?:\w+\W+){0,2}?down|stored|saved)"
@@ -75,9 +87,11 @@ _REFUSING_FIRST = re.compile(  # means it only as an answer to being told: later
     re.IGNORECASE,
 )
 _PLAIN_NO = re.compile(
-    r"(?:nein|nee|no|nope|nej)(?:\W+(?:danke|thanks|thank\W+you|tack|bitte|please))?"
+    r"(?:nein|nee?|nö|no|nope|nej|nä)(?:\W+(?:danke|thanks|thank\W+you|tack|bitte|please))?"
     r"|(?:nein\W+)?(?:das\W+)?(?:möchte|will)\W+ich\W+(?:das\W+)?nicht|(?:nein\W+)?ich\W+(?:möchte|will)\W+das\W+nicht"
-    r"|lieber\W+nicht|(?:no\W+)?i\W+(?:do\W+not|don\W?t)\W+want\W+th(?:at|is)|i\W+would\W+rather\W+not"
+    r"|(?:nein\W+)?(?:bitte\W+|ich\W+möchte\W+(?:das\W+)?)?(?:lieber\W+|bitte\W+)nicht"
+    r"|(?:no\W+)?i\W+(?:do\W+not|don\W?t)\W+want\W+th(?:at|is)|(?:no\W+)?please\W+(?:don\W?t|do\W+not)"
+    r"|(?:no\W+)?(?:i\W+would\W+|i\W?d\W+)?rather\W+not(?:\W+please)?|(?:nej\W+)?(?:helst|snälla)\W+inte"
     r"|(?:nej\W+)?det\W+vill\W+jag\W+inte|(?:nej\W+)?jag\W+vill\W+inte(?:\W+det)?",
     re.IGNORECASE,
 )
@@ -90,7 +104,7 @@ def objects(text: str, *, first: bool) -> bool:
         first: it is the first thing they say after having been told, so that a bare no is one, and much else that
             would later be about something else ("I have not written it down").
     """
-    said = text.strip(" \t\n.,!?…")
+    said = _OWN.sub(" ", text).strip(" \t\n.,!?…")
     if _REFUSING.search(said) is not None:
         return True
     return first and (_REFUSING_FIRST.search(said) or _PLAIN_NO.fullmatch(said)) is not None
@@ -100,15 +114,13 @@ def code_in(text: str) -> str | None:
     """Return the six digits that somebody says or has dialled, when that is all they say."""
     if re.search(r"\d[./:,]\d", text):  # a date, a time, an amount
         return None
-    digits = ""
-    for word in _words(text):
-        if word.isdecimal():
-            digits += word
-        elif word in _DIGITS and not (word in _AROUND and not digits):
-            digits += str(_DIGITS[word])
-        elif word not in _AROUND:
-            return None
-    return digits if len(digits) == DIGITS_OF_CODE and digits.isascii() else None
+    words = _words(text)
+    digits = [word if word.isdecimal() else str(_DIGITS.get(word, "")) for word in words]
+    if any(not digit and word not in _AROUND for word, digit in zip(words, digits, strict=True)):
+        return None
+    begin = next((place for place, word in enumerate(words) if word not in _AROUND), len(words))
+    found = ("".join(digits), "".join(digits[begin:]))  # "the one is four eight …" has six digits as well
+    return next((each for each in found if len(each) == DIGITS_OF_CODE and each.isascii()), None)
 
 
 def chosen(text: str, choices: Sequence[Choice]) -> Choice | None:

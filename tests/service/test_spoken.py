@@ -15,6 +15,10 @@ CONNECT = (Choice("y", "Ja, verbinden"), Choice("n", "Nein"))
         "Ich möchte nicht aufgezeichnet werden.",
         "Bitte nicht mitschreiben",
         "Schreiben Sie das bitte nicht mit!",
+        "nicht mit schreiben",
+        "Bitte nichts aufzeichnen",
+        "Hören Sie auf mitzuschreiben",
+        "Ich will keinen Mitschnitt",
         "Nehmen Sie mich nicht auf.",
         "Ich will keine Aufnahme",
         "Do not write it down.",
@@ -43,6 +47,15 @@ def test_an_objection_is_understood(text: str) -> None:
         "No thank you",
         "Nej tack",
         "Lieber nicht",
+        "Nein, bitte nicht",
+        "Ich möchte das lieber nicht",
+        "No, please don't",
+        "I'd rather not",
+        "Nej, helst inte",
+        "Bitte nichts aufschreiben",
+        "Ich bin dagegen",
+        "Please stop writing",
+        "Jag vill inte att det skrivs ner",
         "Dem widerspreche ich.",
         "Damit bin ich nicht einverstanden",
         "Ich möchte nicht, dass das gespeichert wird",
@@ -69,6 +82,10 @@ def test_what_may_be_about_anything_is_one_only_when_that_was_just_said(text: st
         "Kann ich einen Termin nicht aufschieben?",
         "Jag kan inte komma in på fredag",
         "Ich habe mich nicht gemeldet",
+        "Ich habe einen Ausschlag, was hilft dagegen?",
+        "Nein danke, ich hätte gern einen Termin",
+        "I have not recorded my blood pressure",
+        "Moment, ich kann nicht so schnell mitschreiben",
     ],
 )
 def test_other_words_are_no_objection(text: str) -> None:
@@ -86,10 +103,15 @@ def test_other_words_are_no_objection(text: str) -> None:
         "the code is four eight two nine one three",
         "fyra åtta två nio ett tre tack",
         "Der Code lautet 482 913 bitte",
+        "this one is 482913",
     ],
 )
 def test_a_code_is_heard_as_digits_or_words(text: str) -> None:
     assert code_in(text) == "482913"
+
+
+def test_a_code_may_begin_with_a_word_that_also_stands_before_one() -> None:
+    assert code_in("one four two nine one three") == "142913"
 
 
 @pytest.mark.parametrize(
@@ -157,6 +179,7 @@ def test_a_yes_takes_the_choice_that_begins_with_one() -> None:
         "Werde ich noch nicht aufgenommen?",
         "Ich habe Ihre Nummer nicht gespeichert",
         "Das habe ich mir nicht notiert",
+        "Können Sie das wiederholen? Ich habe nicht mitgeschrieben.",
         "I did not write it down, can you say it again?",
         "I don't agree with that date",
         "Jag har inte skrivit upp tiden",
