@@ -56,20 +56,27 @@ _DAYS = {
         "sön": "söndag",
     },
 }
-_SHORT = {
+_SHORT = {  # as they are written within a sentence; at its beginning they have a capital
     "de": {
         "z. B.": "zum Beispiel",
         "z.B.": "zum Beispiel",
         "d. h.": "das heißt",
+        "d.h.": "das heißt",
+        "u. a.": "unter anderem",
+        "u.a.": "unter anderem",
         "bzw.": "beziehungsweise",
         "ca.": "circa",
-        "Str.": "Straße",
-        "Tel.": "Telefon",
-        "usw.": "und so weiter",
+        "evtl.": "eventuell",
+        "ggf.": "gegebenenfalls",
         "inkl.": "inklusive",
+        "max.": "maximal",
+        "mind.": "mindestens",
+        "usw.": "und so weiter",
+        "Tel.": "Telefon",
         "Min.": "Minuten",
         "Std.": "Stunden",
         "Nr.": "Nummer",
+        "Dr. med.": "Doktor",
         "Dr.": "Doktor",
         "Prof.": "Professor",
     },
@@ -77,25 +84,41 @@ _SHORT = {
         "e.g.": "for example",
         "i.e.": "that is",
         "approx.": "about",
-        "Tel.": "Telephone",
+        "max.": "at most",
         "min.": "minutes",
-        "No.": "number",
+        "vs.": "versus",
+        "etc.": "and so on",
+        "Tel.": "Telephone",
         "Dr.": "Doctor",
         "Prof.": "Professor",
-        "etc.": "and so on",
     },
     "sv": {
         "t.ex.": "till exempel",
         "t. ex.": "till exempel",
+        "bl.a.": "bland annat",
+        "bl. a.": "bland annat",
         "dvs.": "det vill säga",
         "ca.": "cirka",
+        "inkl.": "inklusive",
+        "max.": "högst",
+        "osv.": "och så vidare",
+        "o.s.v.": "och så vidare",
+        "m.fl.": "med flera",
+        "m.m.": "med mera",
+        "min.": "minuter",
         "tel.": "telefon",
         "kl.": "klockan",
-        "m.m.": "med mera",
-        "Dr.": "doktor",
         "dr.": "doktor",
     },
 }
+_CLOSING = ("und so weiter", "and so on", "och så vidare", "med flera", "med mera")  # may be the last of a sentence
+_STREET = re.compile(r"(?<=[a-zäöü])str\.(?=\s*\d|\s*$|,)|\bStr\.", re.MULTILINE)
+_NUMBERED = re.compile(r"\b[Nn]o\.(?=\s*\d)")
+_DATE = re.compile(r"\d{1,2}/\d{1,2}/\d{2,4}|\d{4}-\d{2}-\d{2}")
+_HELP = re.compile(  # known to everybody figure by figure; not where it is an amount
+    r"(?<![\w.,:/+€$-])(112|911|116 ?117)(?![\w/:-]|[.,]\d|\s*(?:[%€$°]|mg\b|ml\b|kg\b|cm\b|kr\b|eur|min|tag|day|dag))",
+    re.IGNORECASE,
+)
 
 _MARKDOWN_LINK = re.compile(r"\[([^\]\n]{1,200})\]\([^)\s]{1,500}\)")
 _URL = re.compile(r"(?:https?://|www\.)[^\s<>()\"']+[^\s<>()\"'.,;:!?]")
@@ -108,11 +131,12 @@ _TIME = re.compile(
     r"(?<![\d:.])([01]?\d|2[0-4])[:.]([0-5]\d)(?![\d:]|\.\d)(\s*(?:Uhr|a\.?m\.?|p\.?m\.?))?", re.IGNORECASE
 )
 _CLOCK = re.compile(r"(?<!\w)(?:kl\.?|klockan)\s*(?=klockan)", re.IGNORECASE)
-_RANGE = re.compile(r"(?<![\d-])(\d{1,2}(?:[:.]\d\d)?)\s*-\s*(?=\d{1,2}(?:[:.]\d\d)?(?![\d-]))")
+_RANGE = re.compile(r"(?<![\d-])(\d{1,2}(?:[:.]\d\d)?(?:\s?[ap]m)?)\s*-\s*(?=\d{1,2}(?:[:.]\d\d)?(?![\d-]))")
+_SWEDISH_TIME = re.compile(r"\b(klockan|till) (\d{1,2})\.(\d\d)\b(?!\.\d)")
 _DASH = re.compile(r"(?<=[\w.])\s*[–—]\s*(?=\w)")
 _PHONE = re.compile(r"(?<![\w.])\+?\d[\d\s()/-]{6,18}\d(?![\w.]*\d)")
 _END = re.compile(r"(?<=[.!?…])[\"»“”')\]]*\s+|\n+")
-_NOT_THE_END = re.compile(r"(?:\b\w|\b(?:St|Mr|Mrs|Ms|Frau|Hr|Fr)|\d)\.$")
+_NOT_THE_END = re.compile(r"(?:\b\w|\b(?:St|Mr|Mrs|Ms|Hr|Fr|med|vgl|bzgl|tgl|dept|appt)|\d)\.$")
 
 
 def spoken(text: str, language: str) -> list[str]:
@@ -125,13 +149,14 @@ def spoken(text: str, language: str) -> list[str]:
     said = _EMPHASIS.sub(r"\2", _EMPHASIS.sub(r"\2", said))
     said = _PICTURE.sub(" ", said)
     said = _PHONE.sub(lambda match: _phone(match[0], known), said)
+    said = _HELP.sub(lambda match: _digits(match[1]), said)
     said = _days(said, known)
     said = _RANGE.sub(r"\1–", said)
     said = _TIME.sub(lambda match: _time(match, known), said)
     said = _CLOCK.sub("", said).replace(".m..", ".m.")
-    for written, full in _SHORT[known].items():
-        said = re.sub(rf"(?<!\w){re.escape(written)}(?=\W|$)", full, said)
+    said = _in_full(said, known)
     said = _DASH.sub(f" {_TO[known]} ", said) if re.search(r"\d", said) or _day_range(said, known) else said
+    said = _SWEDISH_TIME.sub(_swedish_time, said) if known == "sv" else said
     said = re.sub(r"\s*[–—]\s+|\s+-\s+", ", ", said).replace("&", f" {_AND[known]} ")
     return _sentences(said)
 
@@ -156,7 +181,9 @@ def links_of(links: Sequence[Link], language: str) -> list[str]:
     for link in links:
         kind, _, value = link.url.partition(":")
         if kind == "tel":
-            found.append(f"{link.label.rstrip('.:')}: {_phone(value, known)}.")
+            called = _phone(value, known)
+            called = _digits(value) if called == value else called  # a short one: of the emergency services
+            found.append(f"{link.label.rstrip('.:')}: {called}.")
         elif kind == "mailto":
             found.append(f"{link.label.rstrip('.:')}: {_mail(value.partition('?')[0], known)}.")
     return found
@@ -165,6 +192,28 @@ def links_of(links: Sequence[Link], language: str) -> list[str]:
 def seconds(text: str) -> float:
     """Return about how long it takes to speak this."""
     return len(text) / SPOKEN_PER_SECOND + 0.3
+
+
+def _in_full(text: str, language: str) -> str:
+    """Return a text without what is only written short."""
+    short = _SHORT[language]
+
+    def full(match: re.Match[str]) -> str:
+        written = match[0]
+        said = short.get(written) or short[written[:1].lower() + written[1:]]
+        said = said[:1].upper() + said[1:] if written[:1].isupper() else said
+        rest = text[match.end() :].lstrip()
+        ends = said.casefold() in _CLOSING and (not rest or (rest[0].isupper() and rest != text[match.end() :]))
+        return f"{said}." if ends else said
+
+    found = "|".join(re.escape(each) for each in sorted(short, key=len, reverse=True))
+    capitals = "|".join(re.escape(each[:1].upper() + each[1:]) for each in sorted(short, key=len, reverse=True))
+    text = re.sub(rf"(?<!\w)(?:{found}|{capitals})(?=\W|$)", full, text)
+    if language == "de":
+        text = _STREET.sub(lambda match: "straße" if match[0] == "str." else "Straße", text)
+    if language == "en":
+        text = _NUMBERED.sub("number", text)
+    return text
 
 
 def _page(url: str, language: str) -> str:
@@ -179,14 +228,17 @@ def _mail(address: str, language: str) -> str:
 
 def _phone(written: str, language: str) -> str:
     """Return a number digit by digit, in the groups in which it was written. What is too short for one stays."""
-    digits = re.sub(r"\D", "", written)
-    if len(digits) < 7 or re.fullmatch(r"\d{4}-\d{2}-\d{2}", written.strip()):
+    if len(re.sub(r"\D", "", written)) < 7 or _DATE.fullmatch(written.strip()):
         return written
+    plus = f"{_PLUS[language]} " if written.lstrip().startswith("+") else ""
+    return plus + _digits(written)
+
+
+def _digits(written: str) -> str:
     groups = re.findall(r"\d+", written)
     if len(groups) == 1:
-        groups = [digits[start : start + 3] for start in range(0, len(digits), 3)]
-    plus = f"{_PLUS[language]} " if written.lstrip().startswith("+") else ""
-    return plus + ", ".join(" ".join(group) for group in groups)
+        groups = re.findall(r"\d{1,3}", groups[0])
+    return ", ".join(" ".join(group) for group in groups)
 
 
 def _time(match: re.Match[str], language: str) -> str:
@@ -205,6 +257,10 @@ def _time(match: re.Match[str], language: str) -> str:
     return f"{shown}:{minute:02} {half}.m." if minute else f"{shown} {half}.m."
 
 
+def _swedish_time(match: re.Match[str]) -> str:
+    return f"{match[1]} {match[2]}" + ("" if match[3] == "00" else f" {match[3]}")
+
+
 def _days(text: str, language: str) -> str:
     names = _DAYS[language]
     either = "|".join(names)
@@ -216,7 +272,10 @@ def _days(text: str, language: str) -> str:
     def full(match: re.Match[str]) -> str:
         return re.sub(rf"\b({either})\b\.?", lambda each: names[each[1]], match[0]).replace("-", "–")
 
-    return listed.sub(full, text)
+    text = listed.sub(full, text)
+    alone = "|".join(each for each in names if each != "So")
+    hours = rf"\s+\d{{1,2}}(?:[:.]\d\d)?\s*(?:[–—-]\s*\d|{_TO[language]}\s+\d)"
+    return re.sub(rf"(?<!\w)({alone})\.?(?={hours})", lambda each: names[each[1]], text)
 
 
 def _day_range(text: str, language: str) -> bool:
@@ -229,7 +288,7 @@ def _sentences(text: str) -> list[str]:
         piece = " ".join(piece.split()).strip(" ,;")
         if not re.search(r"\w", piece):
             continue
-        if found and _NOT_THE_END.search(found[-1]):
+        if found and _NOT_THE_END.search(found[-1][-8:]):
             found[-1] = f"{found[-1]} {piece}"
         else:
             found.append(piece)

@@ -26,6 +26,18 @@ SPOKEN: list[tuple[str, str, list[str]]] = [
     ("en", "👍", []),
     ("sv", "Öppet mån–fre 8:00–17:30", ["Öppet måndag till fredag klockan 8 till klockan 17 30."]),
     ("sv", "Kom kl. 14:00.", ["Kom klockan 14."]),
+    ("de", "Ca. 30 Min. nach der Spritze.", ["Circa 30 Minuten nach der Spritze."]),
+    ("de", "Frau Dr. med. A. Schmidt, Hauptstr. 5", ["Frau Doktor A. Schmidt, Hauptstraße 5."]),
+    ("de", "Milch, Nüsse usw. Danach nichts.", ["Milch, Nüsse und so weiter.", "Danach nichts."]),
+    ("de", "Mo–Do 8–18 Uhr, Fr 8–14 Uhr", ["Montag bis Donnerstag 8 bis 18 Uhr, Freitag 8 bis 14 Uhr."]),
+    ("de", "Im Notfall 112, sonst 116117.", ["Im Notfall 1 1 2, sonst 1 1 6, 1 1 7."]),
+    ("de", "So 2-3 Tage lang höchstens 112 mg", ["So 2 bis 3 Tage lang höchstens 112 mg."]),
+    ("en", "No. We do not. Ask for no. 5.", ["No.", "We do not.", "Ask for number 5."]),
+    ("en", "On 24/11/2026 at 14:30, 8am-5pm", ["On 24/11/2026 at 2:30 p.m., 8am to 5pm."]),
+    ("en", "Mr. B. vs. Ms. A., etc.", ["Mr. B. versus Ms. A., and so on."]),
+    ("en", "Sat 9–12 or call 911!", ["Saturday 9 to 12 or call 9 1 1!"]),
+    ("sv", "Öppet kl. 8.00–16.30, inkl. lunch", ["Öppet klockan 8 till 16 30, inklusive lunch."]),
+    ("sv", "Ring t.ex. 112, osv. Dr. Ek svarar.", ["Ring till exempel 1 1 2, och så vidare.", "Doktor Ek svarar."]),
     ("fr", "Bonjour. À 14:00?", ["Bonjour.", "À 2 p.m.?"]),
     ("en", "", []),
 ]
@@ -52,6 +64,7 @@ def test_of_links_only_what_can_be_called_or_written_to_is_said() -> None:
         Link("https://a.example", "Seite"),
     ]
 
+    assert links_of([Link("tel:116117", "Bereitschaft")], "de") == ["Bereitschaft: 1 1 6, 1 1 7."]
     assert links_of(links, "de") == ["Notdienst: plus 4 9 3, 0 1 1, 1.", "Post: a ät b Punkt example."]
 
 
@@ -70,3 +83,4 @@ def test_a_long_text_is_divided_between_words() -> None:
 
 def test_a_stranger_s_text_is_spoken_in_no_time() -> None:
     assert spoken("*" * 4096 + "1 " * 2000 + "a@" * 2000 + "[" * 3000, "en")
+    assert spoken("z. " * 2000, "de")
