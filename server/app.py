@@ -35,6 +35,7 @@ from server.web import (
     continuing,
     demo,
     demo_phone,
+    demo_story,
     docs,
     health,
     history,
@@ -45,6 +46,7 @@ from server.web import (
     visits,
 )
 from server.web.demo_call import DemoCalls
+from server.web.demo_story import DemoClock
 from server.web.files import Files, Widget, reading
 from server.web.guards import provide_house, provide_me
 from server.web.house import House, Readiness
@@ -81,7 +83,7 @@ def create_app(settings: Settings, port: int | None = None, knowledge: Knowledge
     engine = create_engine(settings, metrics, port, knowledge)
     house = _house(engine, metrics, port)
     sockets = Sockets(house, engine.hub)
-    pages = Pages(house.origin, static := Files(STATIC))
+    pages = Pages(house.origin, static := Files(STATIC), framed=settings.demo)
     litestar = _litestar(house, pages)
     house.forgotten.append(sockets.forget)
 
@@ -104,6 +106,7 @@ def create_app(settings: Settings, port: int | None = None, knowledge: Knowledge
             *(engine.whatsapp.enter(house) if engine.whatsapp is not None else ()),
             *(engine.voice.enter(house) if engine.voice is not None else ()),
             *_demo_phones(engine, house),
+            *_demo_story(engine, house, sockets),
             Mount("/", cast("ASGIApp", litestar)),  # two spellings of the same protocol
         ],
         middleware=[
@@ -144,6 +147,14 @@ def _demo_phones(engine: Engine, house: House) -> list[Route]:
     house.demo_calls = twilio is not None
     calls = DemoCalls(twilio) if twilio is not None else None
     return demo_phone.DemoPhones(engine.whatsapp.stand_in, house.own_origins, calls).routes()
+
+
+def _demo_story(engine: Engine, house: House, sockets: Sockets) -> list[Route]:
+    """Return the doors of the story that the demo page tells."""
+    if not engine.settings.demo:
+        return []
+    clock = DemoClock(engine, engine.settings.data / demo_story.FILE, sockets.expire)
+    return demo_story.DemoStory(house, clock).routes()
 
 
 async def drain(app: Starlette) -> None:

@@ -1,6 +1,7 @@
 """The demo clinic's page: where a newcomer sees the widget as a patient would. And where `/` leads."""
 
 import json
+from datetime import datetime
 from functools import cache
 from typing import Annotated, Any
 
@@ -39,12 +40,13 @@ async def demo_page(
 ) -> Response[str]:
     """Show the clinic's page with the widget on it."""
     language = _language(request, house, lang)
-    clinic, now, t = house.clinic, house.clock(), _texts()[language]
-    status = t["open_now"] if clinic.open_at(now) else t["closed_now"].format(opens=clinic.opens_text(now, language))
+    clinic, t = house.clinic, _texts()[language]
+    is_open, status = status_of(clinic, house.clock(), language)
     return pages.page(
         "demo.html",
         trusted_types=True,  # the widget makes no HTML out of text
-        open=clinic.open_at(now),
+        policy={"frame-src": "'self'"},  # the desk
+        open=is_open,
         status_line=status,
         week=_week(clinic, t),
         emergency=clinic.texts(language).emergency,
@@ -63,6 +65,14 @@ async def privacy_page(
 ) -> Response[str]:
     """Show the demo clinic's privacy notice."""
     return pages.page("demo_privacy.html", trusted_types=True, **_shared(house, _language(request, house, lang)))
+
+
+def status_of(clinic: Clinic, now: datetime, language: str) -> tuple[bool, str]:
+    """Return whether the clinic is open, and how the page says so."""
+    t = _texts()[language if language in _texts() else "en"]
+    if clinic.open_at(now):
+        return True, t["open_now"]
+    return False, t["closed_now"].format(opens=clinic.opens_text(now, language))
 
 
 def _language(request: AnyRequest, house: House, wish: str | None) -> str:

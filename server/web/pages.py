@@ -13,14 +13,21 @@ from server.web.security import page_policy
 
 TEMPLATES = Path(__file__).parent / "templates"
 STATIC = Path(__file__).parent / "static"
+CONSOLE = "console/"  # its templates
+FRAMED = {"frame-ancestors": "'self'"}
 
 
 class Pages:
     """Makes pages out of templates."""
 
-    def __init__(self, origin: str, static: Files) -> None:
-        """Make pages for browsers that reach us at ``origin``; ``static``: what they load from `/static`."""
-        self._origin = origin
+    def __init__(self, origin: str, static: Files, *, framed: bool = False) -> None:
+        """Make pages for browsers that reach us at ``origin``.
+
+        Args:
+            static: what they load from `/static`.
+            framed: whether a page of ours may show the console in a frame, as the demo's does.
+        """
+        self._origin, self._framed = origin, framed
         self.environment = Environment(
             loader=FileSystemLoader(TEMPLATES),
             autoescape=True,
@@ -53,7 +60,11 @@ class Pages:
             policy: directives of its content policy that differ.
             values: what the template needs.
         """
-        said = {"content-security-policy": page_policy(self._origin, trusted_types=trusted_types, extra=policy)}
+        framed = self._framed and template.startswith(CONSOLE)
+        extra = {**FRAMED, **(policy or {})} if framed else policy
+        said = {"content-security-policy": page_policy(self._origin, trusted_types=trusted_types, extra=extra)}
+        if framed:
+            said["x-frame-options"] = "SAMEORIGIN"
         return Response(
             self.render(template, **values),
             status_code=status,

@@ -364,6 +364,12 @@ class Sockets:
             if isinstance(talker, VisitorLine) and talker.me.hash == visitor.hash:
                 self._hang_up(line, NOT_KNOWN, "forgotten")
 
+    def expire(self) -> None:
+        """The clock was put forward: what was good a moment ago opens nothing now, and visitors come in anew."""
+        for line, talker in list(self._lines.items()):
+            if isinstance(talker, VisitorLine):
+                self._hang_up(line, EXPIRED, "expired")
+
     # what has its time
 
     @property

@@ -9,7 +9,8 @@ const MUTED = "onethread-demo-muted";
 const LOCALES = { de: "de-DE", en: "en-US", sv: "sv-SE" };
 const own = LOCALES[document.documentElement.lang] ?? "";
 const Recognition = window.SpeechRecognition ?? window.webkitSpeechRecognition;
-const PER_CHARACTER = 16; // milliseconds in which a silent line is read
+const pace = Number(new URLSearchParams(location.search).get("pace") ?? 1); // 0: whoever shows the page is in a hurry
+const PER_CHARACTER = 16 * pace; // milliseconds in which a silent line is read
 const LONGEST = 2500; // milliseconds
 const SLACK = 4000; // milliseconds after which a voice that tells nobody of its end has ended
 
@@ -59,6 +60,7 @@ async function ring(digits = "") {
   }
   [toDial, since, waiting] = [digits, 0, ""];
   words.replaceChildren();
+  document.querySelector("onethread-chat").close?.(); // it may lie over the phone
   pane.hidden = false;
   phone.scrollIntoView({ block: "center" });
   if (!(await act({ do: "ring" }))) return;

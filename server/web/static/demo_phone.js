@@ -237,12 +237,26 @@ file.addEventListener("change", async () => {
 // A prepared sentence comes with the address: what the widget's "continue on WhatsApp" opens.
 const prepared = new URLSearchParams(location.search).get("whatsapp");
 phone.hidden = false;
-if (prepared) {
-  field.value = prepared.slice(0, 4096);
+if (prepared) prepare(prepared);
+
+function prepare(text) {
+  document.querySelector("onethread-chat").close?.(); // it may lie over the phone
+  field.value = text.slice(0, 4096);
   grow();
   phone.scrollIntoView({ block: "center" });
   field.focus({ preventScroll: true });
 }
+
+// On this very page there is no need to load it anew.
+document.addEventListener("click", (event) => {
+  if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+  const link = event.composedPath().find((node) => node instanceof HTMLAnchorElement);
+  const address = link ? new URL(link.href) : null;
+  const text = address?.origin === location.origin && address.pathname === location.pathname ? address.searchParams.get("whatsapp") : null;
+  if (!text) return;
+  event.preventDefault();
+  prepare(text);
+});
 new IntersectionObserver(([entry]) => (seen = entry.isIntersecting), { threshold: 0.4 }).observe(phone);
 
 async function watch() {
