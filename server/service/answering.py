@@ -336,6 +336,8 @@ class Answering:
     def _ask(self, thread: Thread, post: Posted) -> Reply:
         if post.choice in (CALLBACK_CHOICE, WAIT_CHOICE):
             key = "callback" if post.choice == CALLBACK_CHOICE else "waiting_ok"
+            if key == "callback" and post.channel is Channel.VOICE:  # nobody writes on the phone
+                key = "call_back_number"
             language = post.language or thread.language or "en"
             return Reply(ReplyKind.ANSWER, say(key, language), language)
         question = Question(

@@ -29,10 +29,18 @@ LOOKED_BACK = 20  # events in which the question is found that a number answers
 
 _NUMBER = re.compile(r"(?<![\w.])(?:\+|00)?\d[\d\s()/.\-]{4,24}\d(?!\w)")
 _CLOCK = re.compile(
-    r"\b(?:um|gegen|at|around|kl\.?|klockan|ab|from|after|nach|efter)\s+(\d{1,2})(?:[:.h](\d{2}))?(?:\s*uhr)?\s*(am|pm)?\b"
-    r"|\b(\d{1,2})[:.](\d{2})\b\s*(am|pm)?|\b(\d{1,2})\s*(?:uhr|am|pm)\b",
+    r"\b(?:um|gegen|at|around|kl\.?|klockan|ab|from|after|nach|efter)\s+(?P<hour>\d{1,2})(?:[:.h](?P<minute>\d{2}))?"
+    r"(?:\s*uhr(?:\s(?P<and>\d{2})\b)?)?(?:\s*(?P<half>am|pm)\b|\b)"
+    r"|\b(?P<hour2>\d{1,2}):(?P<minute2>\d{2})\b(?:\s*(?P<half2>am|pm)\b)?|\b(?P<hour3>\d{1,2})\.(?P<minute3>\d{2})\s*uhr\b"
+    r"|\b(?P<hour4>\d{1,2})\s*(?:uhr\b(?:\s(?P<minute4>\d{2})\b)?|(?P<half4>am|pm)\b)",
     re.IGNORECASE,
 )
+_NOT_PLAIN = re.compile(  # a span, an edge, a part of an hour, a date: staff read the words themselves
+    r"\b(?:zwischen|bis|vor|between|before|until|till|mellan|före|innan|halb|viertel|dreiviertel|half|quarter|past|halv"
+    r"|kvart)\b|\b\d{1,2}\.\s?\d{1,2}\.|\b\d{1,2}/\d{1,2}\b"
+)
+_DATE = re.compile(r"\d{1,2}[./]\s?\d{1,2}[./]\s?\d{2,4}|\d{4}-\d{2}-\d{2}")
+EARLY = 6  # hours until which nobody wants to be called: who says three means the afternoon
 _DAYS = {
     "heute": 0, "today": 0, "idag": 0, "tonight": 0,
     "morgen": 1, "tomorrow": 1, "imorgon": 1,
@@ -49,37 +57,55 @@ _WEEKDAYS = {
 def number_in(text: str) -> str:
     """Return the telephone number that stands in a text, plus and digits; empty when there is none."""
     for found in _NUMBER.finditer(text):
-        digits = re.sub(r"\D", "", found[0])
-        if SHORTEST <= len(digits) <= LONGEST and not re.fullmatch(r"\d{1,2}[./]\d{1,2}[./]\d{2,4}", found[0].strip()):
-            return ("+" if found[0].lstrip().startswith("+") else "") + digits
+        written = found[0].strip()
+        if _DATE.fullmatch(written):
+            continue
+        abroad = written.startswith(("+", "00"))
+        digits = re.sub(r"\D", "", written.replace("(0)", "") if abroad else written).removeprefix(
+            "00" if abroad else ""
+        )
+        if SHORTEST <= len(digits) <= LONGEST:
+            return ("+" if abroad else "") + digits
     return ""
 
 
 def moment_in(text: str, now: datetime, zone: str) -> datetime | None:
     """Return the moment that somebody names, by the clinic's clock; ``None`` unless it is plain and ahead."""
-    bare = _NUMBER.sub(" ", re.sub(r"\bi\s+(dag|morgon|övermorgon)\b", r"i\1", text.casefold()))
-    clock = _clock_in(bare)
+    bare = re.sub(r"\bi\s+(dag|morgon|övermorgon)\b", r"i\1", text.casefold())
+    clock = None if _NOT_PLAIN.search(bare) else _clock_in(bare := _NUMBER.sub(" ", bare))
     if clock is None:
         return None
     local = now.astimezone(ZoneInfo(zone))
     day = _day_in(bare, local.date())
     if day is not None:
         found = _at(day, clock, zone)
+        if found <= now and _names_weekday(bare):
+            found = _at(day + timedelta(days=7), clock, zone)
         return found if now < found <= now + AHEAD else None
     today = _at(local.date(), clock, zone)
     return today if today > now else _at(local.date() + timedelta(days=1), clock, zone)
 
 
 def _clock_in(text: str) -> time | None:
-    found = _CLOCK.search(text)
-    if found is None:
+    clocks = {_clock(found) for found in _CLOCK.finditer(text)}
+    return clocks.pop() if len(clocks) == 1 else None
+
+
+def _clock(found: re.Match[str]) -> time | None:
+    said = {name.rstrip("234"): value for name, value in found.groupdict().items() if value}
+    hour, minute = int(said["hour"]), int(said.get("minute") or said.get("and") or 0)
+    half = said.get("half", "").lower()
+    if half and not 1 <= hour <= 12:
         return None
-    hour = int(found[1] or found[4] or found[7])
-    minute = int(found[2] or found[5] or 0)
-    half = (found[3] or found[6] or ("pm" if found[7] and found[0].endswith("pm") else "")).lower()
-    if half == "pm" and hour < 12:
+    if half == "am":
+        hour %= 12
+    elif hour < 12 and (half == "pm" or (1 <= hour <= EARLY and said["hour"][0] != "0")):
         hour += 12
     return time(hour, minute) if hour < 24 and minute < 60 else None
+
+
+def _names_weekday(text: str) -> bool:
+    return any(word in _WEEKDAYS for word in re.findall(r"[^\W\d_]+", text))
 
 
 def _day_in(text: str, today: date) -> date | None:

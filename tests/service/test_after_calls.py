@@ -322,6 +322,10 @@ async def test_who_is_known_by_number_need_not_say_it(phone: House) -> None:
     assert said == say("call_back_closed", "en", opens=say("soon", "en"))
 
 
+async def test_on_the_phone_a_withheld_number_is_asked_for_and_said(phone: House) -> None:
+    assert await wants_call_back(phone, "", Channel.VOICE) == say("call_back_number", "en")
+
+
 async def test_who_says_something_else_is_answered_as_always(phone: House) -> None:
     assert await wants_call_back(phone, "") == say("callback", "en")
     await phone.conversations.handle(post("other", "eczema", thread="web", language="en"))
