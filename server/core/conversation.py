@@ -330,6 +330,7 @@ def _fetch(files: tuple[File, ...], now: datetime) -> tuple[owed.AnyOwed, ...]:
 def _said_by_person(command: commands.Post, rules: Rules) -> dict[str, Any]:
     """What only a person says. Agreeing counts for the version in force alone: another one was not on the screen."""
     agreed = command.consent if command.consent == rules.consent else None
+    check_short("about", command.about, MAX_ID)
     return {"choice": command.choice, "consent": agreed, "about": command.about}
 
 

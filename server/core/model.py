@@ -181,6 +181,14 @@ class Handover(StrEnum):
     URGENT = "urgent"
 
 
+class About(StrEnum):
+    """Whom somebody writes about, when it is not themselves."""
+
+    CHILD = "child"
+    PARENT = "parent"
+    OTHER = "other"
+
+
 class FloorKind(StrEnum):
     ASSISTANT = "assistant"
     WAITING = "waiting"

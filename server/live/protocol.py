@@ -16,7 +16,7 @@ import msgspec
 from server.core.conversation import cleaned
 from server.core.errors import BadKey, Refused
 from server.core.identity import Staff
-from server.core.model import MAX_FILES, Channel, Role, StaffId, TaskKind, ThreadId
+from server.core.model import MAX_FILES, About, Channel, Role, StaffId, TaskKind, ThreadId
 
 VERSION = 1
 SUBPROTOCOL = "onethread.v1"
@@ -81,6 +81,7 @@ class Post(Frame, frozen=True, kw_only=True, tag="post"):
     consent: Id | None = None
     language: Language | None = None
     files: Files = ()
+    about: About | None = None
 
 
 class Read(Frame, frozen=True, kw_only=True, tag="read"):

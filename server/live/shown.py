@@ -70,6 +70,7 @@ class _Posted(_Event, kw_only=True, tag="event"):
     purpose: str | None = None
     anyway: bool = False
     whisper: bool = False
+    about: str | None = None
 
 
 class _About(_Event, kw_only=True, tag="event"):
@@ -284,6 +285,8 @@ def _posted(event: events.Posted, who: Who, at: str, staff: bool) -> _Posted:
         why=event.why if staff else None,
         covers=event.covers if staff else None,
     )
+    if event.about is not None:
+        frame.about = event.about
     if event.files:
         frame.files = tuple(_shown(file) for file in event.files)
     if event.said_at is not None:

@@ -188,6 +188,7 @@ class VisitorLine:
             reply_to=frame.reply_to,
             consent=frame.consent,
             files=files,
+            about=frame.about,
         )
 
     def _acknowledge(self, handled: Handled, key: str) -> None:

@@ -17,6 +17,7 @@ from server.core import choices, events
 from server.core.conversation import cleaned
 from server.core.events import AnyEvent
 from server.core.model import (
+    About,
     Assurance,
     Channel,
     Choice,
@@ -361,13 +362,18 @@ def _bubble(
         unsaid=event.unsaid is not None,
         echo=event.past and event.role is Role.STAFF,
         past=event.past and event.role is not Role.STAFF,
-        about=event.about,
+        about=_about(event.about, reader),
         template=event.template.id.replace("_", " ") if event.template is not None else "",
         anyway=event.anyway,
         whisper=event.whisper,
         heard=None if after.revoked else after.heard,
         confirms=_confirms(event),
     )
+
+
+def _about(about: str | None, reader: Reader) -> str | None:
+    """Return whom a message is about in the reader's words; what a program says in words of its own stays as it is."""
+    return reader.words(f"about_{about}") if about in frozenset(About) else about
 
 
 def _confirms(event: events.Posted) -> bool | None:

@@ -78,6 +78,16 @@ async def test_the_own_event_with_its_key_is_the_acknowledgement(quiet: Running)
     }
 
 
+async def test_a_message_may_be_about_somebody_else_and_not_about_just_anything(quiet: Running) -> None:
+    visitor = await guest(quiet)
+    async with visitor.tab() as tab:
+        event = await tab.answer(await tab.post("She has a fever", consent=visitor.consent, about="child"))
+        refused = await tab.answer(await tab.post("He too", about="<b>dog</b>"))
+
+    assert event["about"] == "child"
+    assert (refused["t"], refused["code"]) == ("refused", "bad_frame")
+
+
 async def test_the_same_key_again_is_the_same_event_again_however_old(quiet: Running) -> None:
     visitor = await guest(quiet)
     async with visitor.tab() as tab:

@@ -10,6 +10,7 @@ from server.core.conversation import replay
 from server.core.delivery import Receipt
 from server.core.events import AnyEvent
 from server.core.model import (
+    About,
     Address,
     Agreement,
     Assurance,
@@ -188,6 +189,12 @@ def test_what_came_after_an_older_page_still_changes_its_messages() -> None:
     shown, _ = items([said(1)], Thread("t", seq=9), READER, later=[happened(events.Revoked, 9, of=1)])
 
     assert [item.revoked for item in shown if isinstance(item, Bubble)] == [True]
+
+
+@pytest.mark.parametrize(("about", "told"), [(About.CHILD, "their child"), ("their neighbour", "their neighbour")])
+def test_whom_a_message_is_about_is_told_in_the_readers_words(about: str, told: str) -> None:
+    [bubble] = bubbles(said(1, "She has a fever", about=about))
+    assert bubble.about == told
 
 
 # calls

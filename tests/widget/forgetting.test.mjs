@@ -25,7 +25,7 @@ const { default: more } = await import('../../widget/src/more.js');
 /** The second file of a widget on whose page somebody has said something. */
 function page() {
   const said = { kind: 'posted', seq: 1, who: { role: 'person' } };
-  const talk = { entries: [said], clinic: { channels: ['whatsapp'] }, line: { state: 'live' }, reach: () => ['/there', 'pass'], drop: () => talk.dropped = true };
+  const talk = { entries: [said], queue: { posts: [], add() {} }, memory: { tab: {} }, clinic: { channels: ['whatsapp'] }, line: { state: 'live' }, reach: () => ['/there', 'pass'], drop: () => talk.dropped = true };
   const root = { adoptedStyleSheets: [], getElementById: () => null };
   const extra = more('b', root, talk, () => {});
   const press = (kind, name, click) => ({ name, click });

@@ -9,7 +9,8 @@ from playwright.async_api import FilePayload, expect
 
 from channels.whatsapp.template_file import DEMO, read_templates
 from server.core.commands import ASSISTANT, Edit, Post, React, Revoke, person
-from server.core.model import Channel
+from server.core.events import Posted
+from server.core.model import Channel, Role
 from server.reaching import Reaching
 from server.service.linking import find_code
 from server.web.house import WHATSAPP_LINK
@@ -133,3 +134,22 @@ async def test_what_happened_to_a_message_later_is_seen_at_once_and_after_a_relo
         await expect(chat.log.get_by_text("WhatsApp · edited")).to_be_visible()
         await expect(chat.log.locator(".faces")).to_contain_text("👍")
         await chat.page.reload()
+
+
+async def test_what_somebody_writes_about_their_child_says_so_until_they_write_about_themselves_again(
+    clinic: Clinic,
+) -> None:
+    chat = await clinic.talking()
+    await chat.button("Settings").click()
+    await chat.page.get_by_label("I write about").select_option("child")
+    await chat.button("Settings").click()
+    await expect(chat.page.get_by_text("You write about: my child")).to_be_visible()
+    await chat.say("She has a fever")
+    await expect(chat.page.get_by_text("You said: She has a fever", exact=True)).to_be_visible()
+    await chat.button("About me again").press("Enter")
+    await chat.say("And I have a cough")
+    await expect(chat.page.get_by_text("You said: And I have a cough", exact=True)).to_be_visible()
+
+    log = await clinic.running.house.store.since(await clinic.thread(await clinic.colleague()), 0)
+    posts = [event for event in log if isinstance(event, Posted) and event.role is Role.PERSON]
+    assert [post.about for post in posts] == ["child", None]

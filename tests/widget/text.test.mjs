@@ -78,7 +78,7 @@ test('colours are read as browsers compute them', () => {
 function sentences() {
   const sources = readdirSync(here('src')).filter((name) => name.endsWith('.js')).map((name) => readFileSync(here(`src/${name}`), 'utf8')).join('\n');
   const said = [...sources.matchAll(/\bt\(\s*'([^']+)'/g), ...sources.matchAll(/\? t\('[^']+'\) : t\('([^']+)'\)/g)].map(([, one]) => one);
-  for (const table of ['HAPPENED', 'REFUSED', 'UNTAKEN', 'UNCALLED']) {
+  for (const table of ['HAPPENED', 'REFUSED', 'UNTAKEN', 'UNCALLED', 'WHOM']) {
     const [, body] = sources.match(new RegExp(`const ${table} = \\{([^}]*(?:\\{name\\}[^}]*)*)\\};`));
     said.push(...[...body.matchAll(/: '([^']+)'/g)].map(([, one]) => one));
   }

@@ -23,6 +23,8 @@ const TAKES = 'image/jpeg,image/png,image/webp,image/gif,application/pdf,audio/*
 const HEARD = 1024 * 1024; // bytes: some minutes, which take a hundred times that while they are played
 const PLAY = 'M8 5v14l11-7z';
 const HUSH = 'M7 7h10v10H7z';
+/** Whom somebody may write about, by what the server calls them. */
+const WHOM = { '': 'me', child: 'my child', parent: 'my father or mother', other: 'somebody else' };
 const FAILED = 'This did not work. Please try again in a moment.';
 /** What is said when a number was not taken, by the server's code. */
 const UNTAKEN = {
@@ -58,7 +60,10 @@ export default function more(build, root, talk, changed) {
 
   const phone = calling(ask, changed, focus);
 
-  const { drop } = talk;
+  const { drop, queue } = talk;
+  const { add } = queue;
+  /** What is said from now on is about somebody else, as long as that is chosen. */
+  queue.add = (words) => add(whom() ? { ...words, about: whom() } : words);
   /** What the page knows of a conversation goes from here as well: whoever sits here next may be somebody else. */
   talk.drop = () => {
     for (const { stop } of chosen) stop?.();
@@ -286,8 +291,19 @@ export default function more(build, root, talk, changed) {
           has('voice') && said && phone.buttons(t, press),
           there && silent && press('', titleOf('show', t), () => goOn('show'), { id: 'show' }),
         ),
+      whom() && h('div.plain.ways', { key: 'whom' }, h('span', {}, `${t('You write about:')} ${t(WHOM[whom()])}`), press('', t('About me again'), () => speakOf(''))),
       chosen[0] && h('div.files', { key: 'chosen' }, chosen.map((one) => waiting(one, t))),
     ];
+  }
+
+  function whom() {
+    return talk.memory.tab.about;
+  }
+
+  function speakOf(one) {
+    talk.memory.note({ about: one });
+    changed();
+    focus('write');
   }
 
   function waiting(one, t) {
@@ -474,6 +490,21 @@ function tuner(talk, t, is, tick, remember) {
         (talk.clinic?.languages ?? []).map((tag) =>
           h('option', { key: tag, value: tag, lang: tag, selected: tag === talk.language }, new Intl.DisplayNames(tag, { type: 'language' }).of(tag)),
         ),
+      ),
+    ),
+    h(
+      'label',
+      { key: 'about' },
+      t('I write about'),
+      h(
+        'select',
+        {
+          change: ({ target }) => {
+            talk.memory.note({ about: target.value });
+            is.show('tuning', true);
+          },
+        },
+        Object.keys(WHOM).map((one) => h('option', { key: one, value: one, selected: one === (talk.memory.tab.about ?? '') }, t(WHOM[one]))),
       ),
     ),
     tick(t('Sound'), talk.memory.visit.sound, is.sound),
