@@ -38,13 +38,19 @@ def reply_channel(thread: Thread, on: Channel | None = None, *, answer: bool = F
     if not thread.addresses and thread.call is None and thread.channel is Channel.WEB:  # most are known there alone
         return Channel.WEB
     last = _last(thread)
-    if last is Channel.VOICE if answer else thread.call is not None:
+    if last is Channel.VOICE if answer else _is_on_the_line(thread, last):
         return Channel.VOICE  # spoken into the call; an answer that comes after it is kept for whoever reads it
     wanted = last if answer or thread.prefers is None else thread.prefers
     for channel in (wanted, last, *reversed(thread.wrote_on)):
         if channel is Channel.WEB or outside_address(thread, channel) is not None:
             return channel
     return _besides_the_phone(thread) if last is Channel.VOICE else Channel.WEB
+
+
+def _is_on_the_line(thread: Thread, last: Channel) -> bool:
+    """Whether the person is on the phone now; where only the number says so, they have not written elsewhere since."""
+    call = thread.call
+    return call is not None and (last is Channel.VOICE or call.assurance is Assurance.PROVEN)
 
 
 def _besides_the_phone(thread: Thread) -> Channel:

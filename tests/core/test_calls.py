@@ -171,10 +171,12 @@ def test_while_somebody_is_on_the_line_everybody_speaks_to_them() -> None:
 
 
 def test_what_they_type_during_a_call_is_answered_where_they_typed() -> None:
-    typed = after(ask(), thread=ON_THE_LINE)
+    unproven = after(ask(), thread=ON_THE_LINE)
+    proven = after(ring(assurance=Assurance.PROVEN), thread=unproven)
 
-    assert routing.reply_channel(typed, answer=True) is Channel.WEB
-    assert routing.reply_channel(typed) is Channel.VOICE
+    assert routing.reply_channel(proven, answer=True) is Channel.WEB
+    assert routing.reply_channel(proven) is Channel.VOICE
+    assert routing.reply_channel(unproven) is Channel.WEB  # whoever put their number on hears nothing of it
 
 
 def test_after_the_call_a_reply_goes_where_else_they_are() -> None:
