@@ -14,6 +14,7 @@ import msgspec
 from channels.voice import twiml
 from channels.voice.accounts import Account
 from channels.voice.phrases import Phrase, phrase
+from channels.whatsapp.numbers import region_of, typed
 from server.core.errors import Refused, Unavailable
 
 SECONDS = 10.0
@@ -52,7 +53,7 @@ class Placing:
         """Ring a colleague and put them through to ``number``; return Twilio's id of the call.
 
         Args:
-            number: E.164.
+            number: E.164, or as it is dialled in the country of ours.
             mark: comes back with what became of it; letters, digits, dots.
             our: the number to call from; the first one unless said.
 
@@ -61,7 +62,9 @@ class Placing:
             Unavailable: not now.
         """
         account = self._accounts.get(our) or next(iter(self._accounts.values()), None)
-        if account is None or not number.startswith("+"):
+        if account is not None and not number.startswith("+"):
+            number = f"+{typed(number, region_of(account.our))}"
+        if account is None or number == "+":
             raise CannotCall
         language = language or (account.voices[0].language if account.voices else "en")
         said = phrase(Phrase.CONNECTING_BACK, language)

@@ -57,6 +57,15 @@ async def test_a_colleague_is_rung_and_put_through_to_whoever_wanted_to_be_calle
     assert here.bridged == [("t.7", True)]
 
 
+async def test_a_number_without_its_country_is_called_in_ours(here: World, placing: Placing) -> None:
+    phone = here.twilio.calls[await placing.call_back("0171 3920001", "t.7")]
+    await phone.becomes("put_through")
+
+    assert phone.talking_to == CALLER
+    await phone.is_hung_up_on()
+    await phone.over()
+
+
 async def test_a_call_back_that_nobody_takes_stays_open(here: World, placing: Placing) -> None:
     here.twilio.answers[CALLER] = "no-answer"
     phone = here.twilio.calls[await placing.call_back(CALLER, "t.7")]
