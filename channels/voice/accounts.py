@@ -5,20 +5,19 @@ anybody. Twilio's numbers are answered here, word by word. At the others an agen
 afterwards what was said. A number whose webhooks cannot be verified is refused at start.
 """
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Literal, Protocol, TypeVar
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
+from channels import account_file
+from channels.account_file import A_NUMBER, MIN_WORD, NEAR, Id, Name, Source, accounts, is_near, parted, secret_of
 from channels.whatsapp.numbers import canonical, wa_id
 from server.core.model import Value
 
-_T = TypeVar("_T")
 FILE = "voice.yaml"
 VARIABLES = "ONETHREAD_VOICE_"
-MIN_WORD = 16  # characters of a word that only the provider and we may know
 TWILIO = "https://api.twilio.com"
 LOCALES = {"de": "de-DE", "en": "en-US", "sv": "sv-SE"}  # where a voice's entry names no other
 SIGNATURE, STAMP = "x-signature", "x-timestamp"  # at Vapi, where it is not told otherwise
@@ -95,16 +94,6 @@ class Account(Value, frozen=True):
         return next(known, Voice(language, LOCALES.get(language, language)))
 
 
-class Source(Protocol):
-    """A file of content: as typed values, and with errors that name file and line."""
-
-    def read(self, kind: type[_T]) -> _T:
-        """Return the whole file as ``kind``; raises an error with the line of what does not fit."""
-
-    def error(self, path: str, expected: str) -> Exception:
-        """Return an error about the value at ``path``, such as ``[0].number``."""
-
-
 class _Voice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     locale: Annotated[str, Meta(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8}){0,2}\Z")] | None = None
     voice: Annotated[str, Meta(max_length=120)] = ""
@@ -114,7 +103,7 @@ class _Voice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class _Number(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    id: Annotated[str, Meta(pattern=r"^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?\Z")]
+    id: Id
     provider: Literal["twilio", "vapi", "retell", "elevenlabs", "bland"]
     number: str
     mode: Literal["relay", "gather"] = "relay"
@@ -125,7 +114,7 @@ class _Number(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     stamp: Annotated[str, Meta(pattern=r"^[A-Za-z0-9-]{0,64}\Z")] = STAMP
     base_url: str | None = None
     voices: dict[Annotated[str, Meta(pattern=r"^[a-z]{2}\Z")], _Voice] = {}
-    name: Annotated[str, Meta(max_length=120)] = ""
+    name: Name = ""
 
 
 def read_accounts(source: Source, environ: Mapping[str, str]) -> tuple[Account, ...]:
@@ -134,21 +123,18 @@ def read_accounts(source: Source, environ: Mapping[str, str]) -> tuple[Account, 
     Raises:
         whatever ``source`` raises: with the line, and what was expected there.
     """
-    listed = source.read(tuple[_Number, ...])
-    for path, expected in _problems(listed):
-        raise source.error(path, expected)
-    accounts = []
-    for place, number in enumerate(listed):
-        account = _account(number, environ)
-        for variable, expected in missing(account):
-            raise source.error(f"[{place}].id", f"expected {expected} in the variable {variable}")
-        accounts.append(account)
-    return tuple(accounts)
+    return accounts(
+        source,
+        source.read(tuple[_Number, ...]),
+        lambda number: _account(number, environ),
+        problems=_problems,
+        missing=missing,
+    )
 
 
 def variable(account: str, name: str) -> str:
     """Return the environment variable with this secret of a number: TOKEN or SECRET."""
-    return f"{VARIABLES}{account.upper().replace('-', '_')}_{name}"
+    return account_file.variable(VARIABLES, account, name)
 
 
 def missing(account: Account) -> Iterator[tuple[str, str]]:
@@ -168,9 +154,7 @@ def e164(written: str) -> str:
 
 
 def _account(number: _Number, environ: Mapping[str, str]) -> Account:
-    def secret(name: str) -> str:
-        return environ.get(variable(number.id, name), "").strip()
-
+    secret = secret_of(environ, VARIABLES, number.id)
     said = secret("SECRET") or (secret("TOKEN") if number.provider == "twilio" else "")  # Twilio signs with the same
     bearer = number.provider == "vapi" and number.signed == "bearer"
     return Account(
@@ -181,7 +165,7 @@ def _account(number: _Number, environ: Mapping[str, str]) -> Account:
         transfer=e164(number.transfer or ""),
         account=number.account or "",
         token=secret("TOKEN") if number.provider == "twilio" else "",
-        secrets=tuple(part.strip() for part in said.split(",") if part.strip()),
+        secrets=parted(said),
         signed=number.signed,
         header=(number.header or ("authorization" if bearer else SIGNATURE)).lower(),
         stamp=number.stamp.lower(),
@@ -201,21 +185,17 @@ def _problems(listed: Sequence[_Number]) -> Iterator[tuple[str, str]]:
     for place, number in enumerate(listed):
         path = f"[{place}]"
         if not e164(number.number):
-            yield f"{path}.number", "expected a number with its country, such as +49 30 23125100"
+            yield f"{path}.number", A_NUMBER
         if number.transfer is not None and not e164(number.transfer):
-            yield f"{path}.transfer", "expected a number with its country, such as +49 30 23125100"
+            yield f"{path}.transfer", A_NUMBER
         if number.transfer is not None and e164(number.transfer) == e164(number.number):
             yield f"{path}.transfer", "expected another number than its own: a call would come back for ever"
         if number.provider == "twilio" and number.account is None:
             yield path, "expected `account`: Twilio's account SID, which begins with AC"
         if number.provider != "twilio" and number.transfer is not None:
             yield f"{path}.transfer", "expected only at twilio: this provider's own agent puts callers through"
-        if number.base_url is not None and not _is_near(number.base_url):
-            yield f"{path}.base_url", "expected http:// and a port of this machine: it is for a stand-in only"
+        if number.base_url is not None and not is_near(number.base_url):
+            yield f"{path}.base_url", NEAR
         for named in {number.id.replace("-", "_"), e164(number.number)} & seen:
             yield path, f"expected `{named}` only once"
         seen |= {number.id.replace("-", "_"), e164(number.number)}
-
-
-def _is_near(url: str) -> bool:
-    return re.fullmatch(r"http://(127\.0\.0\.1|localhost):[0-9]{1,5}(/[\w/-]*)?", url) is not None

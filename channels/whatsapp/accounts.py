@@ -6,20 +6,20 @@ anybody. A number without a way to send or to verify is refused at start: it wou
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Literal, Protocol, TypeVar
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
 
+from channels import account_file
+from channels.account_file import A_NUMBER, MIN_WORD, NEAR, Id, Name, Source, accounts, is_near, parted, secret_of
 from channels.whatsapp.numbers import wa_id
 from channels.whatsapp.wire import OurNumber
 from server.core.model import Value
 
-_T = TypeVar("_T")
 FILE = "whatsapp.yaml"
 VARIABLES = "ONETHREAD_WHATSAPP_"
-MIN_WORD = 16  # characters of a word that only the provider and we may know
 HOSTS = {
     "meta": "https://graph.facebook.com",
     "360dialog": "https://waba-v2.360dialog.io",
@@ -71,24 +71,14 @@ class Account(Value, frozen=True):
         return OurNumber(self.our, self.account, self.version, callback)
 
 
-class Source(Protocol):
-    """A file of content: as typed values, and with errors that name file and line."""
-
-    def read(self, kind: type[_T]) -> _T:
-        """Return the whole file as ``kind``; raises an error with the line of what does not fit."""
-
-    def error(self, path: str, expected: str) -> Exception:
-        """Return an error about the value at ``path``, such as ``[0].number``."""
-
-
 class _Number(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    id: Annotated[str, Meta(pattern=r"^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?\Z")]
+    id: Id
     provider: Literal["meta", "360dialog", "twilio"]
     number: str
     phone_number_id: Annotated[str, Meta(pattern=r"^[0-9]{1,32}\Z")] | None = None
     account: Annotated[str, Meta(pattern=r"^[A-Za-z0-9]{1,64}\Z")] | None = None
     version: Annotated[str, Meta(pattern=r"^v[0-9]{1,3}\.[0-9]\Z")] = "v26.0"
-    name: Annotated[str, Meta(max_length=120)] = ""
+    name: Name = ""
     base_url: str | None = None
 
 
@@ -98,21 +88,18 @@ def read_accounts(source: Source, environ: Mapping[str, str]) -> tuple[Account, 
     Raises:
         whatever ``source`` raises: with the line, and what was expected there.
     """
-    listed = source.read(tuple[_Number, ...])
-    for path, expected in _problems(listed):
-        raise source.error(path, expected)
-    accounts = []
-    for place, number in enumerate(listed):
-        account = _account(number, environ)
-        for variable, expected in missing(account):
-            raise source.error(f"[{place}].id", f"expected {expected} in the variable {variable}")
-        accounts.append(account)
-    return tuple(accounts)
+    return accounts(
+        source,
+        source.read(tuple[_Number, ...]),
+        lambda number: _account(number, environ),
+        problems=_problems,
+        missing=missing,
+    )
 
 
 def variable(account: str, name: str) -> str:
     """Return the environment variable with this secret of a number: TOKEN, SECRET, VERIFY or PATH."""
-    return f"{VARIABLES}{account.upper().replace('-', '_')}_{name}"
+    return account_file.variable(VARIABLES, account, name)
 
 
 def missing(account: Account) -> Iterator[tuple[str, str]]:
@@ -131,9 +118,7 @@ def missing(account: Account) -> Iterator[tuple[str, str]]:
 
 
 def _account(number: _Number, environ: Mapping[str, str]) -> Account:
-    def secret(name: str) -> str:
-        return environ.get(variable(number.id, name), "").strip()
-
+    secret = secret_of(environ, VARIABLES, number.id)
     display = f"+{wa_id(number.number)}"
     token = secret("TOKEN")
     said = secret("SECRET") or (token if number.provider == "twilio" else "")  # Twilio signs with the same token
@@ -148,7 +133,7 @@ def _account(number: _Number, environ: Mapping[str, str]) -> Account:
         base_url=base_url,
         media_hosts=(urlsplit(base_url).netloc,) if number.base_url else (),
         token=token,
-        secrets=tuple(part.strip() for part in said.split(",") if part.strip()),
+        secrets=parted(said),
         verify_token=secret("VERIFY"),
         path_token=secret("PATH") if number.provider == "360dialog" else "",
         name=number.name,
@@ -160,17 +145,13 @@ def _problems(listed: Sequence[_Number]) -> Iterator[tuple[str, str]]:
     for place, number in enumerate(listed):
         path = f"[{place}]"
         if not number.number.strip().startswith("+") or not wa_id(number.number):
-            yield f"{path}.number", "expected a number with its country, such as +49 30 23125100"
+            yield f"{path}.number", A_NUMBER
         if number.provider == "twilio" and not (number.account or "").startswith("AC"):
             yield path, "expected `account`: Twilio's account SID, which begins with AC"
         if number.provider != "twilio" and number.phone_number_id is None:
             yield path, "expected `phone_number_id`: the digits by which Meta knows the number, not the number itself"
-        if number.base_url is not None and not _is_near(number.base_url):
-            yield f"{path}.base_url", "expected http:// and a port of this machine: it is for a stand-in only"
+        if number.base_url is not None and not is_near(number.base_url):
+            yield f"{path}.base_url", NEAR
         for named in {number.id.replace("-", "_"), wa_id(number.number)} & seen:
             yield path, f"expected `{named}` only once"
         seen |= {number.id.replace("-", "_"), wa_id(number.number)}
-
-
-def _is_near(url: str) -> bool:
-    return re.fullmatch(r"http://(127\.0\.0\.1|localhost):[0-9]{1,5}(/[\w/-]*)?", url) is not None
