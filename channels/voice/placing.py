@@ -14,7 +14,7 @@ import msgspec
 from channels.voice import twiml
 from channels.voice.accounts import Account
 from channels.voice.phrases import Phrase, phrase
-from channels.whatsapp.numbers import region_of, typed
+from channels.whatsapp.numbers import personal, region_of, typed
 from server.core.errors import Refused, Unavailable
 
 SECONDS = 10.0
@@ -62,14 +62,15 @@ class Placing:
             Unavailable: not now.
         """
         account = self._accounts.get(our) or next(iter(self._accounts.values()), None)
-        if account is not None and not number.startswith("+"):
-            number = f"+{typed(number, region_of(account.our))}"
-        if account is None or number == "+":
+        called = typed(number, region_of(account.our)) if account is not None else ""
+        if account is None or not called or not personal(called):  # anybody may leave a number that earns by the minute
             raise CannotCall
         language = language or (account.voices[0].language if account.voices else "en")
         said = phrase(Phrase.CONNECTING_BACK, language)
         done = f"{self._public_url}{account.webhook}/bridge?mark={mark}"
-        document = twiml.document(twiml.say(account, said, language), twiml.dial(number, done, caller=account.our))
+        document = twiml.document(
+            twiml.say(account, said, language), twiml.dial(f"+{called}", done, caller=account.our)
+        )
         form = {"To": account.transfer, "From": account.our, "Twiml": document.decode()}
         url = f"{account.base_url}/2010-04-01/Accounts/{account.account}/Calls.json"
         try:
