@@ -194,6 +194,7 @@ class Call:
         languages: Sequence[str],
         *,
         seconds: Callable[[str], float] = speaking.seconds,
+        hears_silence: bool = True,
     ) -> None:
         """Follow a call.
 
@@ -201,8 +202,10 @@ class Call:
             name: of this socket or series: what tells its turns from those of another one of the same call.
             languages: that are spoken here, the first one first.
             seconds: how long it takes to speak something.
+            hears_silence: nobody else tells us when the caller says nothing.
         """
         self._name, self._languages, self._seconds = name, tuple(languages), seconds
+        self._hears_silence = hears_silence
         self.language = self._languages[0]
         self.setup: Setup | None = None
         self._greeted = False
@@ -264,7 +267,7 @@ class Call:
             return None
         if not self._greeted:
             return self._speaks_until if self._finish is not None else None
-        times = [self._silence_at()]
+        times = [self._silence_at()] if self._hears_silence else []
         if self._keys:
             times.append(self._keyed_at + KEYS)
         if self._held:
@@ -276,7 +279,7 @@ class Call:
         seek_at = self._seek_at()
         if seek_at is not None:
             times.append(seek_at)
-        return min(times)
+        return min(times, default=None)
 
     @property
     def awaits_answer(self) -> bool:
@@ -512,7 +515,7 @@ class Call:
         if seek_at is not None and now >= seek_at:
             self._awaits = None  # they are asked to be put through, or told when somebody calls: that is an answer
             return [*found, Transfer()]
-        if self._greeted and now >= self._silence_at():
+        if self._greeted and self._hears_silence and now >= self._silence_at():
             found += self._silence(now, goodbye=self._asked_still_there)
         return found
 

@@ -296,6 +296,15 @@ def test_a_call_that_cannot_even_be_greeted_goes_to_a_person_too() -> None:
     assert phone.passes(1.0) == [Finish(Ending.FAILED, "staff:failed")]
 
 
+def test_between_two_gathers_no_silence_is_heard() -> None:
+    call = Call("g", ("en",), seconds=lambda text: 0.0, hears_silence=False)
+    for told in (SETUP, Greeted(NOTICE, "en")):
+        call.on(told, 0.0)
+
+    assert call.due() is None  # the notice alone takes longer than the silence that ends a call
+    assert call.on(Tick(), 100.0) == []
+
+
 def test_gathers_that_bring_no_word_end_the_call_the_second_time(phone: Phone) -> None:
     assert phone(Nothing()) == [Say(phrase(Phrase.STILL_THERE, "en"), "en")]
     assert phone(Nothing()) == [Say(phrase(Phrase.GOODBYE, "en"), "en")]
