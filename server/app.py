@@ -46,6 +46,7 @@ from server.web import (
     visits,
 )
 from server.web.demo_call import DemoCalls
+from server.web.demo_plug import DemoPlug
 from server.web.demo_story import DemoClock
 from server.web.files import Files, Widget, reading
 from server.web.guards import provide_house, provide_me
@@ -105,7 +106,7 @@ def create_app(settings: Settings, port: int | None = None, knowledge: Knowledge
             reading("/static/{path:path}", static.door),
             *(engine.whatsapp.enter(house) if engine.whatsapp is not None else ()),
             *(engine.voice.enter(house) if engine.voice is not None else ()),
-            *_demo_phones(engine, house),
+            *_demo_phones(engine, house, sockets),
             *_demo_story(engine, house, sockets),
             Mount("/", cast("ASGIApp", litestar)),  # two spellings of the same protocol
         ],
@@ -138,15 +139,18 @@ def create_app(settings: Settings, port: int | None = None, knowledge: Knowledge
     return app
 
 
-def _demo_phones(engine: Engine, house: House) -> list[Route]:
+def _demo_phones(engine: Engine, house: House, sockets: Sockets) -> list[Route]:
     """Return the doors of the demo page's phone, where the clinic's number is at the stand-in."""
     if engine.whatsapp is None or engine.whatsapp.stand_in is None:
         return []
     house.demo_phone, house.whatsapp_link = True, house.absolute(demo_phone.LINK)
-    twilio = engine.voice.stand_in if engine.voice is not None else None
-    house.demo_calls = twilio is not None
-    calls = DemoCalls(twilio) if twilio is not None else None
-    return demo_phone.DemoPhones(engine.whatsapp.stand_in, house.own_origins, calls).routes()
+    whatsapp, twilio = engine.whatsapp.stand_in, engine.voice.stand_in if engine.voice is not None else None
+    if twilio is None:
+        return demo_phone.DemoPhones(whatsapp, house.own_origins).routes()
+    house.demo_calls = True
+    phones = demo_phone.DemoPhones(whatsapp, house.own_origins, DemoCalls(twilio))
+    plug = DemoPlug(house, sockets.unplug, phones.phones, whatsapp=whatsapp, twilio=twilio)
+    return [*phones.routes(), *plug.routes()]
 
 
 def _demo_story(engine: Engine, house: House, sockets: Sockets) -> list[Route]:

@@ -273,6 +273,7 @@ class StandIn:
         self.asked: deque[Asked] = deque(maxlen=KEPT)
         self.webhooks: deque[Posted] = deque(maxlen=KEPT)
         self.held: list[tuple[Line, str, bytes, dict[str, str]]] = []
+        self.doubles = False  # every webhook comes twice
         self.media: dict[str, Stored] = {}
         self.sent: dict[str, tuple[Phone | None, Bubble, dict[str, str]]] = {}
         self.app = Starlette(routes=[Route("/{path:path}", self._door, methods=["GET", "POST", "DELETE"])])
@@ -456,6 +457,12 @@ class StandIn:
                 return
 
     async def _deliver(self, line: Line, url: str, body: bytes, headers: dict[str, str]) -> int:
+        status = await self._knock(line, url, body, headers)
+        if self.doubles:
+            await self._knock(line, url, body, headers)
+        return status
+
+    async def _knock(self, line: Line, url: str, body: bytes, headers: dict[str, str]) -> int:
         try:
             status = (await self._http().post(url, content=body, headers=headers)).status_code
         except httpx.HTTPError:

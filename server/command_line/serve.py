@@ -8,9 +8,11 @@ import argparse
 import asyncio
 import contextlib
 import errno
+import os
 import signal
 import socket
 import sys
+from functools import partial
 
 from server.settings import Settings
 
@@ -82,6 +84,8 @@ async def _serve(listening: socket.socket, settings: Settings) -> None:
     let_the_collector_rest()
     server = Server(app, settings, lambda: drain(app))
     house = app.state.house
+    if settings.demo:
+        house.restart = partial(restart, port)
 
     async def say_where() -> None:
         link = None
@@ -98,6 +102,12 @@ async def _serve(listening: socket.socket, settings: Settings) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, asked_to_stop)
     await server.run_until_stopped(listening, say_where)
+
+
+def restart(port: int) -> None:
+    """Replace this process by a new one on the same port, without a goodbye: nothing of its memory is left."""
+    os.environ["ONETHREAD_PORT"] = str(port)
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # what runs already, begun again
 
 
 def welcome(origin: str, link: str | None) -> str:

@@ -55,13 +55,19 @@ class Read(msgspec.Struct, tag_field="do", tag="read", forbid_unknown_fields=Tru
 Done = Say | TapOn | React | Read
 
 
+class Begin(msgspec.Struct):
+    """A new phone, with the number that it had before the server was started anew, if that is free."""
+
+    number: Annotated[str, Meta(max_length=32)] = ""
+
+
 class DemoPhones:
     """The phones, and the doors at which their pages ask."""
 
     def __init__(self, standin: StandIn, origins: frozenset[str], calls: DemoCalls | None = None) -> None:
         """Serve phones to pages of ``origins``, which are ours; ``calls``: where they can call, if they can."""
         self.standin, self._origins, self._calls = standin, origins, calls
-        self._phones: dict[str, Phone] = {}
+        self.phones: dict[str, Phone] = {}
 
     def routes(self) -> list[Route]:
         """Return the doors."""
@@ -77,13 +83,18 @@ class DemoPhones:
     async def begin(self, request: Request) -> Response:
         """Hand out a phone with a number of its own."""
         self._check(request, "application/json")
+        try:
+            had = msgspec.json.decode(await request.body(), type=Begin).number
+        except msgspec.DecodeError:
+            raise HTTPException(400) from None
         key = secrets.token_urlsafe(18)
-        while len(self._phones) >= PHONES:
-            del self._phones[next(iter(self._phones))]
-        taken = {phone.number for phone in self._phones.values()}
-        number = next(n for n in (f"491713920{each:03d}" for each in range(PHONES)) if n not in taken)
-        self._phones[key] = self.standin.person(f"+{number}")
-        return _json({"key": key})
+        while len(self.phones) >= PHONES:
+            del self.phones[next(iter(self.phones))]
+        taken = {phone.number for phone in self.phones.values()}
+        free = [n for n in (f"491713920{each:03d}" for each in range(PHONES)) if n not in taken]
+        number = had if had in free else free[0]
+        self.phones[key] = self.standin.person(f"+{number}")
+        return _json({"key": key, "number": number})
 
     async def look(self, request: Request) -> Response:
         """Say what is on the screen, if that has changed since ``after``."""
@@ -159,7 +170,7 @@ class DemoPhones:
         return Response(stored.body, media_type=kind, headers=inline)
 
     def _phone(self, request: Request) -> Phone:
-        phone = self._phones.get(request.path_params["key"])
+        phone = self.phones.get(request.path_params["key"])
         if phone is None:
             raise HTTPException(404)
         return phone

@@ -102,6 +102,7 @@ class House:
         self.whatsapp_link = WHATSAPP_LINK
         self.demo_phone = False  # whether the demo page has a phone with WhatsApp on it
         self.demo_calls = False  # and whether it can call the clinic
+        self.restart: Callable[[], None] | None = None  # the demo's: ends this process as a kill does, and begins anew
         self.forgotten: list[Callable[[Visitor], None]] = []  # told when a visitor's secret no longer opens anything
         self.outside: Outside = NOWHERE  # the doors outside the website, if there are any
         self.keep = timedelta(days=settings.visitor_days)  # how long a visitor is known after their last word

@@ -111,6 +111,7 @@ class Sockets:
         self._tasks: set[asyncio.Task[None]] = set()
         self._busy = 0  # frames that are being dealt with
         self._draining = False
+        self._unplugged_until = 0.0  # by the loop's clock
         self._empty = asyncio.Event()
         house.sessions.ended.append(self._ended)
         hub.on(FORGET, self._heard_forget)
@@ -169,6 +170,9 @@ class Sockets:
     async def connection(self, scope: Scope, receive: Receive, send: Send, door: Door) -> None:
         """Serve one connection, from its handshake to its end."""
         if (await receive())["type"] != "websocket.connect":
+            return
+        if asyncio.get_running_loop().time() < self._unplugged_until:
+            await send({"type": "websocket.close"})
             return
         offered = next((each for each in scope["subprotocols"] if each.startswith(ENDS)), None)
         if offered is None or _origin(scope) not in self._origins(door.name):
@@ -369,6 +373,12 @@ class Sockets:
         for line, talker in list(self._lines.items()):
             if isinstance(talker, VisitorLine):
                 self._hang_up(line, EXPIRED, "expired")
+
+    def unplug(self, seconds: float) -> None:
+        """Let every connection break without a word, and take none for so long, as if the network were gone."""
+        self._unplugged_until = asyncio.get_running_loop().time() + seconds
+        for line in list(self._lines):
+            line.cut()
 
     # what has its time
 

@@ -5,6 +5,7 @@ const [chat, form, trouble, sheet] = [".chat", ".write", ".trouble", ".sheet"].m
 const [field, file] = [form.querySelector("textarea"), form.querySelector("input")];
 const BASE = "/demo/phone";
 const KEY = "onethread-demo-phone";
+const NUMBER = "onethread-demo-number";
 const EVERY = 1000; // milliseconds
 const EMOJI = ["👍", "❤️", "😂", "😮", "😢", "🙏"];
 const time = new Intl.DateTimeFormat(document.documentElement.lang, { hour: "2-digit", minute: "2-digit" });
@@ -45,8 +46,10 @@ function forget() {
 }
 
 async function begin() {
-  ({ key } = await send("", {}));
+  const begun = await send("", { number: localStorage.getItem(NUMBER) ?? "" }); // the one it had, after a restart
+  key = begun.key;
   localStorage.setItem(KEY, key);
+  localStorage.setItem(NUMBER, begun.number);
 }
 
 async function act(done) {

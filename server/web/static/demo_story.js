@@ -176,7 +176,7 @@ const steps = [
 async function play(step) {
   if (playing) return;
   playing = true;
-  const buttons = story.querySelectorAll("button");
+  const buttons = story.querySelectorAll("ol button");
   for (const button of buttons) button.setAttribute("aria-disabled", "true");
   doing.textContent = story.dataset.doing;
   try {
@@ -191,7 +191,7 @@ async function play(step) {
 }
 
 story.addEventListener("click", async ({ target }) => {
-  const button = target.closest("button");
+  const button = target.closest("ol button");
   if (!button || playing) return;
   if (button.classList.contains("play")) return play(Number(button.value));
   try {
