@@ -188,7 +188,8 @@ def _called(thread: Thread, event: events.Called) -> dict[str, Any]:
     language = event.language or (before.language if before is not None else None)
     began = before.began if before is not None else event.at
     proof = event.proof or (before.proof if before is not None else "")
-    call = Call(event.session, event.our, event.assurance, began, language, event.seq, proof[:MAX_ID])
+    caller = event.caller.value if event.caller is not None else ""
+    call = Call(event.session, event.our, event.assurance, began, language, event.seq, proof[:MAX_ID], caller)
     return {**found, "open": True, "call": call}
 
 

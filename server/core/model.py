@@ -291,6 +291,7 @@ class Call(Value, frozen=True):
     language: str | None = None
     last: int = 0  # the newest event that came from it
     proof: str = ""  # by which it has shown that, as its event says
+    caller: str = ""  # the number it comes from, unless that is withheld
 
 
 class Ending(StrEnum):

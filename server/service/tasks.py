@@ -153,14 +153,7 @@ def promise(clinic: Clinic, now: datetime, at: datetime | None, language: str) -
 
 def caller_number(thread: Thread) -> str:
     """Return the number of whoever is on the line, if it is not withheld; it is asked for nothing but a call back."""
-    if thread.call is None:
-        return ""
-    found = [
-        each.address.value
-        for each in thread.addresses
-        if each.address.channel is Channel.VOICE and each.address.our == thread.call.our
-    ]
-    return found[-1] if found else ""
+    return thread.call.caller if thread.call is not None else ""
 
 
 class Tasks:

@@ -64,7 +64,7 @@ def test_a_call_begins_with_a_consent_event_and_a_look_at_it_later() -> None:
     assert (called.session, called.caller, called.notice) == ("c1", LANDLINE, "n1")
     assert called.owes == (owed.Wake(due=NOON + QUARTER, reason=owed.WakeReason.CALL),)
     thread = evolve(EMPTY, called)
-    assert thread.call == Call("c1", "4930111", Assurance.CALLER_ID, NOON, "de", 1)
+    assert thread.call == Call("c1", "4930111", Assurance.CALLER_ID, NOON, "de", 1, caller=LANDLINE.value)
     assert thread.addresses == (Linked(LANDLINE, Assurance.CALLER_ID),)
     assert (thread.open, thread.channel) == (True, Channel.VOICE)
 
@@ -75,7 +75,7 @@ def test_the_same_call_begins_once_and_again_only_with_more_proof() -> None:
 
     proven = after(ring(assurance=Assurance.PROVEN), thread=ON_THE_LINE, at=NOON + MINUTE)
 
-    assert proven.call == Call("c1", "4930111", Assurance.PROVEN, NOON, "en", 3)
+    assert proven.call == Call("c1", "4930111", Assurance.PROVEN, NOON, "en", 3, caller=LANDLINE.value)
 
 
 def test_a_number_is_proven_by_a_call_that_is_when_the_network_vouches_for_it() -> None:
