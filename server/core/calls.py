@@ -37,8 +37,12 @@ def idle(now: datetime, rules: Rules) -> owed.Wake:
 
 def lost(call: Call, now: datetime, by: dict[str, Any]) -> events.HungUp:
     """Return the end of a call of which nothing came any more."""
-    seconds = max(0, int((now - call.began).total_seconds()))
-    return events.HungUp(**by, session=call.session, why=Ending.LOST, seconds=seconds, owes=(_summary(now, call),))
+    why, owes = Ending.LOST, (_summary(now, call),)
+    return events.HungUp(**by, session=call.session, why=why, seconds=_lasted(call, now), owes=owes)
+
+
+def _lasted(call: Call, now: datetime) -> int:
+    return min(max(0, int((now - call.began).total_seconds())), MAX_LENGTH)
 
 
 def _summary(now: datetime, call: Call) -> owed.Summarise:
@@ -120,6 +124,8 @@ def _hang_up(thread: Thread, command: commands.HangUp, now: datetime, by: dict[s
     if not command.past and (call is None or call.session != command.session):
         return None
     seconds = min(max(0, command.seconds), MAX_LENGTH)
+    if not seconds and call is not None and not command.past:  # whoever put it through does not know
+        seconds = _lasted(call, now)
     owes = () if command.past or call is None else (_summary(now, call),)
     return events.HungUp(**by, session=command.session, why=command.why, seconds=seconds, past=command.past, owes=owes)
 

@@ -158,6 +158,13 @@ def test_a_call_is_short_to_describe(wrong: dict[str, Any]) -> None:
         decide(EMPTY, replace(ring(), **wrong), NOON)
 
 
+def test_a_call_that_nobody_timed_was_as_long_as_we_saw() -> None:
+    over = decided(ON_THE_LINE, hang_up(why=Ending.TRANSFERRED, seconds=0), NOON + 3 * MINUTE)
+
+    assert isinstance(over, events.HungUp)
+    assert over.seconds == 180
+
+
 # where replies go
 
 
