@@ -6,13 +6,16 @@ stand-ins for Meta and Twilio.
 
 import asyncio
 from collections.abc import Callable
-from datetime import timedelta
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, cast
+
+import httpx
 
 from channels.voice.emulator import TwilioVoice
 from channels.voice.phrases import Phrase, phrase
 from channels.whatsapp.emulated import Bubble
 from channels.whatsapp.emulator import Phone, StandIn
+from proof.houses import Serve
 from server.core.events import Called, HungUp, Posted, Summarised, Tasked
 from server.core.model import Assurance, Channel, Ending, Role, TaskKind
 from server.service.sentences import say
@@ -144,3 +147,27 @@ async def test_one_conversation_goes_from_the_website_over_the_phone_and_whatsap
     async with start() as running:
         for language in ("de", "en", "sv"):
             await the_story(running, language)
+
+
+async def test_a_demo_that_is_killed_begins_anew_with_all_that_was_acknowledged_and_the_time_that_it_was(
+    serve: Callable[..., Serve],
+) -> None:
+    house = serve("demo")
+    async with httpx.AsyncClient(base_url=house.origin, headers={"Origin": house.origin}, timeout=30) as page:
+        then = datetime.fromisoformat((await page.post("/demo/clock", json={"hour": 22})).json()["now"])
+        visitor = Guest(cast("Running", house), (await page.post("/api/visits", json={"site": "demo"})).json())
+        async with visitor.tab() as tab:
+            mine = await tab.post("Where can I park?", consent=visitor.consent)
+            await tab.answer(mine)
+            assert (await page.post("/demo/plug", json={"do": "kill"})).json()["can_kill"]
+            code, _ = await tab.closed()
+            assert code in (0, 1006)  # without a goodbye
+
+        async with asyncio.timeout(40):
+            while not await asyncio.to_thread(house.answers):  # noqa: ASYNC110  # nobody tells
+                await asyncio.sleep(0.1)
+        asked = {"thread": visitor.thread, "keys": [mine], "acknowledged": [mine]}
+        found = (await page.post("/demo/ledger", json=asked)).json()["web"]
+        assert found == {"made": 1, "acknowledged": 1, "logged": 1, "lost": 0, "doubled": 0}
+        now = (await page.get("/demo/clock")).json()["now"]
+        assert then <= datetime.fromisoformat(now) < then + timedelta(minutes=10)
