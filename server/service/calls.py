@@ -142,9 +142,13 @@ class PhoneCalls:
     async def _thread_of(self, incoming: Incoming) -> Thread:
         """Return the caller's thread; a new one, of which nothing is stored, for whoever calls for the first time."""
         if incoming.caller is None:
-            return await self._current(keyed_hash(self._secret, "voice session", incoming.session))
+            return await self._current(self._own(incoming.session))
         address = Address(Channel.VOICE, incoming.our, "caller", incoming.caller)
         return await self._current(await self._store.find_address(address.id) or _new_thread())
+
+    def _own(self, session: str) -> ThreadId:
+        """Return the thread of a call that belongs to nobody's."""
+        return keyed_hash(self._secret, "voice session", session)
 
     # what is said and dialled
 
@@ -220,6 +224,8 @@ class PhoneCalls:
         address = _address(line)
         if address is not None and not thread.seq:
             thread = await self._current(await self._store.claim_address(address.id, thread.id))
+        if not line.proven and _is_taken(thread, line.session):
+            thread = await self._current(self._own(line.session))
         after = line.after if thread.id == line.thread else thread.seq
         for _ in range(HOPS):
             ring = Ring(
@@ -418,6 +424,12 @@ def _address(line: Line) -> Address | None:
 
 def _is_of(thread: Thread, session: str) -> bool:
     return thread.call is not None and thread.call.session == session
+
+
+def _is_taken(thread: Thread, session: str) -> bool:
+    """Whether somebody else is on the phone in this conversation who has shown whose it is."""
+    call = thread.call
+    return call is not None and call.session != session and call.assurance is Assurance.PROVEN
 
 
 def _end_key(line: Line) -> str:

@@ -466,6 +466,22 @@ async def test_of_two_calls_from_one_number_the_one_that_spoke_last_is_under_way
     assert (second.thread, second.after) == (first.thread, 2)  # it went on where the first one had begun
 
 
+async def test_while_somebody_is_on_the_line_who_is_proven_nobody_else_speaks_there(phone: Phone) -> None:
+    await phone.asked_last_night()
+    other = await phone.rings("c2")
+    mine, _ = await phone.calls.dial(
+        await phone.rings(attested=True), "1", (await phone.dialled.code_for("web")).digits
+    )
+
+    other, turned = await phone.calls.hear(other, "1", "What was found?")
+    third, _ = await phone.calls.hear(await phone.rings("c3"), "1", "And what else?")
+    mine, _ = await phone.calls.hear(mine, "2", "Good morning")
+
+    assert (mine.thread, turned) == ("web", Turned.POSTED)
+    assert len({mine.thread, other.thread, third.thread}) == 3
+    assert (await phone.said("web"))[-1] == "Good morning"
+
+
 async def test_words_that_come_after_somebody_hung_up_begin_no_call(phone: Phone) -> None:
     line, _ = await phone.calls.hear(await phone.rings(), "1", "Hello")
     await phone.calls.hung_up(line, Ending.CALLER, 5)
