@@ -75,6 +75,7 @@ const shut = () => chosen().closed !== undefined || left() < 1;
 
 /** What the button does. */
 function label() {
+  if (!by('reply')) return; // no conversation is open
   const as = noting() ? 'note' : shut() ? 'hold' : whispering() ? 'whisper' : 'reply';
   for (const each of ['note', 'hold', 'whisper', 'reply']) document.querySelector(`#composer .tools [data-${each}]`).hidden = each !== as;
 }
