@@ -88,10 +88,12 @@ function draw(now) {
   });
   while (words.children.length > lines.length) words.lastChild.remove();
   if (below) words.scrollTop = words.scrollHeight;
+  const inside = pane.contains(document.activeElement);
   for (const each of [field, form.querySelector(".send"), pad, ...keys.querySelectorAll("button")]) each.disabled = !goesOn();
   if (mic) mic.disabled = !goesOn();
   down.textContent = goesOn() ? t.hang_up : t.back;
   down.classList.toggle("end", goesOn());
+  if (inside && !goesOn()) down.focus({ preventScroll: true }); // what had the focus takes no more words
   tell();
   if (!goesOn()) silence();
   else speak();
