@@ -365,7 +365,7 @@ class Switchboard:
         self.leave(session)
         task = asyncio.create_task(talk.run(), name="voice: call")
         self._talks[session] = talk, task
-        task.add_done_callback(lambda _: self._done(session, talk))
+        task.add_done_callback(lambda done: self._done(session, talk, done))
         self._announce(session.encode())
         return task
 
@@ -388,7 +388,7 @@ class Switchboard:
         if tasks:
             await asyncio.wait(tasks)
 
-    def _done(self, session: str, talk: Talk) -> None:
+    def _done(self, session: str, talk: Talk, done: "asyncio.Task[None]") -> None:
         found = self._talks.get(session)
         told = talk.told
         if told is not None:
@@ -397,5 +397,5 @@ class Switchboard:
                 del self._spoken[next(iter(self._spoken))]
         if found is not None and found[0] is talk:
             del self._talks[session]
-        if found is not None and not found[1].cancelled() and (error := found[1].exception()) is not None:
+        if not done.cancelled() and (error := done.exception()) is not None:
             log.error("a call failed", exc_info=error)

@@ -16,10 +16,11 @@ from tests.channels.voice.world import CALLER, NOTICE, RELAY, TOKEN, World, worl
 
 
 @pytest.fixture
-async def here() -> AsyncIterator[World]:
+async def here(caplog: pytest.LogCaptureFixture) -> AsyncIterator[World]:
     async with world() as it:
         yield it
         assert it.twilio.problems == []
+    assert [record.getMessage() for record in caplog.get_records("call") if record.levelname == "ERROR"] == []
 
 
 def said(which: Phrase, language: str = "en") -> str:
