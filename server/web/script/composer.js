@@ -49,6 +49,7 @@ export function way(wished) {
     on = undefined;
     return label();
   }
+  if (select !== drawn) [drawn, ahead] = [select, Date.parse(select.dataset.now) - Date.now()];
   if (wished || onThread !== thread()) [on, onThread] = [select.value === usual() ? undefined : select.value, thread()];
   else if (on && [...select.options].some(({ value }) => value === on)) select.value = on; // drawn anew, and still wanted
   const { until } = chosen();
@@ -68,7 +69,9 @@ export function whispers(wished) {
 }
 const whispering = () => Boolean(by('whisper')?.checked) && (on ?? usual()) === 'voice';
 
-const left = () => Math.floor((Date.parse(chosen().until) - Date.now()) / 60_000); // minutes
+let drawn; // the ways as the server drew them last
+let ahead = 0; // milliseconds by which its clock was ahead of ours then: a window closes by its clock
+const left = () => Math.floor((Date.parse(chosen().until) - Date.now() - ahead) / 60_000); // minutes
 
 /** Whether only a template can go now. */
 const shut = () => chosen().closed !== undefined || left() < 1;
