@@ -91,21 +91,29 @@ class Dialled:
         Raises:
             Unavailable: the store cannot be reached.
         """
-        waits = [await self._bus.allow(self._hash("call", session), TRIES_IN_CALL, DAY)]
-        if caller is not None:
-            waits.append(await self._bus.allow(self._hash("number", caller), TRIES_OF_NUMBER, DAY))
-        waits.append(await self._bus.allow(self._hash("all", ""), TRIES_OF_ALL, HOUR))
-        if any(waits):
-            return Locked()
         found = await self._store.find_address(self._record(digits))
-        if found is None:
-            return None
-        mark, until, thread = found.split(" ")
+        mark, until, thread = found.split(" ") if found is not None else ("", "0", "")
+        used = f"dial-used:{self._hash('used', mark)}"
+        if found is not None and await self._store.find_address(used) == session:
+            return await self._current(thread)  # as before: it is asked again when the store was away in between
+        if await self._too_many(session, caller):
+            return Locked()
         if datetime.fromtimestamp(int(until), UTC) < self._clock():
             return None
         keep = self._clock() + self._lasting
-        used = await self._store.claim_address(f"dial-used:{self._hash('used', mark)}", session, keep=keep)
-        return await self._current(thread) if used == session else None
+        serves = await self._store.claim_address(used, session, keep=keep)
+        return await self._current(thread) if serves == session else None
+
+    async def _too_many(self, session: str, caller: str | None) -> bool:
+        """Count a try; whether there were too many. What is not looked at uses up nobody else's tries."""
+        limits = [(self._hash("call", session), TRIES_IN_CALL, DAY)]
+        if caller is not None:
+            limits.append((self._hash("number", caller), TRIES_OF_NUMBER, DAY))
+        limits.append((self._hash("all", ""), TRIES_OF_ALL, HOUR))
+        for name, tries, seconds in limits:
+            if await self._bus.allow(name, tries, seconds):
+                return True
+        return False
 
     async def _current(self, id: ThreadId) -> ThreadId:
         """Return the thread in which this one goes on by now."""

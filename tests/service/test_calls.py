@@ -19,7 +19,7 @@ from server.service.answering import PERSON_CHOICE
 from server.service.calls import PhoneCalls, notice
 from server.service.clinic import Clinic, Words
 from server.service.conversations import Conversations
-from server.service.dialled import MADE, TRIES_IN_CALL, Dialled
+from server.service.dialled import MADE, TRIES_IN_CALL, TRIES_OF_NUMBER, Dialled
 from server.service.linking import Linking, NothingSaid
 from server.service.recap import Recall
 from server.service.sentences import say
@@ -393,6 +393,25 @@ async def test_few_codes_are_looked_at(phone: Phone) -> None:
 
     assert (set(turns), locked, line.wrong) == ({Turned.WRONG_CODE}, Turned.LOCKED, TRIES_IN_CALL)
     assert await phone.log(line.thread) == []
+
+
+async def test_a_code_that_serves_is_asked_again_as_often_as_the_store_is_away(phone: Phone) -> None:
+    await phone.asked_last_night()
+    code = await phone.dialled.code_for("web")
+
+    found = {await phone.dialled.whose(code.digits, "c1", MIA) for _ in range(TRIES_IN_CALL + 2)}
+
+    assert found == {"web"}
+    assert await phone.dialled.whose(code.digits, "c2", MIA) is None
+
+
+async def test_a_call_that_is_locked_uses_up_nobody_elses_tries(phone: Phone) -> None:
+    await phone.asked_last_night()
+    code = await phone.dialled.code_for("web")
+    for _ in range(2 * TRIES_OF_NUMBER):
+        await phone.dialled.whose("000000", "c1", MIA)
+
+    assert await phone.dialled.whose(code.digits, "c2", MIA) == "web"
 
 
 async def test_codes_are_made_for_a_conversation_and_not_without_end(phone: Phone) -> None:
