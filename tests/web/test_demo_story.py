@@ -89,5 +89,8 @@ async def test_the_six_steps_are_played_on_the_page_and_are_one_conversation(tmp
         answer = page.locator(".message.ours .said").last
         await expect(answer).to_have_text("Bitte am Tag der Untersuchung nicht. Bis dahin gern.")
         assert len(await there.house.store.each_thread()) == 1
+        await page.locator(".plug summary").press("Enter")
+        counts = page.locator("tr[data-row=whatsapp] td")
+        await expect(counts).to_have_text(["3", "3", "3", "0", "0"], timeout=PATIENCE)
         assert wrong == []
         await context.close()

@@ -8,7 +8,7 @@ const KEY = "onethread-demo-phone";
 const NUMBER = "onethread-demo-number";
 const EVERY = 1000; // milliseconds
 const EMOJI = ["👍", "❤️", "😂", "😮", "😢", "🙏"];
-const time = new Intl.DateTimeFormat(document.documentElement.lang, { hour: "2-digit", minute: "2-digit" });
+const time = new Intl.DateTimeFormat(document.documentElement.lang, { hour: "2-digit", minute: "2-digit", timeZone: phone.dataset.zone });
 
 let key = localStorage.getItem(KEY);
 let version = "";

@@ -131,6 +131,7 @@ const steps = [
       else link.click();
     }
     await until(() => inCall() && heard() >= 2 && !phone.querySelector(".words .spoken"));
+    seen("a[id^='row-']")?.click(); // the desk reads along
     await sleep(PAUSE);
     await sayInCall(says.how);
     await sayInCall(says.appointment);
@@ -159,8 +160,7 @@ const steps = [
   async () => {
     host().close?.();
     await openDesk();
-    const row = await until(() => seen("a[id^='row-']"));
-    row.click();
+    (await until(() => seen("a[id^='row-']") ?? seen("#reply"))).click();
     const field = await until(() => seen("#reply"));
     await sleep(PAUSE);
     type(field, says.advice);
