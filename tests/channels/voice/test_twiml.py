@@ -66,9 +66,10 @@ def test_without_voices_of_its_own_a_number_speaks_the_call_s_language() -> None
     )
     noun.language(code="sv-SE")
     noun.parameter(name="attested", value="yes")
+    noun.parameter(name="at", value="t.7")
     response.append(connect)
 
-    assert same(twiml.document(twiml.relay(PLAIN, SOCKET, ACTION, "sv", ("sv",), attested=True)), response)
+    assert same(twiml.document(twiml.relay(PLAIN, SOCKET, ACTION, "sv", ("sv",), attested=True, at="t.7")), response)
 
 
 def test_a_turn_is_spoken_and_listened_for() -> None:

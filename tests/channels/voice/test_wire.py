@@ -43,6 +43,16 @@ def test_a_setup_says_which_call_it_is_and_who_is_on_the_line() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("at", "greeted"), [("abc123.17", True), ("abc123", False), ("a b.1", False), (".1", False), (17, False)]
+)
+def test_a_setup_says_up_to_where_a_call_that_comes_back_was_told_everything(at: object, greeted: bool) -> None:
+    setup = read(**SETUP | {"customParameters": {"at": at}})
+
+    assert isinstance(setup, Setup)
+    assert (setup.greeted, setup.at) == (greeted, at if greeted else "")
+
+
 def test_in_a_call_that_we_placed_the_other_end_is_the_person() -> None:
     setup = read(**SETUP | {"direction": "outbound-api", "from": "+493023125100", "to": "+491713920001"})
 
