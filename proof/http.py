@@ -47,6 +47,10 @@ UNSAYABLE = {  # rules that the document's language has no words for: right by t
     "GET /api/threads/{thread}/events": "`after` or `before`, not both",
     "POST /api/staff": "names and logins of visible characters, passwords of ten",
     "PATCH /api/staff/{id}": "likewise",
+    "POST /api/threads/{thread}/callback": "a number that can be called, and a time in the next thirty days",
+    "POST /api/threads/{thread}/files": "what kind of file it is stands in the file",
+    "POST /api/threads/{thread}/messages/{seq}/retry": "the number of a message",
+    "POST /api/threads/{thread}/part": "a conversation that was joined with this one",
 }
 ENDING = (
     "/api/staff/session",

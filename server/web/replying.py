@@ -186,7 +186,7 @@ async def retry(
     "/threads/{thread:str}/tasks/{task:int}/call",
     status_code=202,
     summary="Call back now",
-    **needs(Action.REPLY),
+    **needs(Action.REPLY, refuses=(429,)),
 )
 async def place_call(house: NamedDependency[House], thread: FromPath[str], task: FromPath[int]) -> None:
     """Ring a colleague's telephone, and put them through to whoever wanted to be called, as event `task` says."""
