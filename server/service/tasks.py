@@ -11,10 +11,10 @@ from zoneinfo import ZoneInfo
 
 from server.core import choices
 from server.core.calls import MAX_ABOUT
-from server.core.commands import SYSTEM, OpenTask
+from server.core.commands import SYSTEM, FinishTask, OpenTask
 from server.core.errors import Refused
 from server.core.events import Posted
-from server.core.model import Assurance, Channel, Role, TaskKind, Thread, ThreadId
+from server.core.model import Assurance, Channel, Role, Task, TaskKind, Thread, ThreadId
 from server.core.ports import Store
 from server.service import answering
 from server.service.answering import Reply, ReplyKind
@@ -40,6 +40,10 @@ _NOT_PLAIN = re.compile(  # a span, an edge, a part of an hour, a date: staff re
     r"|kvart)\b|\b\d{1,2}\.\s?\d{1,2}\.|\b\d{1,2}/\d{1,2}\b"
 )
 _DATE = re.compile(r"\d{1,2}[./]\s?\d{1,2}[./]\s?\d{2,4}|\d{4}-\d{2}-\d{2}")
+_OF_A_CALL = re.compile(  # a time alone may be about anything
+    r"\b(?:ruf|anruf|anzuruf|zurückruf|rückruf|call|ring|erst\b|lieber\b|besten\b|rather\b|better\b|hellre\b|helst\b)",
+    re.IGNORECASE,
+)
 EARLY = 6  # hours until which nobody wants to be called: who says three means the afternoon
 _DAYS = {
     "heute": 0, "today": 0, "idag": 0, "tonight": 0,
@@ -172,7 +176,7 @@ class Tasks:
             case choices.SUMMARY_YES:
                 return Reply(ReplyKind.ANSWER, say("summary_agreed", language), language)
             case choices.SUMMARY_NO:
-                await self._open(not_agreed(thread.id, f"task:{post.seq}"))
+                await self._do(not_agreed(thread.id, f"task:{post.seq}"))
                 return Reply(ReplyKind.ANSWER, say("summary_not_agreed", language), language)
             case answering.CALLBACK_CHOICE:
                 number = caller_number(thread) if post.channel is Channel.VOICE else own_number(thread)
@@ -180,6 +184,10 @@ class Tasks:
             case None if await self._asked_for_number(thread, post):
                 number = number_in(post.text) or own_number(thread)
                 return await self._call_back(post, number, language) if number else None
+            case None if (noted := self._noted_without_time(thread, post)) is not None:
+                reply = await self._call_back(post, noted.number, language)
+                await self._do(FinishTask(thread=thread.id, key=f"timed:{post.seq}", by=SYSTEM, of=noted.seq))
+                return reply
             case _:
                 return None
 
@@ -187,12 +195,22 @@ class Tasks:
         now = self._clock()
         at = moment_in(post.text, now, self._clinic.timezone)
         about = "" if post.choice is not None else post.text[:MAX_ABOUT]
-        await self._open(call_back(post.thread, f"task:{post.seq}", number, at, about))
+        await self._do(call_back(post.thread, f"task:{post.seq}", number, at, about))
         return Reply(ReplyKind.ANSWER, promise(self._clinic, now, at, language), language)
 
-    async def _open(self, task: OpenTask) -> None:
+    def _noted_without_time(self, thread: Thread, post: Posted) -> Task | None:
+        """Return the call back to whoever is on the line that has no time, where this names one for it."""
+        on_the_line = thread.call is not None and post.channel is Channel.VOICE
+        if not on_the_line or not _OF_A_CALL.search(post.text):
+            return None
+        if moment_in(post.text, self._clock(), self._clinic.timezone) is None:
+            return None
+        noted = (task for task in thread.tasks if task.kind is TaskKind.CALLBACK and task.at is None)
+        return next((task for task in noted if task.number == caller_number(thread) != ""), None)
+
+    async def _do(self, command: OpenTask | FinishTask) -> None:
         try:
-            await self._conversations.handle(task)
+            await self._conversations.handle(command)
         except Refused:  # it goes on elsewhere, where it is answered anew
             return
 

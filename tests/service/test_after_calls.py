@@ -326,6 +326,21 @@ async def test_on_the_phone_a_withheld_number_is_asked_for_and_said(phone: House
     assert await wants_call_back(phone, "", Channel.VOICE) == say("call_back_number", "en")
 
 
+@pytest.mark.parametrize(("text", "timed"), [("Rather at 3 pm, please", True), ("Are you open at 3 pm?", False)])
+async def test_a_call_back_that_was_noted_in_a_call_gets_the_time_that_is_said(
+    phone: House, text: str, timed: bool
+) -> None:
+    await phone.asked_last_night()
+    line = await phone.call("Hello")
+    await phone.calls.want_call_back(line, "9")
+
+    line, _ = await phone.calls.hear(line, "10", text, "en")
+    await phone.work()
+
+    tasks = (await phone.conversations.thread("web")).tasks
+    assert [(task.number, task.at is not None) for task in tasks] == [(MIA, timed)]
+
+
 async def test_who_says_something_else_is_answered_as_always(phone: House) -> None:
     assert await wants_call_back(phone, "") == say("callback", "en")
     await phone.conversations.handle(post("other", "eczema", thread="web", language="en"))
