@@ -223,6 +223,9 @@ def _post(thread: Thread, command: commands.Post, now: datetime, rules: Rules) -
             assert_never(never)
     if command.channel is not Channel.WEB or command.files or command.template or command.purpose is not _SERVICE:
         said |= _carried(command, now)
+    channel = _channel(thread, command)
+    if channel is Channel.VOICE and thread.call is not None and thread.call.assurance is Assurance.PROVEN:
+        said["proven"] = True
     return events.Posted(
         thread=thread.id,
         seq=thread.seq + 1,
@@ -232,7 +235,7 @@ def _post(thread: Thread, command: commands.Post, now: datetime, rules: Rules) -
         role=command.by.role,
         by=command.by.id if command.by.role is Role.STAFF else "",
         name=command.by.name,
-        channel=_channel(thread, command),
+        channel=channel,
         text=command.text,
         language=command.language,
         reply_to=command.reply_to if command.reply_to and thread.is_message(command.reply_to) else None,

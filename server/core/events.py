@@ -71,6 +71,7 @@ class Posted(Event, frozen=True, kw_only=True, tag="posted"):
     anyway: bool = False  # staff sent it in spite of a warning
     unsaid: str | None = None  # what came cannot be shown: the id of the words that stand for it
     whisper: bool = False  # staff: the assistant speaks it into the call
+    proven: bool = False  # on the phone: said in a call that had shown whose it is
     to: Address | None = None  # not said to the person, but asked at a number that they have only named
 
 

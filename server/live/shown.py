@@ -19,6 +19,7 @@ from server.core.events import AnyEvent
 from server.core.model import (
     Assurance,
     AsTemplate,
+    Channel,
     Choice,
     DeliveryStatus,
     File,
@@ -215,8 +216,13 @@ def stamp(at: datetime) -> str:
 
 
 def hidden(event: AnyEvent) -> bool:
-    """Whether a visitor is never shown this: only that a number was used."""
-    return isinstance(event, events.STAFF_ONLY) or (event.__class__ is events.Posted and event.to is not None)
+    """Whether a visitor is never shown this: only that a number was used.
+
+    Of calls they read only those that have shown whose they are: others of the family call from the same number.
+    """
+    if isinstance(event, events.Posted):
+        return event.to is not None or (event.channel is Channel.VOICE and not event.proven)
+    return isinstance(event, events.STAFF_ONLY)
 
 
 def encode(event: AnyEvent, audience: Audience) -> bytes:

@@ -331,3 +331,22 @@ def test_a_conversation_from_before_there_were_calls_reads_as_one_without() -> N
     assert isinstance(event, events.Posted)
     assert not event.whisper
     assert evolve(thread, event).seq == 4
+
+
+# who reads along
+
+
+@pytest.mark.parametrize("assurance", [Assurance.CALLER_ID, Assurance.PROVEN])
+def test_what_is_said_in_a_call_remembers_whether_the_call_had_shown_whose_it_is(assurance: Assurance) -> None:
+    begun = after(ring(assurance=assurance))
+    said = [
+        decided(begun, SPOKEN),
+        *(decided(after(ring(assurance=assurance), SPOKEN), each) for each in (WHISPER, answer(2))),
+    ]
+    assert [event.proven for event in said if isinstance(event, events.Posted)] == [assurance is Assurance.PROVEN] * 3
+
+
+def test_what_is_written_is_no_part_of_a_call() -> None:
+    typed = decided(after(ring(assurance=Assurance.PROVEN)), ask("Hello"))
+    assert isinstance(typed, events.Posted)
+    assert not typed.proven

@@ -402,6 +402,14 @@ def test_what_turns_the_line_around_is_taken_out_of_names() -> None:
     assert seen(event, Audience.VISITOR)["who"]["name"] == "annA B."
 
 
+@pytest.mark.parametrize(("proven", "is_hidden"), [(True, False), (False, True)])
+def test_a_visitor_reads_of_calls_only_what_was_said_in_one_that_has_shown_whose_it_is(
+    proven: bool, is_hidden: bool
+) -> None:
+    spoken = events.Posted(**BY_ANNA, channel=Channel.VOICE, text="Friday at two.", proven=proven)
+    assert shown.hidden(spoken) is is_hidden
+
+
 def test_a_run_of_hidden_events_is_one_skip() -> None:
     log: list[AnyEvent] = [
         events.Posted(**{**BY_PERSON, "seq": 1}, channel=Channel.WEB, text="a"),
