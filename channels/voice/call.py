@@ -195,6 +195,7 @@ class Call:
         *,
         seconds: Callable[[str], float] = speaking.seconds,
         hears_silence: bool = True,
+        our: str = "",
     ) -> None:
         """Follow a call.
 
@@ -203,9 +204,10 @@ class Call:
             languages: that are spoken here, the first one first.
             seconds: how long it takes to speak something.
             hears_silence: nobody else tells us when the caller says nothing.
+            our: the number that was called, E.164.
         """
         self._name, self._languages, self._seconds = name, tuple(languages), seconds
-        self._hears_silence = hears_silence
+        self._hears_silence, self._our = hears_silence, our
         self.language = self._languages[0]
         self.setup: Setup | None = None
         self._greeted = False
@@ -463,7 +465,10 @@ class Call:
         found: list[Action] = []
         if event.language is not None and event.language in self._languages and event.language != self.language:
             found += self._switch(event.language)
-        sentences = [*speaking.spoken(event.text, self.language), *speaking.links_of(event.links, self.language)]
+        sentences = [
+            *speaking.spoken(event.text, self.language),
+            *speaking.links_of(event.links, self.language, self._our),
+        ]
         if event.choices:
             sentences.append(speaking.choices_of(event.choices, self.language))
             found.append(Offer(event.choices[:9]))

@@ -62,7 +62,9 @@ class Gathering:
         """
         self._desk, self._account = desk, account
         self.mouth = PageMouth()
-        self.call = Call("g", desk.languages_of(account), seconds=lambda text: 0.0, hears_silence=False)
+        self.call = Call(
+            "g", desk.languages_of(account), seconds=lambda text: 0.0, hears_silence=False, our=account.our
+        )
         incoming = desk.incoming(account, form.call, form.caller, form.attested)
         spoken = Spoken.read(at) or desk.switchboard.spoken(incoming.session)
         self.talk = Talk(incoming, self.call, desk.calls, self.mouth, spoken=spoken)

@@ -174,16 +174,20 @@ def choices_of(choices: Sequence[Choice], language: str) -> str:
     return f"{_SAY[known]} {f'{listed}, {_OR[known]} ' if listed else ''}{offered[-1]}."
 
 
-def links_of(links: Sequence[Link], language: str) -> list[str]:
-    """Return what can be said of links: a number to call, an address to write to. A page is left out."""
+def links_of(links: Sequence[Link], language: str, called: str = "") -> list[str]:
+    """Return what can be said of links: a number to call, an address to write to. A page is left out.
+
+    Args:
+        called: the number that was called, which nobody has to hear again.
+    """
     known = language if language in LANGUAGES else "en"
     found = []
     for link in links:
         kind, _, value = link.url.partition(":")
-        if kind == "tel":
-            called = _phone(value, known)
-            called = _digits(value) if called == value else called  # a short one: of the emergency services
-            found.append(f"{link.label.rstrip('.:')}: {called}.")
+        if kind == "tel" and value != called:
+            number = _phone(value, known)
+            number = _digits(value) if number == value else number  # a short one: of the emergency services
+            found.append(f"{link.label.rstrip('.:')}: {number}.")
         elif kind == "mailto":
             found.append(f"{link.label.rstrip('.:')}: {_mail(value.partition('?')[0], known)}.")
     return found

@@ -66,6 +66,7 @@ def test_of_links_only_what_can_be_called_or_written_to_is_said() -> None:
 
     assert links_of([Link("tel:116117", "Bereitschaft")], "de") == ["Bereitschaft: 1 1 6, 1 1 7."]
     assert links_of(links, "de") == ["Notdienst: plus 4 9 3, 0 1 1, 1.", "Post: a ät b Punkt example."]
+    assert links_of(links, "de", called="+4930111") == ["Post: a ät b Punkt example."]
 
 
 @settings(max_examples=300, deadline=None)
