@@ -34,6 +34,7 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
         print(why_not(settings, error), file=sys.stderr)
         return FAILED
     running.allow_many_connections()
+    running.give_memory_back()
     return _serve_on(listening, settings)
 
 

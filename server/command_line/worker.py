@@ -30,6 +30,7 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
     from server.settings import WrongSettings
 
     logs.set_up(settings.log_level)
+    running.give_memory_back()
     try:
         listening = running.bind(settings.host, settings.worker_port) if settings.worker_port is not None else None
         return asyncio.run(_work(settings, listening))

@@ -192,3 +192,7 @@ def test_an_idle_server_stops_at_once(tmp_path: Path) -> None:
     with serving(tmp_path, free_port()) as (process, _):
         process.send_signal(signal.SIGINT)
         assert process.wait(10) == 0
+
+
+def test_memory_that_is_free_is_given_back_where_the_c_library_can() -> None:
+    assert give_memory_back() is (platform.libc_ver()[0] == "glibc")
