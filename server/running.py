@@ -271,7 +271,8 @@ def give_memory_back() -> bool:
         mallopt = ctypes.CDLL(None).mallopt
     except (OSError, AttributeError):
         return False
-    return all([mallopt(option, value) for option, value in ALLOCATING.items()])
+    agreed = [mallopt(option, value) for option, value in ALLOCATING.items()]  # all of them, whatever one says
+    return all(agreed)
 
 
 def allow_many_connections() -> None:
