@@ -108,7 +108,7 @@ async def test_escape_leaves_one_thing_at_a_time(clinic: Clinic) -> None:
     chat = await clinic.talking()
     await chat.button("Settings").click()
     await chat.page.keyboard.press("Escape")
-    await expect(chat.page.locator("select")).to_be_hidden()
+    await expect(chat.page.get_by_label("Language")).to_be_hidden()
     await expect(chat.button("Settings")).to_be_focused()
     await chat.button("End and forget here").click()
     await chat.page.keyboard.press("Escape")

@@ -268,7 +268,7 @@ async def test_another_language_is_another_language_and_the_same_conversation(cl
     await chat.say("one")
     await expect(chat.bubbles).to_have_count(2)
     await chat.button("Settings").click()
-    await chat.page.locator("select").select_option("de")
+    await chat.page.get_by_label("Language").select_option("de")
     await expect(chat.button("Beenden und hier vergessen")).to_be_visible()
     await expect(chat.page.locator(".sos")).to_contain_text("Im Notfall")
     await expect(chat.page.locator(".frame")).to_have_attribute("lang", "de")
