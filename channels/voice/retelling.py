@@ -24,6 +24,7 @@ from server.core.errors import KeyConflict, Moved, Refused
 from server.core.identity import keyed_hash
 from server.core.intake import Read
 from server.core.model import MAX_TEXT, Address, Assurance, Channel, Ending, Role, Thread, ThreadId
+from server.core.moves import goes_on
 from server.core.ports import Store
 
 CALLER = commands.person("voice")  # whoever speaks on the phone in this thread: one scope for keys, whatever number
@@ -167,12 +168,7 @@ class Retelling:
 
     async def _current(self, thread: ThreadId) -> Thread:
         """Return the conversation as it goes on by now."""
-        state = await self._conversations.thread(thread)
-        for _ in range(HOPS):
-            if state.moved_to is None:
-                break
-            state = await self._conversations.thread(state.moved_to)
-        return state
+        return await goes_on(thread, self._conversations.thread, HOPS)
 
     async def _handle(self, state: Thread, command: AnyCommand) -> str:
         """Let a command happen, where this conversation goes on by now, unless it did before they were joined.

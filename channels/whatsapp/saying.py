@@ -49,13 +49,13 @@ from server.core.model import (
     Thread,
     ThreadId,
 )
+from server.core.moves import HOPS, goes_on
 from server.core.ports import Store
 from server.core.sending import Place, Sent
 
 PERSON = commands.person("whatsapp")  # whoever writes in this thread by WhatsApp: one scope for keys, whatever number
 STAFF_APP = Actor(Role.STAFF, "whatsapp", "WhatsApp")  # staff who type in the WhatsApp app itself
 LOOKED_BACK = 40  # events in which an open question is looked for
-HOPS = 100  # conversations that moved on one after the other: as many as one can be joined with
 PARTS = 32  # of one long text: more than 65,536 characters make
 MAX_NAME = 120  # characters
 REVOKED, UNSUPPORTED = "revoked", "unsupported"  # ids of words that stand for what cannot be shown
@@ -410,12 +410,7 @@ class Saying:
 
     async def _current(self, thread: ThreadId) -> Thread:
         """Return the conversation as it goes on by now."""
-        state = await self._conversations.thread(thread)
-        for _ in range(HOPS):
-            if state.moved_to is None:
-                break
-            state = await self._conversations.thread(state.moved_to)
-        return state
+        return await goes_on(thread, self._conversations.thread)
 
     async def _known(self, state: Thread, by: Actor, key: str) -> Posted | None:
         """Return what this key was used for, here or in a conversation that was joined with this one since."""

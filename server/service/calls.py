@@ -21,6 +21,7 @@ from server.core.errors import Moved, Refused
 from server.core.events import AnyEvent, Posted
 from server.core.identity import keyed_hash
 from server.core.model import MAX_TEXT, Address, Assurance, Channel, Choice, Ending, Linked, Thread, ThreadId
+from server.core.moves import HOPS, goes_on
 from server.core.ports import Store
 from server.service import tasks
 from server.service.answering import PERSON_CHOICE, Reply, ReplyKind
@@ -34,7 +35,6 @@ from server.service.spoken import DIGITS_OF_CODE, chosen, code_in, objects, yes_
 
 CALLER = commands.person("voice")  # whoever speaks in a call: one scope for keys
 REMEMBERED = timedelta(days=1)  # where a call goes on, if its socket is lost
-HOPS = 100  # conversations that moved on one after the other
 JOINED = 5  # conversations that were put together with one, the newest, in which last time is looked for
 CODE, CALLER_ID = "code", "caller_id"  # proofs
 PERSON_KEY = "0"  # for a person
@@ -400,12 +400,7 @@ class PhoneCalls:
 
     async def _current(self, id: ThreadId) -> Thread:
         """Return the thread in which this one goes on by now."""
-        thread = await self._conversations.refresh(id)
-        for _ in range(HOPS):
-            if thread.moved_to is None:
-                break
-            thread = await self._conversations.refresh(thread.moved_to)
-        return thread
+        return await goes_on(id, self._conversations.refresh)
 
 
 def notice(language: str) -> str:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from server.core.errors import RateLimited, Unavailable
 from server.core.identity import keyed_hash
 from server.core.model import ThreadId, Value
+from server.core.moves import goes_on
 from server.core.ports import Bus, Store
 from server.service.conversations import Conversations
 from server.service.linking import NothingSaid
@@ -24,7 +25,6 @@ TRIES_OF_NUMBER = 10  # codes by one number in a day
 TRIES_OF_ALL = 300  # codes by all callers in an hour: of a million, ten of them good, so many find one in 300 hours
 HOUR, DAY = 3600.0, 86_400.0  # seconds
 DRAWS = 20  # until a code is found that nobody has now
-HOPS = 100  # conversations that moved on one after the other
 
 
 class DialCode(Value, frozen=True):
@@ -117,12 +117,7 @@ class Dialled:
 
     async def _current(self, id: ThreadId) -> ThreadId:
         """Return the thread in which this one goes on by now."""
-        for _ in range(HOPS):
-            to = (await self._conversations.refresh(id)).moved_to
-            if to is None:
-                break
-            id = to
-        return id
+        return (await goes_on(id, self._conversations.refresh)).id
 
     def _record(self, digits: str) -> str:
         return f"dial:{self._hash('code', digits)}"

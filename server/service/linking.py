@@ -24,6 +24,7 @@ from server.core.errors import CannotMove, Moved, RateLimited, Refused
 from server.core.events import AnyEvent, MovedTo, Posted
 from server.core.identity import keyed_hash
 from server.core.model import Address, Agreement, Assurance, Channel, Choice, Purpose, Role, Thread, ThreadId, Value
+from server.core.moves import goes_on
 from server.core.ports import Bus, Store
 from server.service.conversations import Conversations
 from server.service.sentences import say
@@ -415,12 +416,7 @@ class Linking:
 
     async def _current(self, id: ThreadId) -> Thread:
         """Return the thread in which this one goes on by now."""
-        thread = await self._conversations.refresh(id)
-        for _ in range(HOPS):
-            if thread.moved_to is None:
-                break
-            thread = await self._conversations.refresh(thread.moved_to)
-        return thread
+        return await goes_on(id, self._conversations.refresh, HOPS)
 
     # codes, from here on as their hashes
 

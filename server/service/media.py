@@ -30,6 +30,7 @@ from server.core.events import FileChanged, Posted
 from server.core.identity import keyed_hash
 from server.core.media import CannotBeFetched, Fetching, Origin, Space, Transcribing
 from server.core.model import MAX_TEXT, File, FileState, Role, ThreadId, Value
+from server.core.moves import goes_on
 from server.core.owed import Fetch
 from server.core.ports import Due, Store
 from server.service.conversations import Conversations
@@ -570,12 +571,7 @@ class Media:
 
     async def _goes_on(self, id: ThreadId) -> ThreadId:
         """Return the conversation in which this one goes on by now."""
-        for _ in range(HOPS):
-            moved_to = (await self._conversations.refresh(id)).moved_to
-            if moved_to is None:
-                break
-            id = moved_to
-        return id
+        return (await goes_on(id, self._conversations.refresh, HOPS)).id
 
     async def _head(self, thread: ThreadId) -> int:
         return (await self._conversations.thread(thread)).seq

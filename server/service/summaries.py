@@ -28,6 +28,7 @@ from server.core.model import (
     ThreadId,
     Value,
 )
+from server.core.moves import HOPS, goes_on
 from server.core.ports import Store
 from server.service.clinic import Clinic
 from server.service.conversations import Conversations
@@ -36,7 +37,6 @@ from server.service.sentences import say
 PAGE, PAGES = 100, 20  # events read at once, and how often: two thousand are more than one call has
 MOST_TOPICS = 6  # named; who asks more has been on the phone for long
 WINDOW = timedelta(hours=24) - timedelta(minutes=5)  # after a person's message, in which we may write freely
-HOPS = 100  # conversations that moved on one after the other
 
 Worded = tuple[AsTemplate, str]
 Template = Callable[[Address, str, str], Worded | None]
@@ -188,12 +188,7 @@ class Summaries:
 
     async def _current(self, id: ThreadId) -> Thread:
         """Return the thread in which this one goes on by now."""
-        thread = await self._conversations.refresh(id)
-        for _ in range(HOPS):
-            if thread.moved_to is None:
-                break
-            thread = await self._conversations.refresh(thread.moved_to)
-        return thread
+        return await goes_on(id, self._conversations.refresh)
 
 
 def account_of(log: Sequence[AnyEvent], session: str, language: str) -> Account | None:

@@ -19,6 +19,7 @@ from server.core.commands import SYSTEM, Join, Lapse, Part
 from server.core.errors import LeaseLost, Moved, Refused, Unavailable
 from server.core.events import AnyEvent, Posted
 from server.core.model import Thread, ThreadId
+from server.core.moves import HOPS
 from server.core.owed import Answer, Point, Summarise, Wake, WakeReason, kind_of
 from server.core.ports import Due, Lease, Store
 from server.service.answering import Answering
@@ -35,7 +36,6 @@ AT_ONCE = 64  # threads answered at the same time
 SETTLE_MANY = 200  # answered threads that are marked together even while others are being answered
 PUT_OFF = timedelta(seconds=10)  # after a failure of ours
 DEAD = 5  # tries in vain after which a person should look; it is still tried, ever less often
-HOPS = 100  # conversations that moved on one after the other: as many as one can be joined with
 
 log = logging.getLogger("onethread.worker")
 
