@@ -20,11 +20,11 @@ from channels.whatsapp.people import new_thread
 from channels.whatsapp.splitting import split
 from server.core import commands
 from server.core.commands import ASSISTANT, SYSTEM, Actor, AnyCommand
-from server.core.errors import KeyConflict, Moved, Refused
+from server.core.errors import KeyConflict, Refused
 from server.core.identity import keyed_hash
 from server.core.intake import Read
 from server.core.model import MAX_TEXT, Address, Assurance, Channel, Ending, Role, Thread, ThreadId
-from server.core.moves import goes_on
+from server.core.moves import follow, goes_on
 from server.core.ports import Store
 
 CALLER = commands.person("voice")  # whoever speaks on the phone in this thread: one scope for keys, whatever number
@@ -180,18 +180,13 @@ class Retelling:
         for joined in state.joined:
             if await self._store.find(joined.thread, command.by.sender, command.key) is not None:
                 return ""
-        for _ in range(HOPS):
-            try:
-                await self._conversations.handle(command)
-            except Moved as moved:
-                command = replace(command, thread=moved.to)
-            except KeyConflict:  # it is there already, and the first stands
-                return ""
-            except Refused as refused:  # one strange turn stops none of the others
-                return refused.code
-            else:
-                return ""
-        return Moved.code
+        try:
+            await follow(command, self._conversations.handle, HOPS)
+        except KeyConflict:  # it is there already, and the first stands
+            return ""
+        except Refused as refused:  # one strange turn stops none of the others
+            return refused.code
+        return ""
 
 
 def _hang_up(report: Report, session: str) -> commands.HangUp:

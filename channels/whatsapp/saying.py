@@ -49,7 +49,7 @@ from server.core.model import (
     Thread,
     ThreadId,
 )
-from server.core.moves import HOPS, goes_on
+from server.core.moves import follow, goes_on
 from server.core.ports import Store
 from server.core.sending import Place, Sent
 
@@ -453,14 +453,13 @@ class Saying:
         Raises:
             Unavailable: they move faster than we can follow; nothing is lost, and it is tried again.
         """
-        for _ in range(HOPS):
-            try:
-                return (await self._conversations.handle(command)).event
-            except Moved as moved:
-                command = replace(command, thread=moved.to)
-            except KeyConflict:  # it is there already, and the first stands
-                return None
-        raise Unavailable
+        try:
+            _, handled = await follow(command, self._conversations.handle)
+        except KeyConflict:  # it is there already, and the first stands
+            return None
+        except Moved:
+            raise Unavailable from None
+        return handled.event
 
 
 def by_whom(item: Says) -> Actor:

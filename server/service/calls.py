@@ -10,6 +10,7 @@ import base64
 import hashlib
 import secrets
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from msgspec.structs import replace
@@ -21,7 +22,7 @@ from server.core.errors import Moved, Refused
 from server.core.events import AnyEvent, Posted
 from server.core.identity import keyed_hash
 from server.core.model import MAX_TEXT, Address, Assurance, Channel, Choice, Ending, Linked, Thread, ThreadId
-from server.core.moves import HOPS, goes_on
+from server.core.moves import HOPS, follow, goes_on
 from server.core.ports import Store
 from server.service import tasks
 from server.service.answering import PERSON_CHOICE, Reply, ReplyKind
@@ -353,23 +354,16 @@ class PhoneCalls:
             await self._end(line, why, seconds, _end_key(line))
 
     async def _end(self, line: Line, why: Ending, seconds: int, key: str) -> None:
-        thread = line.rung or line.thread
-        for _ in range(HOPS):
-            try:
-                await self._conversations.handle(
-                    HangUp(
-                        thread=thread,
-                        key=key,
-                        by=commands.SYSTEM,
-                        session=line.session,
-                        why=why,
-                        seconds=seconds,
-                    )
-                )
-            except Moved as moved:
-                thread = moved.to
-            else:
-                return
+        over = HangUp(
+            thread=line.rung or line.thread,
+            key=key,
+            by=commands.SYSTEM,
+            session=line.session,
+            why=why,
+            seconds=seconds,
+        )
+        with suppress(Moved):  # they move faster than we can follow: it ends by itself
+            await follow(over, self._conversations.handle)
 
     async def transfer_to(self, line: Line) -> str | None:
         """Return the number at which a person can be reached now."""

@@ -6,6 +6,7 @@ message: a number can be put on, and belongs to a family as often as to one pers
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from server.core import choices, commands, routing
@@ -28,7 +29,7 @@ from server.core.model import (
     ThreadId,
     Value,
 )
-from server.core.moves import HOPS, goes_on
+from server.core.moves import follow, goes_on
 from server.core.ports import Store
 from server.service.clinic import Clinic
 from server.service.conversations import Conversations
@@ -87,23 +88,18 @@ class Summaries:
         thread = await self._current(id)
         sent = await self._send(thread, session, account)
         text, points = self._told(account, self._clinic.languages[0])
-        for _ in range(HOPS):
-            summarise = commands.Summarise(
-                thread=thread.id,
-                key=f"summary:{session}",
-                by=SYSTEM,
-                session=session,
-                text=text,
-                points=points,
-                language=account.language,
-                sent=sent,
-            )
-            try:
-                await self._conversations.handle(summarise)
-            except Moved:
-                thread = await self._current(thread.id)
-            else:
-                return
+        summarise = commands.Summarise(
+            thread=thread.id,
+            key=f"summary:{session}",
+            by=SYSTEM,
+            session=session,
+            text=text,
+            points=points,
+            language=account.language,
+            sent=sent,
+        )
+        with suppress(Moved):
+            await follow(summarise, self._conversations.handle)
 
     async def _send(self, thread: Thread, session: str, account: Account) -> bool:
         """Ask the person whether it is right, where we may; ``False``: it is kept for staff alone."""

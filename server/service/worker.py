@@ -13,13 +13,11 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from itertools import islice
 
-from msgspec.structs import replace
-
 from server.core.commands import SYSTEM, Join, Lapse, Part
 from server.core.errors import LeaseLost, Moved, Refused, Unavailable
 from server.core.events import AnyEvent, Posted
 from server.core.model import Thread, ThreadId
-from server.core.moves import HOPS
+from server.core.moves import follow
 from server.core.owed import Answer, Point, Summarise, Wake, WakeReason, kind_of
 from server.core.ports import Due, Lease, Store
 from server.service.answering import Answering
@@ -311,14 +309,11 @@ class Worker:
 
     async def _follow(self, command: Join | Part) -> ThreadId:
         """Tell the other thread, or the one in which that goes on by now; return which one was told."""
-        for _ in range(HOPS):
-            try:
-                await self._conversations.handle(command)
-            except Moved as moved:
-                command = replace(command, thread=moved.to)
-            else:
-                return command.thread
-        raise LookupError("it goes round in circles")  # tried again, later
+        try:
+            told, _ = await follow(command, self._conversations.handle)
+        except Moved:
+            raise LookupError("it goes round in circles") from None  # tried again, later
+        return told.thread
 
 
 def _failed(error: BaseException) -> None:
