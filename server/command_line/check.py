@@ -8,6 +8,7 @@ running server writes rows a moment later.
 import argparse
 import asyncio
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -74,14 +75,8 @@ def whatsapp_works(settings: Settings) -> bool:
     except (ContentError, TemplateFileError) as error:
         print(f"WhatsApp: {error}")
         return False
-    fine = True
-    for account in accounts:
-        found = asyncio.run(self_test(account, settings.origin()))
-        if settings.public_url is None:
-            found.append("ONETHREAD_PUBLIC_URL is unset: no provider can reach this server")
-        fine = fine and not found
-        print(f"WhatsApp, {account.id}: {'; '.join(found) or 'the webhook is reached and checks signatures'}.")
-    return fine
+    found = {account.id: asyncio.run(self_test(account, settings.origin())) for account in accounts}
+    return _told("WhatsApp", "the webhook is reached and checks signatures", found, settings)
 
 
 def voice_works(settings: Settings) -> bool:
@@ -99,14 +94,17 @@ def voice_works(settings: Settings) -> bool:
     except ContentError as error:
         print(f"Phone: {error}")
         return False
-    fine = True
-    for account in accounts:
-        found = asyncio.run(self_test(account, settings.origin()))
-        if settings.public_url is None:
-            found.append("ONETHREAD_PUBLIC_URL is unset: no provider can reach this server")
-        fine = fine and not found
-        print(f"Phone, {account.id}: {'; '.join(found) or 'its doors are reached and check signatures'}.")
-    return fine
+    found = {account.id: asyncio.run(self_test(account, settings.origin())) for account in accounts}
+    return _told("Phone", "its doors are reached and check signatures", found, settings)
+
+
+def _told(channel: str, well: str, found: Mapping[str, Sequence[str]], settings: Settings) -> bool:
+    """Say what was found wrong with each number, or that it is well; true where nothing was."""
+    public = settings.public_url is not None
+    for id, wrong in found.items():
+        said = [*wrong] if public else [*wrong, "ONETHREAD_PUBLIC_URL is unset: no provider can reach this server"]
+        print(f"{channel}, {id}: {'; '.join(said) or well}.")
+    return not found or (public and not any(found.values()))
 
 
 async def _opened(store: Store, rebuild: bool) -> Findings:
