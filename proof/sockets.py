@@ -38,6 +38,9 @@ BETWEEN = 0.04  # seconds between two posts of those who measure, give or take a
 TIMES = 3.0  # by how much their median may grow
 COARSE = 2.0  # seconds: in the short form, which shares its processors with other tests, only this is asked for
 GROWTH = 32 * 1024 * 1024  # bytes by which the server may grow during one attack
+GROWTH_COARSE = (
+    96 * 1024 * 1024
+)  # bytes, in the short form, where attackers run free while the server waits for its turn
 GROWTH_IN_ALL = 64 * 1024 * 1024  # bytes, over all attacks: what was said in them fills caches
 SETTLED = 1024 * 1024  # bytes by which memory differs when it is said to be still
 LINES = 20  # in the server's log during one attack: far fewer than frames, whatever is worth a line
@@ -299,7 +302,7 @@ def _judged(onslaught: Onslaught, found: Found, plan: Plan) -> Observed:
     lines, traces = len(found.log.splitlines()), found.log.count("Traceback")
     good = [
         found.ratio <= TIMES or (plan.scale is Scale.SHORT and median <= COARSE),
-        found.highest - found.before <= GROWTH,
+        found.highest - found.before <= (GROWTH_COARSE if plan.scale is Scale.SHORT else GROWTH),
         not traces and lines <= LINES,
         onslaught.told <= told.keys(),
         not onslaught.closes or set(closes) == onslaught.closes,

@@ -33,7 +33,7 @@ IN_MEMORY = Path("/dev/shm")  # noqa: S108  # only looked at for its size; what 
 ROOM = 4 * 2**30  # bytes that must be free there; containers have 64 MB unless told otherwise
 MINE = "onethread-tests-"  # and the process that made it
 TALKING = 1.5  # workers for each core: a test of whole processes waits for them half of its time
-UNSTEADY = 3  # failures at most that may be the machine's: more are ours
+UNSTEADY = 8  # failures at most that may be the machine's, of thousands: more are ours
 PYTEST_ENDS = re.compile(r"=+ (?P<said>.*\b(?:passed|failed|skipped|error|errors|deselected|no tests ran)\b.*?) =+")
 
 
