@@ -357,6 +357,12 @@ class Store(Protocol):
     async def put(self, collection: str, id: str, value: bytes, keep: datetime | None = None) -> None:
         """Insert or replace a value, which ends by itself at ``keep``, or never."""
 
+    async def swap(self, collection: str, id: str, value: bytes, was: bytes | None) -> bool:
+        """Put a value where ``was`` stands, or nothing if it is ``None``; ``False`` when something else stands there.
+
+        For values that never end. Asked again after ``Unavailable``, it may find that it has been done.
+        """
+
     async def get(self, collection: str, id: str) -> bytes | None:
         """Return a value that has not ended."""
 

@@ -676,6 +676,18 @@ class MongoStore:
         ends: Document = {} if keep is None else {"ends": keep}
         await self._replace("things", {"_id": {"c": collection, "i": id}, "value": value, **ends})
 
+    async def swap(self, collection: str, id: str, value: bytes, was: bytes | None) -> bool:
+        """Put a value where ``was`` stands, or nothing if it is ``None``; ``False`` when something else stands there."""
+        things, place = self._in("things"), {"_id": {"c": collection, "i": id}}
+        if was is None:
+            try:
+                await self._do(things.insert_one({**place, "value": value}))
+            except _Taken:
+                return False
+            return True
+        changed = await self._do(things.update_one({**place, "value": was}, {"$set": {"value": value}}))
+        return changed.matched_count == 1
+
     async def get(self, collection: str, id: str) -> bytes | None:
         """Return a value that has not ended."""
         found = await self._one("things", {"_id": {"c": collection, "i": id}, **_NOT_ENDED})

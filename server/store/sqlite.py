@@ -595,6 +595,14 @@ class SqliteStore:
         sql = "INSERT OR REPLACE INTO things (collection, id, value, ends) VALUES (?, ?, ?, ?)"
         await self._write(sql, collection, id, value, micros(keep) if keep is not None else None)
 
+    async def swap(self, collection: str, id: str, value: bytes, was: bytes | None) -> bool:
+        """Put a value where ``was`` stands, or nothing if it is ``None``; ``False`` when something else stands there."""
+        if was is None:
+            sql = "INSERT INTO things (collection, id, value) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
+            return await self._write(sql, collection, id, value) == 1
+        sql = "UPDATE things SET value = ? WHERE collection = ? AND id = ? AND value = ?"
+        return await self._write(sql, value, collection, id, was) == 1
+
     async def get(self, collection: str, id: str) -> bytes | None:
         """Return a value that has not ended."""
         sql = "SELECT value FROM things WHERE collection = ? AND id = ? AND (ends IS NULL OR ends > ?)"

@@ -156,6 +156,19 @@ async def test_a_small_thing_that_has_changed_is_not_dropped_for_what_it_was(sto
     assert await store.get("held", "t") is None
 
 
+async def test_of_many_who_put_something_where_the_same_stood_one_does(place: Place) -> None:
+    processes = [await place.open() for _ in range(3)]
+
+    made = await asyncio.gather(*(processes[n % 3].swap("kept", "x", b"%d" % n, None) for n in range(12)))
+    stands = await processes[0].get("kept", "x")
+    changed = await asyncio.gather(*(processes[n % 3].swap("kept", "x", b"later %d" % n, stands) for n in range(12)))
+
+    assert (made.count(True), changed.count(True)) == (1, 1)
+    assert await processes[0].get("kept", "x") == b"later %d" % changed.index(True)
+    assert not await processes[0].swap("kept", "missing", b"new", b"old")
+    assert await processes[0].get("kept", "missing") is None
+
+
 async def test_the_epoch_stays_when_the_store_is_opened_again(place: Place) -> None:
     processes = await asyncio.gather(*(place.open() for _ in range(1)))
     processes += await asyncio.gather(*(place.open() for _ in range(6)))
