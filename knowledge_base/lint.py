@@ -1,140 +1,197 @@
 """What is unwise in content, though it works: found before patients find it.
 
-What would give a wrong answer is a `ContentError` and stops the load; this is the rest. Every remark says where.
+What would give a wrong answer is a `ContentError` and stops the load; this is the rest. Every finding is a value that
+says which entry, which field of it and by which rule; its sentence is made where somebody reads it, in their language.
 """
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, timedelta
+from enum import StrEnum
 from pathlib import Path
 
+import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from knowledge_base import text as t
-from knowledge_base.entries import MAX_VOICE, MAX_WHATSAPP, Entry, Placed, Said
-from knowledge_base.index import Kind, LanguageIndex
-from knowledge_base.snapshot import DEMO, Content, Snapshot, build, read
+from knowledge_base.entries import MAX_VOICE, MAX_WHATSAPP, Entry, Said
+from knowledge_base.index import Kind
+from knowledge_base.remarks import say
+from knowledge_base.snapshot import DEMO, Snapshot, build, read
 
 MIN_QUESTIONS = 5  # variants per language: with fewer, an entry is found only by its own wording
 NEAR_DUPLICATE = 0.92  # cosine from which two entries ask the same thing
 STALE_AFTER = timedelta(days=400)  # since the last review: a year, and a month to get round to it
 MIN_WORDS = 2  # a question of fewer words harms: it draws everything near it
+CUT = "…"  # how a title ends that was made of a question
+_LINK = re.compile(r"https?:|\bwww\.", re.IGNORECASE)
+_MARKUP = re.compile(r"</?[a-z][a-z0-9]*(?:\s[^<>]*)?/?>|&(?:[a-z]+|#\d+);", re.IGNORECASE)
 
 
-class Remark(Struct, frozen=True):
-    """Something to look at: in which file and line, by which rule, and what it is."""
+class Severity(StrEnum):
+    """How much a finding matters."""
 
-    file: str
-    line: int
+    ERROR = "error"  # a patient meets it: something leads nowhere, is not answered, or is taken for something else
+    WARNING = "warning"  # the entry works, though not as well as it could
+
+
+_ERRORS = frozenset({"dead-reference", "expired", "link-in-voice", "markup", "no-owner", "taken-for-urgent"})
+
+
+class Finding(Struct, frozen=True):
+    """Something to look at.
+
+    Args:
+        entry: whose it is.
+        field: where in it, such as ``answers.de.buttons[0]``; empty for the entry as a whole.
+        rule: by which rule it was found; says which sentence it is.
+        values: what the sentence names.
+        file: the content file it stands in, and its line; empty where nobody knows of one.
+    """
+
+    entry: str
+    field: str
     rule: str
-    text: str
+    severity: Severity
+    values: dict[str, str] = msgspec.field(default_factory=dict)
+    file: str = ""
+    line: int = 0
+
+    def sentence(self, language: str | None = None) -> str:
+        """Return what it is, for somebody who reads ``language``."""
+        return say(f"lint.{self.rule}", language, self.values)
 
 
-def lint(folder: Path = DEMO, *, today: date) -> list[Remark]:
+def lint(folder: Path = DEMO, *, today: date) -> list[Finding]:
     """Return what is unwise in a content folder, in the order of its files.
 
     Raises:
         ContentError: the content cannot be read at all.
     """
     content = read(folder)
-    snapshot = build(content, today)
-    known = {each.entry.id for each in content.placed if each.entry.status != "retired"}
-    remarks: list[Remark] = []
-    for placed in content.placed:
-        if placed.entry.status == "retired":
+    placed = {each.entry.id: each for each in content.placed}
+    found = []
+    for each in findings([place.entry for place in content.placed], build(content, today), today):
+        place = placed[each.entry]
+        where = place.source.error(f"{place.path}.{each.field}" if each.field else place.path, "")
+        found.append(replace(each, file=where.file, line=where.line))
+    return sorted(found, key=lambda each: (each.file, each.line, each.rule))
+
+
+def findings(entries: Sequence[Entry], snapshot: Snapshot, today: date) -> list[Finding]:
+    """Return what is unwise in entries, their placeholders filled, entry by entry.
+
+    Args:
+        entries: all there are; one that leads to another is judged by them, and those retired are passed over.
+        snapshot: what is compared with: its live entries, its lexicon, its languages.
+    """
+    known = {each.id for each in entries if each.status != "retired"}
+    found: list[Finding] = []
+    for entry in entries:
+        if entry.status == "retired":
             continue
-        remarks += _dates(placed, today)
-        remarks += _references(placed, known)
-        for language in content.clinic.languages:
-            remarks += _language(placed, language)
-        remarks += _alarming(placed, snapshot)
-    return sorted([*remarks, *_near_duplicates(content, snapshot)], key=lambda each: (each.file, each.line, each.rule))
+        found += _whole(entry, today)
+        found += _references(entry, known)
+        for language in snapshot.clinic.languages:
+            found += _language(entry, language)
+        found += _alarming(entry, snapshot)
+        found += _near_duplicates(entry, snapshot, known)
+    return found
 
 
-def _remark(placed: Placed, path: str, rule: str, text: str) -> Remark:
-    where = placed.source.error(placed.path + path, text)
-    return Remark(where.file, where.line, rule, f"{placed.entry.id}: {text}")
+def _finding(entry: Entry, field: str, rule: str, **values: str) -> Finding:
+    severity = Severity.ERROR if rule in _ERRORS else Severity.WARNING
+    return Finding(entry.id, field, rule, severity, values)
 
 
-def _dates(placed: Placed, today: date) -> Iterator[Remark]:
-    entry = placed.entry
-    if entry.valid_until and entry.valid_until < today:
-        yield _remark(placed, ".valid_until", "expired", "is past its date and no longer answered")
+def _whole(entry: Entry, today: date) -> Iterator[Finding]:
+    if not entry.owner.strip(" ?-"):
+        yield _finding(entry, "owner", "no-owner")
+    if entry.valid_until and entry.valid_until < today and entry.status == "live":
+        yield _finding(entry, "valid_until", "expired", date=entry.valid_until.isoformat())
+    if entry.valid_until and entry.valid_from and entry.valid_until < entry.valid_from:
+        yield _finding(entry, "valid_until", "never-valid")
     if entry.reviewed_at + STALE_AFTER < today:
-        yield _remark(placed, ".reviewed_at", "stale", "has not been reviewed for over a year")
+        yield _finding(entry, "reviewed_at", "stale", date=entry.reviewed_at.isoformat())
+    if entry.reviewed_at > today:
+        yield _finding(entry, "reviewed_at", "reviewed-later", date=entry.reviewed_at.isoformat())
 
 
-def _references(placed: Placed, known: set[str]) -> Iterator[Remark]:
-    for number, name in enumerate(placed.entry.related):
+def _references(entry: Entry, known: set[str]) -> Iterator[Finding]:
+    for number, name in enumerate(entry.related):
         if name not in known:
-            yield _remark(placed, f".related[{number}]", "dead-reference", f"there is no entry `{name}`")
-    for language, said in placed.entry.answers.items():
+            yield _finding(entry, f"related[{number}]", "dead-reference", other=name)
+        elif name == entry.id:
+            yield _finding(entry, f"related[{number}]", "own-reference")
+    for language, said in entry.answers.items():
         for number, button in enumerate(said.buttons):
             if button.entry not in known:
-                path = f".answers.{language}.buttons[{number}]"
-                yield _remark(placed, path, "dead-reference", f"there is no entry `{button.entry}`")
+                path = f"answers.{language}.buttons[{number}]"
+                yield _finding(entry, path, "dead-reference", other=button.entry)
 
 
-def _language(placed: Placed, language: str) -> Iterator[Remark]:
-    entry = placed.entry
+def _language(entry: Entry, language: str) -> Iterator[Finding]:
     for name, there in (("answers", entry.answers), ("title", entry.title), ("questions", entry.questions)):
         if language not in there:
-            yield _remark(placed, f".{name}", "missing-language", f"has no {name} in `{language}`")
+            yield _finding(entry, name, f"missing-{name}", language=language)
+    if entry.title.get(language, "").endswith(CUT):
+        yield _finding(entry, f"title.{language}", "cut-title")
     questions = entry.questions.get(language, ())
     if language in entry.questions and len(questions) < MIN_QUESTIONS:
-        text = f"has {len(questions)} questions in `{language}`; {MIN_QUESTIONS} are needed to find it"
-        yield _remark(placed, f".questions.{language}", "few-questions", text)
+        counts = {"count": str(len(questions)), "needed": str(MIN_QUESTIONS)}
+        yield _finding(entry, f"questions.{language}", "few-questions", language=language, **counts)
+    seen: set[str] = set()
     for number, question in enumerate(questions):
+        path, key = f"questions.{language}[{number}]", t.key(question)
         if len(t.words(t.fold(question))) < MIN_WORDS:
-            text = "one word is no question; put it into `phrases`"
-            yield _remark(placed, f".questions.{language}[{number}]", "one-word", text)
+            yield _finding(entry, path, "one-word")
+        elif key in seen:
+            yield _finding(entry, path, "said-twice")
+        seen.add(key)
     if language in entry.answers:
-        yield from _wording(placed, language, entry.answers[language])
+        yield from _wording(entry, language, entry.answers[language])
 
 
-def _wording(placed: Placed, language: str, said: Said) -> Iterator[Remark]:
-    path = f".answers.{language}"
-    spoken = said.on("voice")
-    if len(spoken.split()) > MAX_VOICE:
-        text = f"a caller hears {len(spoken.split())} words; at most {MAX_VOICE} can be kept in mind"
-        yield _remark(placed, path, "long-voice", text)
-    if "http" in spoken or "www." in spoken:
-        yield _remark(placed, path, "link-in-voice", "a link cannot be listened to")
-    if len(said.on("whatsapp")) > MAX_WHATSAPP:
-        text = f"{len(said.on('whatsapp'))} characters are too many for WhatsApp; {MAX_WHATSAPP} fit"
-        yield _remark(placed, path, "long-whatsapp", text)
+def _wording(entry: Entry, language: str, said: Said) -> Iterator[Finding]:
+    path = f"answers.{language}"
+    spoken, written = said.on("voice"), said.on("whatsapp")
+    spoken_at = f"{path}.{'voice' if said.voice else 'text'}"
+    if (heard := len(spoken.split())) > MAX_VOICE:
+        yield _finding(entry, spoken_at, "long-voice", count=str(heard), most=str(MAX_VOICE))
+    if _LINK.search(spoken):
+        yield _finding(entry, spoken_at, "link-in-voice")
+    if len(written) > MAX_WHATSAPP:
+        where = f"{path}.{'whatsapp' if said.whatsapp else 'text'}"
+        yield _finding(entry, where, "long-whatsapp", count=str(len(written)), most=f"{MAX_WHATSAPP:,}")
+    for name in ("text", "voice", "whatsapp"):
+        if _MARKUP.search(getattr(said, name)):
+            yield _finding(entry, f"{path}.{name}", "markup")
 
 
-def _alarming(placed: Placed, snapshot: Snapshot) -> Iterator[Remark]:
+def _alarming(entry: Entry, snapshot: Snapshot) -> Iterator[Finding]:
     """Yield what a person could ask or tap and would be taken for an emergency."""
-    for language, path, sentence in _asked(placed.entry):
+    for language, path, sentence in _asked(entry):
         if snapshot.lexicon.find(t.clean(sentence), language):
-            yield _remark(placed, path, "taken-for-urgent", "this wording is answered as an emergency")
+            yield _finding(entry, path, "taken-for-urgent")
 
 
 def _asked(entry: Entry) -> Iterator[tuple[str, str, str]]:
     for name, by_language in (("questions", entry.questions), ("phrases", entry.phrases)):
         for language, sentences in by_language.items():
             for number, sentence in enumerate(sentences):
-                yield language, f".{name}.{language}[{number}]", sentence
+                yield language, f"{name}.{language}[{number}]", sentence
     for language, title in entry.title.items():
-        yield language, f".title.{language}", title
+        yield language, f"title.{language}", title
 
 
-def _near_duplicates(content: Content, snapshot: Snapshot) -> Iterator[Remark]:
-    by_id = {each.entry.id: each for each in content.placed}
+def _near_duplicates(entry: Entry, snapshot: Snapshot, known: Iterable[str]) -> Iterator[Finding]:
+    """Yield each question that a live entry asks too; of two live ones, only the first says so."""
     for language, index in snapshot.indexes.items():
-        for name, number, other in _doubles(index):
-            path = f".questions.{language}[{number}]"
-            yield _remark(by_id[name], path, "near-duplicate", f"asks nearly the same as `{other}`")
-
-
-def _doubles(index: LanguageIndex) -> Iterable[tuple[str, int, str]]:
-    """Yield each question that another entry asks too: its entry, its place in it, and the other entry."""
-    for target in index.targets:
-        if target.kind is not Kind.ENTRY:
-            continue
-        for number, question in enumerate(target.questions):
+        for number, question in enumerate(entry.questions.get(language, ())):
             for other, _, cosine in index.likeness(t.words(t.fold(question))):
-                if other.kind is Kind.ENTRY and other.name > target.name and cosine >= NEAR_DUPLICATE:
-                    yield target.name, number, other.name
+                if cosine < NEAR_DUPLICATE or other.kind is not Kind.ENTRY or other.name not in known:
+                    continue
+                if other.name > entry.id or (other.name < entry.id and entry.id not in snapshot.entries):
+                    yield _finding(entry, f"questions.{language}[{number}]", "near-duplicate", other=other.name)
                     break

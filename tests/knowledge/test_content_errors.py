@@ -191,7 +191,7 @@ def test_a_folder_without_content_is_said_so(tmp_path: Path) -> None:
         ("[Wann gibt es Brot?, ", "[", "few-questions"),
         ("[Wann gibt es Brot?, ", "[Wie lautet Ihre Adresse?, ", "near-duplicate"),
         ("[Wann gibt es Brot?, ", "[Brustschmerzen vom Brot?, ", "taken-for-urgent"),
-        ("    sv: {text: \"Bröd finns från klockan sju.\"}\n", "", "missing-language"),
+        ("    sv: {text: \"Bröd finns från klockan sju.\"}\n", "", "missing-answers"),
         ("entry: address", "entry: adress", "dead-reference"),
         ("risk: admin", "risk: admin\n  related: [butter]", "dead-reference"),
         ("risk: admin", "risk: admin\n  valid_until: 2026-11-21", "expired"),
@@ -199,6 +199,14 @@ def test_a_folder_without_content_is_said_so(tmp_path: Path) -> None:
         ("There is bread from seven.", "There is " + "really " * 30 + "bread.", "long-voice"),
         ("There is bread from seven.", "Bread: https://bread.example", "link-in-voice"),
         ('text: "There is bread from seven."', f'text: "{"bread " * 200}", voice: "Bread."', "long-whatsapp"),
+        ("owner: bakery", 'owner: "?"', "no-owner"),
+        ("risk: admin", "risk: admin\n  valid_from: 2027-02-01\n  valid_until: 2027-01-01", "never-valid"),
+        ("reviewed_at: 2026-11-02", "reviewed_at: 2027-11-02", "reviewed-later"),
+        ("risk: admin", "risk: admin\n  related: [bread]", "own-reference"),
+        ("title: {de: Brot,", "title: {de: Wann gibt es denn…,", "cut-title"),
+        ("There is bread", "There is <b>bread</b>", "markup"),
+        ("[Wann gibt es Brot?, ", "[Ist noch Brot da?, ", "said-twice"),
+        ("en: Bread, ", "", "missing-title"),
     ],
 )  # fmt: skip
 def test_the_lint_remarks_on_what_is_unwise(bakery: Path, old: str, new: str, rule: str) -> None:
@@ -211,6 +219,27 @@ def test_the_lint_remarks_on_what_is_unwise(bakery: Path, old: str, new: str, ru
 
     assert {remark.rule for remark in remarks} == {rule}
     assert all(remark.file in {"bread.yaml", "practice.yaml"} and remark.line > 0 for remark in remarks)
+    assert len({remark.sentence(language) for remark in remarks for language in ("de", "en", "sv")}) >= 3
+
+
+def test_what_a_patient_meets_is_an_error_and_the_rest_a_warning(bakery: Path) -> None:
+    file = bakery / "bread.yaml"
+    text = (
+        file.read_text(encoding="utf-8")
+        .replace("entry: address", "entry: adress")
+        .replace("Wann gibt es Brot?", "Brot?")
+    )
+    file.write_text(text, encoding="utf-8")
+
+    found = {remark.rule: remark for remark in lint(bakery, today=TODAY)}
+
+    assert {rule: remark.severity for rule, remark in found.items()} == {
+        "dead-reference": "error",
+        "one-word": "warning",
+    }
+    assert found["dead-reference"].field == "answers.de.buttons[0]"
+    assert found["dead-reference"].line == 8
+    assert found["dead-reference"].sentence("de") == "es gibt keinen Eintrag `adress`, zu dem das führen könnte"
 
 
 @pytest.mark.parametrize(
