@@ -677,7 +677,7 @@ class MongoStore:
         await self._replace("things", {"_id": {"c": collection, "i": id}, "value": value, **ends})
 
     async def swap(self, collection: str, id: str, value: bytes, was: bytes | None) -> bool:
-        """Put a value where ``was`` stands, or nothing if it is ``None``; ``False`` when something else stands there."""
+        """Put a value where ``was`` stands, or nothing if ``None``; ``False`` when something else stands there."""
         things, place = self._in("things"), {"_id": {"c": collection, "i": id}}
         if was is None:
             try:

@@ -596,7 +596,7 @@ class SqliteStore:
         await self._write(sql, collection, id, value, micros(keep) if keep is not None else None)
 
     async def swap(self, collection: str, id: str, value: bytes, was: bytes | None) -> bool:
-        """Put a value where ``was`` stands, or nothing if it is ``None``; ``False`` when something else stands there."""
+        """Put a value where ``was`` stands, or nothing if ``None``; ``False`` when something else stands there."""
         if was is None:
             sql = "INSERT INTO things (collection, id, value) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
             return await self._write(sql, collection, id, value) == 1
