@@ -1,36 +1,40 @@
 """Retrieval: which entry's questions look most like this message, and how sure that is.
 
-Character 2- to 4-grams, weighted by how few entries have them, compared by cosine. An entry's score is the mean of its
-best question and of its questions taken together. That needs no stemmer and no splitter of German compounds, forgives
-typos, and won over words, BM25 and fuzzy matching on every question set it was tried on. One index per language.
-(Counting entries instead of questions is worth one point in a hundred: what all of an entry's questions share is what
-it is about, and counting questions would call that common.)
+An entry's score is the mean of its best question and of its questions taken together, by the spelling of the message
+(`lexical.py`) and, with a sentence encoder, by its meaning (`semantic.py`). One index per language, of plain arrays: it
+is built once, saved, and mapped by every process. Without the encoder's vector of a message, because there is no
+encoder or it did not answer in time, the spelling alone decides, with a confidence of its own.
 
-How sure it is comes from the score and its distance to the runner-up, through a logistic curve fitted on the entries
-themselves: each question is asked without itself (is its own entry found?) and without its whole entry (then whatever
-is found is wrong). So a small base and a large one, or German and Swedish, answer with the same precision.
+Where there are many questions, the rarest n-grams and the short vectors choose `CANDIDATES` targets, and those are
+compared with exactly: what a message costs has a limit, whatever is written in it.
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum
+from pathlib import Path
 
 import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from knowledge_base import arrays
 from knowledge_base import text as t
+from knowledge_base.arrays import Texts
+from knowledge_base.calibration import MEASURED, MEASURED_HYBRID, Curve, Example, confidence, fitted
+from knowledge_base.encoding import Encoder
+from knowledge_base.lexical import Lexical, Vector, lexical
+from knowledge_base.semantic import EXACT, Semantic, semantic
 
 Floats = NDArray[np.float64]
-Whole = NDArray[np.intp]
+Singles = NDArray[np.float32]
+Places = NDArray[np.int64]
 
+FORMAT = 1  # of a saved index; another is not read
+CANDIDATES = 200  # targets that are compared with exactly where not all are
 MAX_FITTED = 200  # questions a fit looks at: it has three numbers to find, and start-up has half a second
 UNASKED = 0.35  # weight of a question whose entry is missing: about one message in four is about something unforeseen
-FLOOR = 0.5  # rarity of an n-gram that every entry has; at 0 the short common words would not count at all
 FEW = 40  # questions below which a fit is a guess and the figures measured elsewhere are used
-MEASURED = (-4.74, 7.49, 6.00)  # constant, score, margin: lexical figures over many published sets
-STEPS = 25  # of Newton's method; it stands still after eight
-TRUST = (0.0, 1.0, 1.0)  # how much the measured constant, slope of score and slope of margin count against the examples
 
 
 class Kind(Enum):
@@ -42,6 +46,9 @@ class Kind(Enum):
     NEGATIVE = "negative"  # sentences that look like the entry of the same name and are not
 
 
+KINDS = tuple(Kind)
+
+
 class Target(Struct, frozen=True):
     """Something a message can be about, and the questions that say so."""
 
@@ -51,234 +58,377 @@ class Target(Struct, frozen=True):
 
 
 class Match(Struct, frozen=True):
-    """A target, its score from 0 to 1, and which of the index's questions was nearest."""
+    """A target, its score up to 1, and which of the index's questions was nearest."""
 
     target: Target
     score: float
     question: int
 
 
-class Vector(Struct, frozen=True, eq=False):
-    """A message as weights of known n-grams; its length is 1 together with those that are not known."""
-
-    numbers: Whole
-    weights: Floats
-
-
 class Retrieved(Struct, frozen=True):
     """What a message is most likely about.
 
     Args:
-        best: the nearest targets, best first; empty when no character n-gram of the message is known.
+        best: the nearest targets, best first; empty when there is nothing to go by.
         confidence: the probability, from 0 to 1, that the first one is right.
-        vector: the message as it was compared; ``None`` when nothing is found.
+        vector: the message as its spelling was compared; ``None`` when nothing is found.
+        by_meaning: whether its meaning was compared as well.
     """
 
     best: tuple[Match, ...]
     confidence: float
     vector: Vector | None = None
+    by_meaning: bool = False
 
 
-class Example(Struct, frozen=True):
-    """A question with a known answer: the score and lead of what was found, whether that was right, and its weight."""
+class Outcomes(Struct, frozen=True):
+    """What came of real answers: as `Example` with score and lead as they were, by how they were found."""
 
-    top: float
-    margin: float
-    right: bool
-    weight: float = 1.0
+    lexical: tuple[Example, ...] = ()
+    hybrid: tuple[Example, ...] = ()
+
+
+class _Names(Struct, frozen=True, eq=False):
+    """What an index's numbers stand for: the targets' names, kinds and questions."""
+
+    kinds: NDArray[np.uint8]
+    bounds: Places  # of each target's questions; one more than there are targets
+    names: NDArray[np.uint8]
+    name_ends: Places
+    questions: NDArray[np.uint8]
+    question_ends: Places
+
+
+class _Header(Struct, frozen=True):
+    """What is known of an index beside its arrays."""
+
+    format: int
+    fit: Curve
+    hybrid_fit: Curve
+    encoder: str
+    weight: float
+
+
+class _Compared(Struct, frozen=True, eq=False):
+    """Some targets, or all, compared with a message exactly.
+
+    Args:
+        targets: their numbers.
+        starts: for each of them where its questions begin among ``spelling`` and ``meaning``.
+        spelling, meaning: the cosines of their questions.
+        scores: of the targets.
+    """
+
+    targets: Places
+    starts: Places
+    spelling: Floats
+    meaning: Floats | None
+    scores: Floats
+
+
+class Targets:
+    """An index's targets; each is made when somebody asks for it."""
+
+    def __init__(self, names: _Names) -> None:
+        """Give those of an index."""
+        self._kinds, self._bounds = names.kinds, names.bounds
+        self._names = Texts(names.names, names.name_ends)
+        self._questions = Texts(names.questions, names.question_ends)
+
+    def __len__(self) -> int:
+        return len(self._kinds)
+
+    def __getitem__(self, number: int) -> Target:
+        if not 0 <= number < len(self):
+            raise IndexError(number)
+        questions = range(int(self._bounds[number]), int(self._bounds[number + 1]))
+        return Target(self.name(number), self.kind(number), tuple(self._questions[each] for each in questions))
+
+    def __iter__(self) -> Iterator[Target]:
+        return (self[number] for number in range(len(self)))
+
+    def name(self, number: int) -> str:
+        """Return one target's name."""
+        return self._names[number]
+
+    def kind(self, number: int) -> Kind:
+        """Return what one target stands for."""
+        return KINDS[int(self._kinds[number])]
+
+    def question(self, number: int) -> str:
+        """Return one question of all there are."""
+        return self._questions[number]
 
 
 class LanguageIndex:
     """The questions of one language, ready to be compared with. Immutable once built."""
 
-    def __init__(self, targets: Sequence[Target]) -> None:
-        """Build it and fit its confidence. Targets without questions in this language are left out."""
-        self.targets = tuple(target for target in targets if target.questions)
-        counted = [t.grams(t.words(t.fold(question))) for target in self.targets for question in target.questions]
-        self._starts = np.cumsum([0, *(len(target.questions) for target in self.targets)][:-1], dtype=np.intp)
-        self._owners = np.repeat(
-            np.arange(len(self.targets)), [len(target.questions) for target in self.targets]
-        ).astype(np.intp)
-        self._weigh(counted)
-        self._together = self._sums_of_squares()
-        self.fit = self._fitted(counted)
+    def __init__(
+        self,
+        targets: Sequence[Target],
+        encoder: Encoder | None = None,
+        language: str = "",
+        outcomes: Outcomes | None = None,
+    ) -> None:
+        """Build it and fit its confidence. Targets without questions in this language are left out.
 
-    def find(self, folded: list[str], limit: int = 4) -> Retrieved:
+        Args:
+            encoder: makes vectors of the questions, where it may be used for this language.
+            outcomes: what is known of real answers; the confidence is fitted on these as well.
+        """
+        used = [target for target in targets if target.questions]
+        questions = [question for target in used for question in target.questions]
+        sizes = np.array([len(target.questions) for target in used], dtype=np.int64)
+        self._names = _names(used, sizes)
+        codes = [_codes(t.words(t.fold(question))) for question in questions]
+        self._lexical = lexical(codes, np.repeat(np.arange(len(used)), sizes), len(used))
+        self._semantic: Semantic | None = None
+        weight = encoder.weight(language) if encoder and questions else 0.0
+        vectors = np.empty((0, 0), dtype=np.float32)
+        if encoder and weight > 0.0:
+            vectors = encoder.encode(questions)
+            self._semantic = semantic(vectors, self._names.bounds[:-1])
+        self._header = _Header(FORMAT, MEASURED, MEASURED_HYBRID, encoder.name if encoder and weight else "", weight)
+        self._read()
+        self._header = self._fitted(codes, vectors, outcomes or Outcomes())
+
+    @classmethod
+    def load(cls, folder: Path) -> "LanguageIndex":
+        """Return the index that was saved in a folder; its arrays are mapped, and answer as those that were saved.
+
+        Raises:
+            Unusable: something is missing, damaged, or of another version.
+        """
+        index = cls.__new__(cls)
+        index._header = arrays.load_header(folder, _Header)
+        if index._header.format != FORMAT:
+            raise arrays.Unusable("it is of another version")
+        index._names = arrays.load(folder, "names", _Names)
+        index._lexical = arrays.load(folder, "lexical", Lexical)
+        index._semantic = arrays.load(folder, "semantic", Semantic) if index._header.encoder else None
+        if len(index._names.bounds) != len(index._names.kinds) + 1 or len(index._lexical.rows) != len(
+            index._names.question_ends
+        ):
+            raise arrays.Unusable("its arrays do not fit together")
+        index._read()
+        return index
+
+    def save(self, folder: Path) -> None:
+        """Write it into a folder, which is made where it is missing."""
+        folder.mkdir(parents=True, exist_ok=True)
+        arrays.save(folder, "names", self._names)
+        arrays.save(folder, "lexical", self._lexical)
+        if self._semantic:
+            arrays.save(folder, "semantic", self._semantic)
+        arrays.save_header(folder, self._header)
+
+    @property
+    def encoder(self) -> str:
+        """The name of the encoder whose vectors of messages it compares; empty where it compares spelling alone."""
+        return self._header.encoder
+
+    @property
+    def fit(self) -> Curve:
+        """The confidence where spelling alone was compared."""
+        return self._header.fit
+
+    def find(self, folded: list[str], limit: int = 4, meaning: Singles | None = None) -> Retrieved:
         """Return what a message, as folded words, is most likely about.
 
         Args:
             limit: how many targets at most.
+            meaning: the message's vector by the encoder this index was built with, where there is one.
         """
-        vector = self._vector(t.grams(folded))
-        if not len(vector.numbers):
+        vector = self._lexical.vector(_codes(folded))
+        centred = self._semantic.centred(meaning) if self._semantic and meaning is not None else None
+        if not len(self.targets) or (centred is None and not len(vector.numbers)):
             return Retrieved((), 0.0)
-        cosines = self._cosines(vector)
-        scores = self._scores(cosines)
+        compared = self._compare(vector, centred)
         best: list[Match] = []
         denied: set[str] = set()
-        for n in map(int, np.argsort(-scores, kind="stable")):
-            target = self.targets[n]
-            if target.kind is Kind.NEGATIVE:
-                denied.add(target.name)
-            elif scores[n] > 0.0 and not (target.kind is Kind.ENTRY and target.name in denied):
-                best.append(Match(target, float(scores[n]), self._nearest(cosines, n)))
-            if len(best) == limit or scores[n] <= 0.0:
+        for n in self._ranked(compared.scores, limit):
+            score, number = float(compared.scores[n]), int(compared.targets[n])
+            kind, name = self.targets.kind(number), self.targets.name(number)
+            if score <= 0.0 or len(best) == limit:
                 break
+            if kind is Kind.NEGATIVE:
+                denied.add(name)
+            elif not (kind is Kind.ENTRY and name in denied):
+                best.append(Match(self.targets[number], score, self._nearest(compared, n)))
         if not best:
             return Retrieved((), 0.0)
-        second = best[1].score if len(best) > 1 else 0.0
-        return Retrieved(tuple(best), confidence(self.fit, best[0].score, best[0].score - second), vector)
+        lead = best[0].score - (best[1].score if len(best) > 1 else 0.0)
+        fit = self._header.fit if centred is None else self._header.hybrid_fit
+        return Retrieved(tuple(best), confidence(fit, best[0].score, lead), vector, centred is not None)
 
     def likeness(self, folded: list[str]) -> list[tuple[Target, str, float]]:
-        """Return every question there is with its target and its cosine to a message, as folded words."""
-        vector = self._vector(t.grams(folded))
+        """Return every question there is with its target and the cosine of its spelling to a message's."""
+        vector = self._lexical.vector(_codes(folded))
         if not len(vector.numbers):
             return []
         questions = ((target, question) for target in self.targets for question in target.questions)
-        cosines = self._cosines(vector).tolist()
+        cosines = self._lexical.cosines(vector).tolist()
         return [(target, question, cosine) for (target, question), cosine in zip(questions, cosines, strict=True)]
 
     def deciding_words(self, folded: list[str], found: Retrieved, limit: int = 4) -> list[int]:
         """Return which of the message's words, by position and best first, made it look like the best of ``found``."""
         if found.vector is None:
             return []
-        theirs = self._row(found.best[0].question)
-        mine = zip(found.vector.numbers.tolist(), found.vector.weights.tolist(), strict=True)
-        shared = {n: weight * theirs[n] for n, weight in mine if n in theirs}
-        whole = math.fsum(shared.values()) or 1.0
-        number = self._vocabulary.get
-        rows = [
-            (size, [number(gram, -1) for gram in row])
-            for size, row in zip(t.GRAM_SIZES, t.gram_rows(folded), strict=True)
-        ]
-        shares, start = [], 0
+        numbers, weights = self._lexical.row(found.best[0].question)
+        _, mine, theirs = np.intersect1d(found.vector.numbers, numbers, assume_unique=True, return_indices=True)
+        shares = np.zeros(len(self._lexical.codes) + 1)
+        shares[numbers[theirs]] = found.vector.weights[mine] * weights[theirs]
+        whole = float(shares.sum()) or 1.0
+        rows = [self._lexical.numbers(row) for row in t.gram_codes(folded)]
+        by_place, start = [], 0
         for place, word in enumerate(folded):
             end = start + len(word) + 2  # with the blank on either side
-            inside = {n for size, row in rows for n in row[start : end - size + 1]}
-            shares.append((math.fsum([shared[n] for n in inside if n in shared]) / whole, -place))
+            inside = [row[start : end - size + 1] for size, row in zip(t.GRAM_SIZES, rows, strict=True)]
+            share = float(shares[np.unique(np.concatenate(inside))].sum()) / whole
+            by_place.append((share, -place))
             start = end - 1
-        return [-place for share, place in sorted(shares, reverse=True)[:limit] if share >= 0.15]
+        return [-place for share, place in sorted(by_place, reverse=True)[:limit] if share >= 0.15]
 
-    def _weigh(self, counted: list[dict[str, int]]) -> None:
-        """Number the n-grams and lay the questions out by n-gram, so that a message only visits its own."""
-        vocabulary: dict[str, int] = {}
-        numbers, counts, sizes = [], [], []
-        for grams in counted:
-            for gram, count in grams.items():
-                numbers.append(vocabulary.setdefault(gram, len(vocabulary)))
-                counts.append(count)
-            sizes.append(len(grams))
-        self._vocabulary = vocabulary
-        number = np.array(numbers, dtype=np.intp)
-        question = np.repeat(np.arange(len(counted), dtype=np.intp), sizes)
-        occurs = np.bincount(number, minlength=len(vocabulary))
-        pairs = np.unique(number * len(self.targets) + self._owners[question])
-        owners = np.bincount(pairs // max(1, len(self.targets)), minlength=len(vocabulary))
-        rarity = np.log((1 + len(self.targets)) / (1 + owners)) + FLOOR
-        unheard = math.log(1 + len(self.targets)) + FLOOR  # of an n-gram no question has: it stands last
-        self._rarity = np.append(rarity, unheard)
-        weights = (1 + np.log(np.array(counts, dtype=np.float64))) * self._rarity[number]
-        lengths = np.sqrt(np.bincount(question, weights**2, minlength=len(counted)))
-        weights /= lengths[question]
-        self._rows = number.tolist(), weights.tolist(), np.concatenate(([0], np.cumsum(sizes))).tolist()
-        order = np.argsort(number, kind="stable")
-        self._questions = question[order]
-        self._weights = weights[order]
-        self._offsets = np.concatenate(([0], np.cumsum(occurs))).astype(np.intp)
-        self._occurs = occurs
-        self._having = np.split(self._questions, self._offsets[1:-1])  # the questions that have each n-gram
-        self._weighing = np.split(self._weights, self._offsets[1:-1])
+    def _read(self) -> None:
+        self.targets = Targets(self._names)
+        self._bounds = self._names.bounds
+        self._everything = np.arange(len(self.targets))
 
-    def _vector(self, grams: dict[str, int]) -> Vector:
-        if not grams:
-            return Vector(np.empty(0, dtype=np.intp), np.empty(0))
-        unheard = len(self._vocabulary)
-        number = self._vocabulary.get
-        numbers = np.array([number(gram, unheard) for gram in grams], dtype=np.intp)
-        weights = self._rarity[numbers]
-        if len(grams) < sum(grams.values()):
-            weights *= 1 + np.log(np.fromiter(grams.values(), dtype=np.float64, count=len(grams)))
-        weights /= math.sqrt(weights @ weights)
-        known = numbers < unheard
-        return Vector(numbers[known], weights[known])
+    def _compare(self, vector: Vector, meaning: Singles | None) -> _Compared:
+        """Compare a message with all targets, or with the likeliest where all would take too long."""
+        few = self._lexical.within_budget(vector)
+        if few is None and (meaning is None or len(self._lexical.rows) <= EXACT + 1):
+            spelling = self._lexical.cosines(vector)
+            return self._scored(
+                self._everything,
+                self._bounds[:-1],
+                spelling,
+                self._semantic.cosines(meaning) if self._semantic and meaning is not None else None,
+            )
+        rough = self._rough(few or vector, meaning)
+        many = min(CANDIDATES, len(rough))
+        chosen = np.sort(np.argpartition(-rough, many - 1)[:many])
+        begins, ends = self._bounds[chosen], self._bounds[chosen + 1]
+        exactly = self._lexical.cosines_between(vector, begins, ends)
+        sizes = ends - begins
+        return self._scored(
+            chosen,
+            np.cumsum(sizes) - sizes,
+            exactly,
+            self._semantic.cosines_between(meaning, begins, ends) if self._semantic and meaning is not None else None,
+        )
 
-    def _cosines(self, vector: Vector) -> Floats:
-        """Return how near each question is: only those that share an n-gram are visited, one n-gram after another."""
-        numbers = vector.numbers.tolist()
-        visited = np.concatenate([self._having[n] for n in numbers])
-        weights = np.concatenate([self._weighing[n] for n in numbers])
-        weights *= np.repeat(vector.weights, self._occurs[vector.numbers])
-        found = np.bincount(visited, weights, minlength=len(self._owners))
-        return found.astype(np.float64, copy=False)
+    def _rough(self, vector: Vector, meaning: Singles | None) -> Floats:
+        """Return about how near each target is."""
+        rough = _scores(self._lexical.cosines(vector), self._bounds[:-1], self._lexical.together)
+        if meaning is None or self._semantic is None:
+            return rough
+        near = (
+            self._semantic.roughly(meaning)
+            if len(self._semantic.short)
+            else _scores(self._semantic.cosines(meaning), self._bounds[:-1], self._semantic.together)
+        )
+        return self._mixed(rough, near)
 
-    def _scores(self, cosines: Floats) -> Floats:
-        best = np.maximum.reduceat(cosines, self._starts)
-        centroid = np.add.reduceat(cosines, self._starts) / np.sqrt(self._together)
-        return (best + centroid) / 2
+    def _scored(self, targets: Places, starts: Places, spelling: Floats, meaning: Floats | None) -> _Compared:
+        scores = _scores(spelling, starts, self._lexical.together[targets])
+        if meaning is not None and self._semantic is not None:
+            near = _scores(meaning, starts, self._semantic.together[targets])
+            scores = self._mixed(scores, near)
+        return _Compared(targets, starts, spelling, meaning, scores)
 
-    def _nearest(self, cosines: Floats, target: int) -> int:
-        start = int(self._starts[target])
-        return start + int(np.argmax(cosines[start : start + len(self.targets[target].questions)]))
+    def _mixed(self, spelling: Floats, meaning: Floats) -> Floats:
+        return (1 - self._header.weight) * spelling + self._header.weight * meaning
 
-    def _row(self, question: int) -> dict[int, float]:
-        """Return one question's weights by n-gram."""
-        numbers, weights, starts = self._rows
-        here = slice(starts[question], starts[question + 1])
-        return dict(zip(numbers[here], weights[here], strict=True))
+    def _ranked(self, scores: Floats, limit: int) -> Iterator[int]:
+        """Yield places from the best score down; all of them are only put in order when the first do not suffice."""
+        many = min(len(scores), limit + 16)
+        first = np.argpartition(-scores, many - 1)[:many] if many < len(scores) else np.arange(many)
+        first.sort()  # of equal scores the earlier target wins
+        yield from first[np.argsort(-scores[first], kind="stable")].tolist()
+        if many < len(scores):
+            yield from np.argsort(-scores, kind="stable")[many:].tolist()
 
-    def _sums_of_squares(self) -> Floats:
-        """Return the squared length of each target's questions added up."""
-        owner = self._owners[self._questions]
-        number = np.repeat(np.arange(len(self._vocabulary)), np.diff(self._offsets))
-        keys, place = np.unique(owner * len(self._vocabulary) + number, return_inverse=True)
-        sums = np.bincount(place, self._weights)
-        lengths = np.bincount(keys // max(1, len(self._vocabulary)), sums**2, minlength=len(self.targets))
-        return lengths.astype(np.float64, copy=False)
+    def _nearest(self, compared: _Compared, place: int) -> int:
+        """Return which of the index's questions is the nearest of a target's."""
+        target = int(compared.targets[place])
+        begin, size = int(compared.starts[place]), int(self._bounds[target + 1] - self._bounds[target])
+        here = slice(begin, begin + size)
+        cosines = compared.spelling[here]
+        if compared.meaning is not None:
+            cosines = self._mixed(cosines, compared.meaning[here])
+        return int(self._bounds[target]) + int(np.argmax(cosines))
 
-    def _fitted(self, counted: list[dict[str, int]]) -> tuple[float, float, float]:
-        """Return the logistic curve that fits this index, from its own questions."""
-        every = np.flatnonzero([len(self.targets[owner].questions) > 1 for owner in self._owners])
-        if len(every) < FEW:
-            return MEASURED
-        chosen = every[:: max(1, -(-len(every) // MAX_FITTED))]
-        examples = [example for question in chosen for example in self._examples(int(question), counted[question])]
-        return fitted(examples)
+    def _fitted(self, codes: Sequence[NDArray[np.uint64]], vectors: Singles, outcomes: Outcomes) -> _Header:
+        """Return the header with the logistic curves that fit this index, from its own questions."""
+        sizes = np.diff(self._bounds)
+        every = np.flatnonzero(np.repeat(sizes > 1, sizes))
+        own: list[Example] = []
+        own_hybrid: list[Example] = []
+        if len(every) >= FEW:
+            for question in map(int, every[:: max(1, -(-len(every) // MAX_FITTED))]):
+                message = self._lexical.vector(codes[question])
+                own += self._examples(question, message, None)
+                if self._semantic:
+                    own_hybrid += self._examples(question, message, self._semantic.centred(vectors[question]))
+        header = self._header
+        return _Header(
+            header.format,
+            fitted([*own, *outcomes.lexical], MEASURED),
+            fitted([*own_hybrid, *outcomes.hybrid], MEASURED_HYBRID),
+            header.encoder,
+            header.weight,
+        )
 
-    def _examples(self, question: int, grams: dict[str, int]) -> Iterable[Example]:
+    def _examples(self, question: int, message: Vector, meaning: Singles | None) -> Iterable[Example]:
         """Yield what becomes of a question asked without itself, and without its whole target."""
-        cosines = self._cosines(self._vector(grams))
-        owner = int(self._owners[question])
-        start, size = int(self._starts[owner]), len(self.targets[owner].questions)
-        mine = cosines[start : start + size]
-        rest = float(mine.sum()) - 1.0
-        scores = self._scores(cosines)
-        together = max(float(self._together[owner]) - 2 * rest - 1.0, 1e-9)
-        scores[owner] = (float(np.delete(mine, question - start).max()) + rest / math.sqrt(together)) / 2
+        compared = self._compare(message, meaning)
+        owner = int(np.searchsorted(self._bounds, question, side="right")) - 1
+        place = int(np.searchsorted(compared.targets, owner))
+        if place == len(compared.targets) or compared.targets[place] != owner or len(compared.targets) < 2:
+            return
+        scores = compared.scores.copy()
+        begin = int(compared.starts[place])
+        here = slice(begin, begin + int(self._bounds[owner + 1] - self._bounds[owner]))
+        itself = question - int(self._bounds[owner])
+        scores[place] = _without(itself, compared.spelling[here], float(self._lexical.together[owner]))
+        if compared.meaning is not None and self._semantic is not None:
+            near = _without(itself, compared.meaning[here], float(self._semantic.together[owner]))
+            scores[place] = (1 - self._header.weight) * scores[place] + self._header.weight * near
         for without in (False, True):
             if without:
-                scores[owner] = -1.0
+                scores[place] = -1.0
             second, first = np.partition(scores, -2)[-2:]
             best = int(np.argmax(scores))
-            if self.targets[best].kind is Kind.ENTRY:
-                yield Example(float(first), float(first - max(second, 0.0)), best == owner, UNASKED if without else 1.0)
+            if self.targets.kind(int(compared.targets[best])) is Kind.ENTRY:
+                yield Example(float(first), float(first - max(second, 0.0)), best == place, UNASKED if without else 1.0)
 
 
-def confidence(fit: tuple[float, float, float], top: float, margin: float) -> float:
-    """Return the probability that the first target is right, given its score and its lead."""
-    return 1 / (1 + math.exp(-(fit[0] + fit[1] * top + fit[2] * margin)))
+def _codes(folded: list[str]) -> NDArray[np.uint64]:
+    return np.concatenate(t.gram_codes(folded))
 
 
-def fitted(examples: Iterable[Example]) -> tuple[float, float, float]:
-    """Return the logistic curve through the examples, or the measured one where all or none of them are right."""
-    table = np.array([(1.0, each.top, each.margin, float(each.right), each.weight) for each in examples])
-    if not len(table) or not 0.0 < table[:, 3].mean() < 1.0:
-        return MEASURED
-    inputs, right, weight = table[:, :3], table[:, 3], table[:, 4]
-    prior, trust = np.array(MEASURED), np.array(TRUST)
-    fit = prior.copy()
-    for _ in range(STEPS):
-        said = 1 / (1 + np.exp(-(inputs @ fit)))
-        slope = inputs.T @ (weight * (right - said)) - trust * (fit - prior)
-        curve = (inputs * (weight * said * (1 - said))[:, None]).T @ inputs + np.diag(trust) + 1e-9 * np.eye(3)
-        fit += np.linalg.solve(curve, slope)
-    return float(fit[0]), float(fit[1]), float(fit[2])
+def _scores(cosines: Floats, starts: Places, together: Floats) -> Floats:
+    """Return for each target the mean of its best question and of its questions taken together."""
+    best = np.maximum.reduceat(cosines, starts)
+    return (best + np.add.reduceat(cosines, starts) / np.sqrt(together)) / 2
+
+
+def _without(question: int, cosines: Floats, together: float) -> float:
+    """Return the score of a target for one of its own questions, as it were without that question."""
+    rest = float(cosines.sum()) - 1.0
+    length = math.sqrt(max(together - 2 * rest - 1.0, 1e-9))
+    return (float(np.delete(cosines, question).max()) + rest / length) / 2
+
+
+def _names(targets: Sequence[Target], sizes: Places) -> _Names:
+    names = Texts.of(target.name for target in targets)
+    questions = Texts.of(question for target in targets for question in target.questions)
+    return _Names(
+        kinds=np.array([KINDS.index(target.kind) for target in targets], dtype=np.uint8),
+        bounds=np.concatenate(([0], np.cumsum(sizes))).astype(np.int64),
+        names=names.letters,
+        name_ends=names.ends,
+        questions=questions.letters,
+        question_ends=questions.ends,
+    )

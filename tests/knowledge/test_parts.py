@@ -1,11 +1,15 @@
 """The parts the engine is made of: text, language, index and its confidence."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from knowledge_base import text as t
+from knowledge_base.arrays import Unusable
+from knowledge_base.calibration import MEASURED, Example, confidence, fitted
 from knowledge_base.clinic import Clinic
-from knowledge_base.index import MEASURED, Example, Kind, LanguageIndex, Target, confidence, fitted
+from knowledge_base.index import Kind, LanguageIndex, Target
 from knowledge_base.language import Spoken, spoken, supported
 
 OURS = ("de", "en", "sv")
@@ -148,3 +152,37 @@ def test_days_and_hours_are_said_as_people_say_them() -> None:
     }  # fmt: skip
     assert clinic.values("sv")["f"] == "måndag till onsdag och fredag"
     assert clinic.values("fr") == {"clinic": "A"}
+
+
+def test_a_saved_index_answers_as_the_one_it_was(tmp_path: Path) -> None:
+    ANIMALS.save(tmp_path / "animals")
+    mapped = LanguageIndex.load(tmp_path / "animals")
+
+    assert list(mapped.targets) == list(ANIMALS.targets)
+    for message in ("wat dos a cta eat", "what does a hot dog cost", "how far is the moon", "žžž"):
+        words = t.words(message)
+        before, after = ANIMALS.find(words), mapped.find(words)
+        assert (after.best, after.confidence) == (before.best, before.confidence)
+        assert mapped.deciding_words(words, after) == ANIMALS.deciding_words(words, before)
+
+
+def test_an_index_of_nothing_is_saved_too(tmp_path: Path) -> None:
+    LanguageIndex([]).save(tmp_path)
+
+    assert LanguageIndex.load(tmp_path).find(["anything"]).best == ()
+
+
+@pytest.mark.parametrize("damage", ["gone", "short", "other"])
+def test_a_damaged_index_is_not_used(tmp_path: Path, damage: str) -> None:
+    ANIMALS.save(tmp_path)
+    file = tmp_path / ("header.json" if damage == "other" else "lexical-codes.npy")
+    match damage:
+        case "gone":
+            file.unlink()
+        case "short":
+            file.write_bytes(file.read_bytes()[:100])
+        case _:
+            file.write_bytes(file.read_bytes().replace(b'"format":1', b'"format":0'))
+
+    with pytest.raises(Unusable):
+        LanguageIndex.load(tmp_path)
