@@ -447,6 +447,8 @@ class Handset:
             )
         )
         self._socket, self._unheard = socket, []
+        if relay.get("welcomeGreeting"):
+            await self._noted(Heard(relay.get("welcomeGreeting", ""), True, self.language, self.twilio.clock()))
         await self.change("talking")
         tokens: list[str] = []
         gone = asyncio.ensure_future(self._gone.wait())
