@@ -1,6 +1,7 @@
 """Deciding what to say: a pure function of snapshot, message, language and context.
 
-Always in this order: an emergency; a choice that was tapped; a message that an entry names word by word; retrieval.
+Always in this order: an emergency; a choice that was tapped; a message that only goes on about what was answered
+before; a message that an entry names word by word; retrieval; once more the turn before, for what found nothing.
 Sure enough, it answers; less sure, it offers up to three entries; otherwise a person takes over. It never makes up a
 sentence: whatever it says was written by the clinic.
 """
@@ -12,6 +13,7 @@ from msgspec.structs import replace
 
 from knowledge_base import text as t
 from knowledge_base.entries import Button, Entry
+from knowledge_base.followup import Followed, about_it, leaning, nearby
 from knowledge_base.index import Kind, Match, Retrieved
 from knowledge_base.language import Spoken, spoken, supported
 from knowledge_base.outcome import Answer, Band, Choice, Context, Nothing, Outcome, Reason, Suggestions, Urgent, Why
@@ -25,6 +27,8 @@ MAX_RELATED = 2  # shown under an answer that brings no buttons of its own
 MAX_MISSES = 2  # times running that offering or finding nothing is bearable
 MAX_SENTENCES = 4  # of a message that are also looked at one by one
 MAX_PHRASE = 60  # characters: a longer message is no phrase
+MAX_NEAR = 8  # entries that a follow-up is compared with
+MAX_EARLIER = 3  # answers back that a follow-up may go on about, where what came since was small talk
 NEARLY_AS_GOOD = 0.6  # share of the best score from which another entry is worth offering
 ASSISTANT_TAGS = frozenset({"smalltalk"})
 POLITE = frozenset(
@@ -85,11 +89,10 @@ def decide(
         return _urgent(asked, finding)
     if chosen := _chosen(asked):
         return _entry(asked, chosen, _certain(asked, chosen, Band.CHOICE))
-    if named := _named(asked, stands):
-        return named
     if not t.words(t.fold(cleaned)):
-        return _nothing(asked, Reason.UNREADABLE, None)
-    return _retrieve(asked, spoken(cleaned, language, languages))
+        return _named(asked, stands) or _nothing(asked, Reason.UNREADABLE, None)
+    heard = spoken(cleaned, language, languages)
+    return _going_on(asked, heard) or _named(asked, stands) or _retrieve(asked, heard)
 
 
 def _urgent(asked: _Asked, finding: Finding) -> Urgent:
@@ -109,6 +112,56 @@ def _chosen(asked: _Asked) -> Entry | None:
     choice = asked.context.choice or ""
     entry = asked.snapshot.entries.get(choice.removeprefix(CHOICE_PREFIX)) if choice.startswith(CHOICE_PREFIX) else None
     return entry if entry and entry.speaks(asked.language) else None
+
+
+def _going_on(asked: _Asked, heard: Spoken) -> Outcome | None:
+    """Return what to say to a message that means nothing without the turn before, however sure it may look."""
+    for language in _either(heard):
+        last = _last(asked, language)
+        lean = leaning(asked.cleaned, language) if last else None
+        if last and lean:
+            snapshot = asked.snapshot
+            followed = about_it(lean, last, snapshot.entries, snapshot.phrases[language], language)
+            if followed:
+                return _follow(_in(asked, language), followed)
+    return None
+
+
+def _nearby(asked: _Asked, found: _Found) -> Outcome | None:
+    """Return what to say to half a sentence that the turn before completes, when nothing was found for it alone."""
+    last = _last(asked, found.language)
+    lean = leaning(asked.cleaned, found.language) if last else None
+    if last is None or lean is None:
+        return None
+    snapshot = asked.snapshot
+    both = t.words(t.fold(f"{asked.context.last_question[: t.MAX_COMPARED]} {asked.cleaned}"))
+    found_together = snapshot.indexes[found.language].find(both, MAX_NEAR).best
+    near = [
+        snapshot.entries[match.target.name]
+        for match in (*found.retrieved.best, *found_together)
+        if match.target.kind is Kind.ENTRY
+    ]
+    followed = nearby(lean, last, near, snapshot.entries, snapshot.phrases[found.language], found.language)
+    return _follow(_in(asked, found.language), followed) if followed else None
+
+
+def _last(asked: _Asked, language: str) -> Entry | None:
+    """Return the entry that was answered last, small talk apart."""
+    context = asked.context
+    names = (context.last_entry, *context.earlier)[:MAX_EARLIER]
+    entries = (asked.snapshot.entries.get(name) for name in names if name)
+    return next((each for each in entries if each and not _is_small_talk(each) and each.speaks(language)), None)
+
+
+def _either(heard: Spoken) -> tuple[str, ...]:
+    return (heard.language, heard.second) if heard.second else (heard.language,)
+
+
+def _follow(asked: _Asked, followed: Followed) -> Outcome:
+    entry = followed.entries[0]
+    if len(followed.entries) > 1:
+        return _suggestions(asked, followed.entries, _certain(asked, entry, Band.SUGGEST))
+    return _entry(asked, entry, replace(_certain(asked, entry, Band.FOLLOW_UP), words=followed.words))
 
 
 def _named(asked: _Asked, stands: str | None) -> Outcome | None:
@@ -174,6 +227,8 @@ def _retrieve(asked: _Asked, language: Spoken) -> Outcome:
         found = other if _answers(asked, other) else found
     asked = _in(asked, found.language)
     best = found.retrieved.best
+    if not best and (followed := _nearby(asked, found)):
+        return followed
     if not best:
         return _nothing(asked, Reason.LANGUAGE if language.foreign else Reason.NO_MATCH, None)
     if _near_urgent(asked, found):
@@ -181,6 +236,8 @@ def _retrieve(asked: _Asked, language: Spoken) -> Outcome:
     if _answers(asked, found):
         entry = asked.snapshot.entries[best[0].target.name]
         return _entry(asked, _agreed(asked, entry), _why(asked, found, Band.ANSWER))
+    if followed := _nearby(asked, found):
+        return followed
     why = _why(asked, found, Band.NONE)
     if language.foreign:
         return _nothing(asked, Reason.LANGUAGE, why)

@@ -16,6 +16,7 @@ class Band(StrEnum):
     CHOICE = "choice"  # a button was tapped, or the offer before was accepted
     PHRASE = "phrase"  # the whole message is one that an entry names
     ANSWER = "answer"  # retrieval, sure enough to answer
+    FOLLOW_UP = "follow_up"  # only clear by the turn before, whose subject it goes on about
     SUGGEST = "suggest"  # retrieval, sure enough to offer
     NONE = "none"  # retrieval, and nothing was close enough
 
@@ -38,6 +39,8 @@ class Context(Struct, frozen=True):
         country: ISO 3166 code of where the person is taken to be; says which emergency numbers are given.
         choice: the id of the choice that was tapped, such as ``kb:opening-hours``.
         last_entry: the entry answered before, so that "yes, please" has something to agree to.
+        earlier: the entries answered before that one, the latest first: small talk does not end a subject.
+        last_question: what the person wrote before that answer.
         misses: how often running the assistant has offered choices or found nothing.
         open_now: whether staff are there; ``None`` where nobody knows.
     """
@@ -48,6 +51,8 @@ class Context(Struct, frozen=True):
     last_entry: str | None = None
     misses: int = 0
     open_now: bool | None = None
+    earlier: tuple[str, ...] = ()
+    last_question: str = ""
 
 
 class Choice(Struct, frozen=True):
