@@ -40,7 +40,7 @@ class Knowing:
         self._base, self._country = base, country
         self._allowed, self._medical, self._page = allowed, medical, page
 
-    def answer(self, question: Question) -> Reply:
+    async def answer(self, question: Question) -> Reply:
         """Return what to say; a tapped "a person, please" needs no understanding."""
         context = kb.Context(
             channel=question.channel.value,

@@ -85,8 +85,8 @@ class Question(Value, frozen=True):
 class Knowledge(Protocol):
     """The knowledge base, in the caller's words."""
 
-    def answer(self, question: Question) -> Reply:
-        """Return what to say; urgent wording wins over everything. Quick enough for the event loop, never raises."""
+    async def answer(self, question: Question) -> Reply:
+        """Return what to say; urgent wording wins over everything. Soon, whatever it has to wait for; never raises."""
 
 
 class Opening(Protocol):
@@ -310,10 +310,10 @@ class Answering:
     async def _reply(self, thread: Thread, posts: Sequence[Posted]) -> Reply:
         """Ask about each unanswered post, the newest first: urgent wins, then what can be answered."""
         language = thread.language
-        replies = [self._ask(thread, posts[-1])]
+        replies = [await self._ask(thread, posts[-1])]
         for post in reversed(posts[:-1]):
             await asyncio.sleep(0)  # many long ones take a while: everybody else goes on in between
-            replies.append(self._ask(thread, post))
+            replies.append(await self._ask(thread, post))
         for kind in (ReplyKind.URGENT, ReplyKind.PERSON, ReplyKind.RECEIVED, ReplyKind.ANSWER):
             found = next((reply for reply in replies if reply.kind is kind), None)
             if found is not None:
@@ -330,10 +330,10 @@ class Answering:
                 text="\n".join(post.text for post in posts)[-MAX_TEXT:],
                 language=language,
             )
-            return self._ask(thread, together)
+            return await self._ask(thread, together)
         return replies[0]
 
-    def _ask(self, thread: Thread, post: Posted) -> Reply:
+    async def _ask(self, thread: Thread, post: Posted) -> Reply:
         if post.choice in (CALLBACK_CHOICE, WAIT_CHOICE):
             key = "callback" if post.choice == CALLBACK_CHOICE else "waiting_ok"
             if key == "callback" and post.channel is Channel.VOICE:  # nobody writes on the phone
@@ -349,7 +349,7 @@ class Answering:
             thread.misses,
             self._rules().open_now,
         )
-        reply = self._knowledge.answer(question)
+        reply = await self._knowledge.answer(question)
         if reply.kind is ReplyKind.URGENT:
             return reply
         return _beyond_words(post, thread.language or reply.language) or reply

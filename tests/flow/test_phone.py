@@ -24,10 +24,10 @@ SECRET = "s" * 40
 class Helpful(given.Parrot):
     """Says back what it was asked, and gives way to a person."""
 
-    def answer(self, question: Question) -> Reply:
+    async def answer(self, question: Question) -> Reply:
         if question.choice == PERSON_CHOICE:
             return Reply(ReplyKind.PERSON, "", question.language or "en")
-        return super().answer(question)
+        return await super().answer(question)
 
 
 CALLER = "+491713920001"

@@ -45,7 +45,7 @@ class Book:
     def __init__(self) -> None:
         self.asked: list[Question] = []
 
-    def answer(self, question: Question) -> Reply:
+    async def answer(self, question: Question) -> Reply:
         self.asked.append(question)
         language = question.language or "en"
         if question.choice == PERSON_CHOICE:

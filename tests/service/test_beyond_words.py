@@ -20,7 +20,7 @@ PICTURE = File("f2", "knie.jpg", "image/jpeg")
 
 
 class Book:
-    def answer(self, question: Question) -> Reply:
+    async def answer(self, question: Question) -> Reply:
         if "Brust" in question.text:
             return Reply(ReplyKind.URGENT, "112!", "de")
         return Reply(ReplyKind.UNCLEAR if question.text == "?" else ReplyKind.ANSWER, "Ein Wort, bitte.", "de")

@@ -17,26 +17,26 @@ def base() -> KnowledgeBase:
     return KnowledgeBase(load(DEMO), Bands(answer=0.45, suggest=0.15))
 
 
-def answered(base: KnowledgeBase, rule: Rule, channel: Channel = Channel.WHATSAPP) -> Reply:
+async def answered(base: KnowledgeBase, rule: Rule, channel: Channel = Channel.WHATSAPP) -> Reply:
     table = Allowed(((Content.ADMINISTRATIVE, Channel.WHATSAPP, rule),))
     knowing = Knowing(base, "DE", table, page="https://clinic.example/chat")
-    return knowing.answer(Question(QUESTION, "en", channel))
+    return await knowing.answer(Question(QUESTION, "en", channel))
 
 
-def test_what_may_be_sent_is_sent(base: KnowledgeBase) -> None:
-    assert answered(base, Rule.SEND).kind is ReplyKind.ANSWER
+async def test_what_may_be_sent_is_sent(base: KnowledgeBase) -> None:
+    assert (await answered(base, Rule.SEND)).kind is ReplyKind.ANSWER
 
 
-def test_what_belongs_on_the_website_is_a_way_there(base: KnowledgeBase) -> None:
-    reply = answered(base, Rule.LINK)
+async def test_what_belongs_on_the_website_is_a_way_there(base: KnowledgeBase) -> None:
+    reply = await answered(base, Rule.LINK)
 
     assert [link.url for link in reply.links] == ["https://clinic.example/chat#onethread"]
-    assert reply.text != answered(base, Rule.SEND).text
-    assert answered(base, Rule.LINK, Channel.WEB) == answered(base, Rule.SEND, Channel.WEB)
+    assert reply.text != (await answered(base, Rule.SEND)).text
+    assert await answered(base, Rule.LINK, Channel.WEB) == await answered(base, Rule.SEND, Channel.WEB)
 
 
-def test_what_staff_decide_comes_to_staff_with_what_was_found(base: KnowledgeBase) -> None:
-    reply = answered(base, Rule.ASK)
+async def test_what_staff_decide_comes_to_staff_with_what_was_found(base: KnowledgeBase) -> None:
+    reply = await answered(base, Rule.ASK)
 
     assert (reply.kind, reply.text) == (ReplyKind.NOTHING, "")
-    assert reply.why == answered(base, Rule.SEND).why
+    assert reply.why == (await answered(base, Rule.SEND)).why

@@ -33,8 +33,8 @@ MINUTE = timedelta(minutes=1)
 class Alert(Book):
     """Hears a call for help in the middle of a text, too."""
 
-    def answer(self, question: Question) -> Reply:
-        return super().answer(replace(question, text="help") if "help" in question.text else question)
+    async def answer(self, question: Question) -> Reply:
+        return await super().answer(replace(question, text="help") if "help" in question.text else question)
 
 
 class Doors:

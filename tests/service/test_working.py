@@ -41,7 +41,7 @@ class Book:
     def __init__(self) -> None:
         self.asked: list[Question] = []
 
-    def answer(self, question: Question) -> Reply:
+    async def answer(self, question: Question) -> Reply:
         self.asked.append(question)
         kind = KINDS.get(question.text, ReplyKind.ANSWER)
         choices = (Choice("a", "A"), Choice("b", "B")) if kind is ReplyKind.SUGGESTIONS else ()
@@ -469,10 +469,10 @@ async def test_a_question_that_breaks_the_knowledge_base_waits_and_does_not_hold
     crew: Crew, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Breaks(Book):
-        def answer(self, question: Question) -> Reply:
+        async def answer(self, question: Question) -> Reply:
             if question.text == "boom":
                 raise ZeroDivisionError
-            return super().answer(question)
+            return await super().answer(question)
 
     crew.answering = Answering(
         crew.store, crew.conversations, Breaks(), Monday(), rules=lambda: crew.rules, clock=crew.clock

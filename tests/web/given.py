@@ -31,7 +31,7 @@ TRUSTED = httpx.create_ssl_context()  # read once: it is a file of a hundred and
 class Parrot:
     """Says back what it was asked: answers without a knowledge base."""
 
-    def answer(self, question: Question) -> Reply:
+    async def answer(self, question: Question) -> Reply:
         return Reply(ReplyKind.ANSWER, f"You said: {question.text}", question.language or "en")
 
 

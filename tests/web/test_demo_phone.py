@@ -24,10 +24,10 @@ PATIENCE = 30.0  # seconds
 class Chooser(Parrot):
     """Offers a choice whenever somebody asks."""
 
-    def answer(self, question: Any) -> Reply:
+    async def answer(self, question: Any) -> Reply:
         if question.text == "Welche Zeit?":
             return Reply(ReplyKind.SUGGESTIONS, "Wann?", "de", (Choice("early", "Früh"), Choice("late", "Spät")))
-        return super().answer(question)
+        return await super().answer(question)
 
 
 async def screen(there: Running, key: str, until: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:

@@ -90,11 +90,11 @@ class Answers:
     def __init__(self) -> None:
         self.next: dict[str, Reply] = {}
 
-    def answer(self, question: Question) -> Reply:
+    async def answer(self, question: Question) -> Reply:
         language = question.language or "en"
         if question.choice == "person":
             return Reply(ReplyKind.PERSON, "", language)
-        return self.next.get(question.text) or PARROT.answer(question)
+        return self.next.get(question.text) or await PARROT.answer(question)
 
 
 class Chat:
