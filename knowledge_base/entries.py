@@ -97,11 +97,17 @@ class Entry(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Placed(Struct, frozen=True):
-    """An entry, and where somebody edits it."""
+    """An entry, and where somebody edits it.
+
+    Args:
+        entry: with its placeholders filled.
+        written: as it stands there; its version is that of these words.
+    """
 
     entry: Entry
     source: Source
     path: str
+    written: Entry
 
 
 def read_entries(source: Source, clinic: Clinic, numbers: dict[str, str]) -> list[Placed]:
@@ -113,17 +119,25 @@ def read_entries(source: Source, clinic: Clinic, numbers: dict[str, str]) -> lis
     Raises:
         ContentError: a field is missing, unknown or wrong, a link leads nowhere safe, a placeholder is unknown.
     """
-    placed = []
     values = {language: clinic.values(language) | numbers for language in clinic.languages}
-    for number, entry in enumerate(source.read(list[Entry])):
-        path = f"[{number}]"
-        answers = {
-            language: _filled(said, values[language], source, f"{path}.answers.{language}")
-            for language, said in entry.answers.items()
-            if language in values
-        }
-        placed.append(Placed(msgspec.structs.replace(entry, answers=answers), source, path))
-    return placed
+    return [place(entry, values, source, f"[{n}]") for n, entry in enumerate(source.read(list[Entry]))]
+
+
+def place(entry: Entry, values: dict[str, dict[str, str]], source: Source, path: str) -> Placed:
+    """Return an entry with its placeholders filled.
+
+    Args:
+        values: what each of them stands for, in each of the clinic's languages.
+
+    Raises:
+        ContentError: a link leads nowhere safe, a placeholder is unknown.
+    """
+    answers = {
+        language: _filled(said, values[language], source, f"{path}.answers.{language}")
+        for language, said in entry.answers.items()
+        if language in values
+    }
+    return Placed(msgspec.structs.replace(entry, answers=answers), source, path, entry)
 
 
 def _filled(said: Said, values: dict[str, str], source: Source, path: str) -> Said:

@@ -5,7 +5,7 @@ consistent state, and its hash says from which.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date
+from datetime import date, timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import Annotated
@@ -16,7 +16,8 @@ from msgspec import Meta, Struct
 from knowledge_base import language
 from knowledge_base import text as t
 from knowledge_base.clinic import Clinic, Language, fill, read_clinic
-from knowledge_base.entries import Entry, Placed, read_entries
+from knowledge_base.encoding import Encoder
+from knowledge_base.entries import Entry, Placed, place, read_entries
 from knowledge_base.index import Kind, LanguageIndex, Target
 from knowledge_base.phrases import Phrases
 from knowledge_base.source import Source
@@ -24,7 +25,14 @@ from knowledge_base.urgent import ELSEWHERE, Lexicon, UrgentFile, UrgentTexts, r
 
 DEMO = Path(__file__).parent / "content"
 NUMBERS = {"whatsapp", "templates", "voice"}  # a clinic's other files, in the same folder
-NOT_TOPICS = {"clinic", "sentences", "urgent", "outside"} | NUMBERS  # formats of their own; all others hold entries
+GOLDEN = "golden.yaml"  # questions that must go on leading to their entries
+NOT_TOPICS = {
+    "clinic",
+    "sentences",
+    "urgent",
+    "outside",
+    "golden",
+} | NUMBERS  # formats of their own; all others hold entries
 SENTENCES = ("suggest", "no_match", "misses", "language", "unreadable", "maybe_urgent", "closed")
 
 
@@ -36,7 +44,12 @@ class Outside(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Content(Struct, frozen=True):
-    """All content files, read and checked one by one, before anything is built from them."""
+    """All content files, read and checked one by one, before anything is built from them.
+
+    Args:
+        placed: the entries, edits by staff in place of a file's.
+        golden: for each language, questions and the entry that must answer each.
+    """
 
     clinic: Clinic
     placed: tuple[Placed, ...]
@@ -44,6 +57,7 @@ class Content(Struct, frozen=True):
     outside: tuple[Outside, ...]
     urgent: UrgentFile
     urgent_source: Source
+    golden: dict[Language, dict[str, str]] = {}
 
 
 class Snapshot(Struct, frozen=True, eq=False):
@@ -53,7 +67,9 @@ class Snapshot(Struct, frozen=True, eq=False):
         entries: the live ones, by id.
         indexes: one for each of the clinic's languages.
         phrases: for each language, which entries a whole message stands for.
-        hash: changes with every word of the content; logged with every answer.
+        hash: of all content that is live on some day, whatever day it is; logged with every answer.
+        since: the day from which on these entries are the valid ones; ``None``: they always were.
+        until: the day on which others will be.
     """
 
     clinic: Clinic
@@ -65,10 +81,15 @@ class Snapshot(Struct, frozen=True, eq=False):
     lexicon: Lexicon
     urgent_texts: UrgentTexts
     hash: str
+    since: date | None = None
+    until: date | None = None
 
 
-def read(folder: Path) -> Content:
+def read(folder: Path, edits: Iterable[Entry] = ()) -> Content:
     """Return the content of a folder.
+
+    Args:
+        edits: entries by staff, as written: each stands in place of a file's with the same id, or beside them.
 
     Raises:
         ContentError: a file is missing or not what it should be; the error says where and what was expected.
@@ -82,38 +103,70 @@ def read(folder: Path) -> Content:
     placed = [each for path in files for each in read_entries(Source(path), clinic, known)]
     outside_file = folder / "outside.yaml"
     outside = Source(outside_file).read(tuple[Outside, ...]) if outside_file.exists() else ()
+    values = {language: clinic.values(language) | known for language in clinic.languages}
+    placed = _merged(placed, [place(each, values, Source.elsewhere(f"entry {each.id}"), "") for each in edits])
     _refuse_contradictions(placed)
+    golden_file = folder / GOLDEN
+    golden = Source(golden_file).read(dict[Language, dict[str, str]]) if golden_file.exists() else {}
     sentences = _sentences(Source(folder / "sentences.yaml"), clinic, known)
-    return Content(clinic, tuple(placed), sentences, outside, urgent, urgent_source)
+    return Content(clinic, tuple(placed), sentences, outside, urgent, urgent_source, golden)
 
 
-def build(content: Content, today: date) -> Snapshot:
+def build(content: Content, today: date, encoder: Encoder | None = None) -> Snapshot:
     """Return the snapshot of content as it holds on a day.
+
+    Args:
+        encoder: makes vectors of the questions, where there is one.
 
     Raises:
         ContentError: the urgent texts lack a language the clinic speaks.
     """
     clinic = content.clinic
     entries = {each.entry.id: each.entry for each in content.placed if each.entry.valid_on(today)}
-    versions = {name: entry.version() for name, entry in entries.items()}
-    spelt_right = frozenset(
+    since, until = _period(content, today)
+    return Snapshot(
+        clinic=clinic,
+        entries=entries,
+        versions={each.entry.id: each.written.version() for each in content.placed if each.entry.id in entries},
+        indexes={
+            each: LanguageIndex(_targets(content, entries.values(), each), encoder, each) for each in clinic.languages
+        },
+        phrases={each: Phrases(_phrases(entries.values(), each)) for each in clinic.languages},
+        sentences=content.sentences,
+        lexicon=lexicon(content.urgent, spelt_right(entries.values())),
+        urgent_texts=UrgentTexts(content.urgent, content.urgent_source, clinic.languages, clinic.country),
+        hash=_hash(content),
+        since=since,
+        until=until,
+    )
+
+
+def spelt_right(entries: Iterable[Entry]) -> frozenset[str]:
+    """Return the words of all questions: they are no typos of others."""
+    return frozenset(
         word
-        for entry in entries.values()
+        for entry in entries
         for questions in entry.questions.values()
         for question in questions
         for word in t.words(t.fold(question))
     )
-    return Snapshot(
-        clinic=clinic,
-        entries=entries,
-        versions=versions,
-        indexes={each: LanguageIndex(_targets(content, entries.values(), each)) for each in clinic.languages},
-        phrases={each: Phrases(_phrases(entries.values(), each)) for each in clinic.languages},
-        sentences=content.sentences,
-        lexicon=Lexicon(content.urgent.lexicon, list(content.urgent.categories), spelt_right),
-        urgent_texts=UrgentTexts(content.urgent, content.urgent_source, clinic.languages, clinic.country),
-        hash=_hash(content, versions),
-    )
+
+
+def lexicon(urgent: UrgentFile, known: frozenset[str]) -> Lexicon:
+    """Return what finds emergencies; ``known``: words that are right as they are."""
+    return Lexicon(urgent.lexicon, list(urgent.categories), known)
+
+
+def live_versions(content: Content) -> dict[str, str]:
+    """Return the version of each entry that is live on some day, and under no name that of everything else."""
+    whole = {
+        name: getattr(content, name)
+        for name in content.__struct_fields__
+        if name not in ("placed", "urgent_source", "golden")
+    }
+    rest = sha256(msgspec.json.encode(whole, order="deterministic")).hexdigest()[:8]
+    live = {each.entry.id: each.written.version() for each in content.placed if each.entry.status == "live"}
+    return {"": rest, **dict(sorted(live.items()))}
 
 
 def load(folder: Path = DEMO, today: date | None = None) -> Snapshot:
@@ -177,6 +230,25 @@ def _phrases(entries: Iterable[Entry], language: str) -> dict[str, tuple[str, ..
     return found
 
 
-def _hash(content: Content, versions: Mapping[str, str]) -> str:
-    whole = (sorted(versions.items()), content.clinic, content.sentences, content.outside, content.urgent)
-    return sha256(msgspec.json.encode(whole, order="deterministic")).hexdigest()[:12]
+def _hash(content: Content) -> str:
+    return sha256(msgspec.json.encode(live_versions(content))).hexdigest()[:12]
+
+
+def _merged(placed: Sequence[Placed], edits: Iterable[Placed]) -> list[Placed]:
+    """Return the entries of files and staff; staff win."""
+    by_staff = {each.entry.id: each for each in edits}
+    files = [by_staff.pop(each.entry.id, each) for each in placed]
+    return [*files, *(by_staff[name] for name in sorted(by_staff))]
+
+
+def _period(content: Content, today: date) -> tuple[date | None, date | None]:
+    """Return the day since which today's entries are the valid ones, and the day from which on others will be."""
+    turns = set()
+    for each in content.placed:
+        if each.entry.status == "live":
+            ends = each.entry.valid_until
+            turns |= {each.entry.valid_from, ends + timedelta(days=1) if ends and ends < date.max else None}
+    days = [day for day in turns if day]
+    return max((day for day in days if day <= today), default=None), min(
+        (day for day in days if day > today), default=None
+    )

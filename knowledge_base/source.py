@@ -69,6 +69,14 @@ class Source:
         """Return an error about the value at ``path``, such as ``[3].questions.de[0]``."""
         return ContentError(self.name, self._line(path), f"{expected} (at {path.lstrip('.')})" if path else expected)
 
+    @classmethod
+    def elsewhere(cls, name: str) -> "Source":
+        """Return what stands in no file, for errors about it."""
+        source = cls.__new__(cls)
+        source.name, source.plain, source._seen = name, None, set()
+        source._root = yaml.ScalarNode("", "", yaml.Mark(name, 0, 0, 0, None, 0))
+        return source
+
     def _value(self, node: yaml.Node) -> Any:
         if id(node) in self._seen:
             raise ContentError(self.name, node.start_mark.line + 1, "expected no anchors and aliases")
