@@ -33,11 +33,16 @@ class Button(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Said(Struct, frozen=True, forbid_unknown_fields=True):
-    """An answer in one language. Where a channel has no wording of its own, ``text`` is used."""
+    """An answer in one language. Where a channel has no wording of its own, ``text`` is used.
+
+    Args:
+        wordings: other ways to say the same on every channel, taken in turn: nobody reads one twice running.
+    """
 
     text: Annotated[str, Meta(min_length=1, max_length=4096)]
     voice: str = ""
     whatsapp: str = ""
+    wordings: tuple[Annotated[str, Meta(min_length=1, max_length=1024)], ...] = ()
     links: tuple[Link, ...] = ()
     buttons: Annotated[tuple[Button, ...], Meta(max_length=MAX_BUTTONS)] = ()
 
@@ -151,4 +156,7 @@ def _filled(said: Said, values: dict[str, str], source: Source, path: str) -> Sa
     text, voice, whatsapp = (
         fill(getattr(said, name), values, source, f"{path}.{name}").strip() for name in ("text", "voice", "whatsapp")
     )
-    return Said(text, voice, whatsapp, tuple(links), said.buttons)
+    wordings = tuple(
+        fill(each, values, source, f"{path}.wordings[{n}]").strip() for n, each in enumerate(said.wordings)
+    )
+    return Said(text, voice, whatsapp, wordings, tuple(links), said.buttons)
