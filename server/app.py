@@ -286,6 +286,7 @@ def _house(engine: Engine, metrics: Metrics, port: int | None) -> House:
         origin=origin,
         own_origins=own_origins(settings, port),
         widget=Widget(WIDGET),
+        noticing=engine.noticing,
     )
 
 

@@ -21,6 +21,7 @@ from server.core.events import AnyEvent
 from server.core.intake import Reader
 from server.core.model import Address, AsTemplate, Thread
 from server.core.ports import Bus, Store
+from server.library.noticing import Noticing
 from server.live.following import follow
 from server.live.hub import Hub
 from server.service.answering import Answering, Knowledge
@@ -149,6 +150,14 @@ class Engine:
         self.readers: dict[str, Reader] = {}  # of what webhooks bring, by the name of the channel
         self.intake = Intake(store, self.readers, name=self.name, clock=self.clock)
         self.holding = Holding(store, self.conversations)
+        self.noticing = Noticing(
+            store,
+            name=self.name,
+            timezone=clinic.timezone,
+            clock=self.clock,
+            keep=timedelta(days=settings.gap_days),
+        )
+        self.conversations.observers.append(self.noticing.touch)
         self.conversations.observers.append(self.inbox.touch)
         self.conversations.overheard.append(self.inbox.overhear)
         self.started: list[Callable[[], Awaitable[None]]] = []  # once, when the store has been opened
@@ -206,6 +215,7 @@ class Engine:
         self._start(self.clock.run())
         self._start(self.inbox.run())
         self._start(self._repair())
+        self._start(self.noticing.run())
         if work:
             self._working = self._start(self.worker.run())
             self._start(self.media.run())
@@ -261,8 +271,9 @@ class Engine:
         if work:
             await self.worker.stop()
         await self.conversations.stop()
-        with contextlib.suppress(Unavailable):
-            await self.inbox.flush()
+        for flush in (self.inbox.flush, self.noticing.flush):
+            with contextlib.suppress(Unavailable):
+                await flush()
         for task in self._tasks:
             task.cancel()
         if self._tasks:

@@ -314,6 +314,12 @@ class Settings:
     suggest_confidence: float = _floor(
         0.15, number(0, 1), "How sure it must be of an entry to offer it as a choice; below it, it calls a person."
     )
+    gap_days: int = _floor(
+        90,
+        whole(1, 400),
+        "How long a question that had no sure answer is kept for whoever edits the knowledge base, without names and"
+        " numbers.",
+    )
 
     transcribe_url: str | None = _voice(
         None,

@@ -5,6 +5,8 @@ from datetime import datetime, timedelta
 
 from server.core.model import ThreadId
 from server.core.ports import Bus, Store
+from server.library import Library
+from server.library.noticing import Noticing
 from server.service.clinic import Clinic
 from server.service.conversations import Conversations
 from server.service.dialled import Dialled
@@ -77,6 +79,7 @@ class House:
         origin: str,
         own_origins: frozenset[str],
         widget: Widget,
+        noticing: Noticing,
     ) -> None:
         """Put it together.
 
@@ -91,6 +94,8 @@ class House:
         self.passes, self.sessions, self.accounts = passes, sessions, Accounts(store)
         self.readiness, self.metrics, self.widget = readiness, metrics, widget
         self.secret, self.origin, self.own_origins = secret, origin, own_origins
+        self.noticing = noticing
+        self.library: Library | None = None  # where the clinic's content is edited
         self.linking = Linking(store, conversations, bus, secret=secret, clock=clock)
         self.numbers = KnownNumbers(
             store, conversations, self.linking, bus, secret=secret, clock=clock, per_day=settings.numbers_per_day

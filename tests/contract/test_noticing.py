@@ -1,0 +1,103 @@
+"""What had no answer is kept until its time is over or its person is erased, and counted; in either store."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from server.core.events import Erased, Posted
+from server.core.model import Channel, Choice, Handover, Role, Thread, Why
+from server.core.ports import Store
+from server.library.gaps import Came
+from server.library.noticing import Noticing
+from server.library.weeks import Counts
+
+NOW = datetime.now(UTC).replace(microsecond=0)
+OFFER = Why("skin-check", "Skin check", score=0.31, confidence=0.2, band="suggest")
+TAPPED = Why("warts", "Warts", score=1.0, confidence=1.0, band="choice")
+WARTS = (Choice("kb:warts", "Warts"),)
+
+
+@pytest.fixture
+def noticing(store: Store) -> Noticing:
+    return noticing_in(store, "one")
+
+
+def noticing_in(store: Store, name: str) -> Noticing:
+    return Noticing(store, name=name, timezone="Europe/Berlin", clock=lambda: NOW, keep=timedelta(days=30))
+
+
+class Talk:
+    """A conversation in the store, overheard by whoever takes note."""
+
+    def __init__(self, store: Store, noticing: Noticing, id: str) -> None:
+        self._store, self._noticing, self.thread = store, noticing, Thread(id, language="en")
+
+    async def turn(self, text: str, **answer: Any) -> None:
+        """The person writes, the assistant posts."""
+        asked = self.thread.seq + 1
+        await self._keep(role=Role.PERSON, sender="v", text=text)
+        await self._keep(role=Role.ASSISTANT, sender="a", text="", reply_to=asked, covers=asked, **answer)
+
+    async def _keep(self, **values: Any) -> None:
+        self.thread = Thread(self.thread.id, seq=self.thread.seq + 1, language="en")
+        seq = self.thread.seq
+        event = Posted(thread=self.thread.id, seq=seq, key=str(seq), at=NOW, channel=Channel.WEB, **values)
+        await self._store.append([event], [self._store.check(event)])
+        self._noticing.touch(self.thread, event)
+
+
+async def test_a_question_without_an_answer_is_kept_and_what_was_taken_in_the_end(
+    store: Store, noticing: Noticing
+) -> None:
+    talk = Talk(store, noticing, "t1")
+    await talk.turn("Do you remove warts?", missed=True, choices=WARTS, why=OFFER)
+    await talk.turn("Warts", why=TAPPED)
+    await talk.turn("I have chest pain", urgent=True, handover=Handover.URGENT)
+    await Talk(store, noticing, "t2").turn("Wart removal, possible?", missed=True, handover=Handover.UNKNOWN, why=OFFER)
+    await noticing.flush()
+
+    kept = {gap.text: (gap.came, gap.tapped) for gap in await noticing_in(store, "another").gaps()}
+    assert kept == {
+        "Do you remove warts?": (Came.TAPPED, "warts"),
+        "Wart removal, possible?": (Came.HANDED_OVER, ""),
+    }
+
+
+async def test_a_gap_goes_with_its_person_when_dismissed_and_when_its_time_is_over(
+    store: Store, noticing: Noticing
+) -> None:
+    for id in ("t1", "t2", "t3"):
+        await Talk(store, noticing, id).turn("Do you remove warts?", missed=True, why=OFFER)
+    await noticing.flush()
+    noticing.touch(Thread("t1", seq=3), Erased(thread="t1", seq=3, sender="s", key="e", at=NOW, role=Role.STAFF))
+    await noticing.flush()
+    assert {gap.thread for gap in await noticing.gaps()} == {"t2", "t3"}
+
+    await noticing.dismiss([gap for gap in await noticing.gaps() if gap.thread == "t2"])
+    assert {gap.thread for gap in await noticing.gaps()} == {"t3"}
+
+    short = Noticing(store, name="x", timezone="UTC", clock=lambda: NOW, keep=timedelta())
+    await Talk(store, short, "t4").turn("Do you remove warts?", missed=True, why=OFFER)
+    await short.flush()
+    assert {gap.thread for gap in await noticing.gaps()} == {"t3"}
+
+
+async def test_what_processes_count_in_a_week_is_added_up(store: Store, noticing: Noticing) -> None:
+    other = noticing_in(store, "two")
+    for each, id in ((noticing, "t1"), (other, "t2")):
+        talk = Talk(store, each, id)
+        await talk.turn("Warts", why=TAPPED)
+        await talk.turn("What?", missed=True, choices=WARTS, why=OFFER)
+        await talk.turn("Who?", missed=True, handover=Handover.UNKNOWN)
+        await talk.turn("Chest pain", urgent=True, handover=Handover.URGENT)
+        await each.flush()
+        await each.flush()
+
+    counted = await noticing.counted(2)
+
+    week = noticing.week(NOW)
+    assert counted[week] == Counts(
+        questions=6, answered=2, offered=2, handed_over=2, urgent=2, conversations=2, with_staff=2, hits={"warts": 2}
+    )
+    assert next(iter(counted.values())) == Counts()
