@@ -237,9 +237,9 @@ class Talk:
             case Hear() | Dial() | CallBack() if self._objected:
                 return  # nothing that is said after a no is written down, nor what was said together with it
             case Hear(turn=turn, text=text, language=heard):
-                self._came(*await patient(lambda: calls.hear(line, turn, text, heard)))
+                await self._came(*await patient(lambda: calls.hear(line, turn, text, heard)))
             case Dial(turn=turn, digits=digits):
-                self._came(*await patient(lambda: calls.dial(line, turn, digits)))
+                await self._came(*await patient(lambda: calls.dial(line, turn, digits)))
             case Offer(choices=choices):
                 self.line = await patient(lambda: calls.offered(line, choices))
             case Cut(of=of, heard=already):
@@ -254,10 +254,13 @@ class Talk:
                 else:
                     self._at_once.append(Promised(promised))
 
-    def _came(self, line: Line, turned: Turned) -> None:
-        self._objected = self._objected or turned is Turned.OBJECTED
+    async def _came(self, line: Line, turned: Turned) -> None:
         self._goes_on(line)
         self._at_once.append(Came(turned))
+        if turned is Turned.OBJECTED and not self._objected:
+            self._objected = True
+            with contextlib.suppress(Unavailable, Refused):  # it holds here in any case
+                await patient(lambda: self._calls.objected(line))
 
     async def _begin(self) -> None:
         greeting = await patient(lambda: self._calls.ring(self.incoming))
@@ -266,6 +269,9 @@ class Talk:
             line = replace(line, after=max(line.after, self.spoken.seq))
         self._goes_on(line)
         self._at_once.append(Greeted(greeting.sentences, line.language, greeting.resumed))
+        if line.objected:  # they have said no on a line that was lost
+            self._objected = True
+            self._at_once.append(Came(Turned.OBJECTED))
 
     async def _finish(self, finish: Finish) -> None:
         self.ending = finish.ending

@@ -4,6 +4,7 @@ The signature over the raw form comes before everything else. Nothing is stored 
 the conversation, by way of `Calls`. When that is away, a caller is put through to a person, or told so.
 """
 
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 
@@ -155,7 +156,12 @@ class VoiceWebhooks:
             line = await self._line(account, form)
             number = await patient(lambda: self._desk.calls.transfer_to(line))
         except Unavailable:
-            number = account.transfer or None
+            line, number = None, account.transfer or None
+        if line is not None and number is not None:
+            with contextlib.suppress(Unavailable, Refused):  # then it is over a quarter of an hour later, for the log
+                await self._desk.calls.put_through(line)
+        if line is not None and line.objected:
+            way = _Way("objected", way.turn)
         if number is None:
             return await self._not_reached(account, form, way)
         dialled = self._desk.url(account, "dialled", f"why={way.why}&n={way.turn}")

@@ -42,9 +42,9 @@ class Line(Value, frozen=True):
         rung: the thread that knows of the call by now; ``None``: none does, nothing is stored yet.
         after: the newest event of ``thread`` when the call came, or came there: what follows is of this call.
         newest: the newest event of ``thread`` when it was asked about; ``after``, unless the line was lost.
-        wrong: codes that were no good.
         offered: the choices that were spoken last, which digits and numbers take.
         spoke: something the caller has said or chosen is written down.
+        objected: nothing more is to be.
     """
 
     session: str
@@ -59,9 +59,9 @@ class Line(Value, frozen=True):
     rung: ThreadId | None = None
     after: int = 0
     newest: int = 0
-    wrong: int = 0
     offered: tuple[Choice, ...] = ()
     spoke: bool = False
+    objected: bool = False
     asked: ThreadId | None = None  # the conversation of which is asked whether this call may be put together with it
     proof: str = ""  # by which it has shown that: "code", "caller_id"
 
@@ -105,6 +105,12 @@ class Calls(Protocol):
         a number or a word of an offered choice as its choice.
         """
 
+    async def objected(self, line: Line) -> None:
+        """Remember for whoever carries the call next that nothing more of it may be written down.
+
+        Of a call of which nothing is stored, nothing is: whoever carries that one next says first what is said first.
+        """
+
     async def dial(self, line: Line, turn: str, digits: str) -> tuple[Line, Turned]:
         """Let the caller have dialled this: a code of six digits, the number of an offered choice, 0 for a person."""
 
@@ -119,6 +125,9 @@ class Calls(Protocol):
 
     async def transfer_to(self, line: Line) -> str | None:
         """Return the number at which a person can be reached now, or ``None``."""
+
+    async def put_through(self, line: Line) -> None:
+        """Write down that the caller is about to talk with a person, whom we do not listen to."""
 
     async def want_call_back(self, line: Line, turn: str, number: str | None = None, at: datetime | None = None) -> str:
         """Leave to staff that the person wants to be called, at their own number or another; return what is true of it.

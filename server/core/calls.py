@@ -15,12 +15,26 @@ from server.core.checking import check_short, check_text, kept, past_moment, who
 from server.core.commands import AnyCommand
 from server.core.errors import BadValue
 from server.core.events import AnyEvent
-from server.core.model import MAX_ID, MAX_TASKS, Call, Channel, Ending, Role, Rules, Task, TaskKind, Thread
+from server.core.model import MAX_ID, MAX_TASKS, Call, Channel, Ending, NotHeard, Role, Rules, Task, TaskKind, Thread
 
 CallCommand = (
-    commands.Ring | commands.HangUp | commands.Interrupt | commands.OpenTask | commands.FinishTask | commands.Summarise
+    commands.Ring
+    | commands.HangUp
+    | commands.StopListening
+    | commands.Interrupt
+    | commands.OpenTask
+    | commands.FinishTask
+    | commands.Summarise
 )
-CallEvent = events.Called | events.HungUp | events.Interrupted | events.Tasked | events.TaskDone | events.Summarised
+CallEvent = (
+    events.Called
+    | events.HungUp
+    | events.Unheard
+    | events.Interrupted
+    | events.Tasked
+    | events.TaskDone
+    | events.Summarised
+)
 
 MAX_NUMBER = 32  # characters: E.164 has 16, and somebody may want an extension dialled
 MAX_ABOUT = 500  # characters: what is left to do, in a sentence or two
@@ -37,7 +51,7 @@ def idle(now: datetime, rules: Rules) -> owed.Wake:
 
 def lost(call: Call, now: datetime, by: dict[str, Any]) -> events.HungUp:
     """Return the end of a call of which nothing came any more."""
-    why, owes = Ending.LOST, (_summary(now, call),)
+    why, owes = Ending.TRANSFERRED if call.away else Ending.LOST, (_summary(now, call),)
     return events.HungUp(**by, session=call.session, why=why, seconds=_lasted(call, now), owes=owes)
 
 
@@ -64,6 +78,8 @@ def decide(thread: Thread, command: CallCommand, now: datetime, rules: Rules, by
             return _ring(thread, command, now, rules, by)
         case commands.HangUp():
             return _hang_up(thread, command, now, by)
+        case commands.StopListening():
+            return _stop_listening(thread, command, now, rules, by)
         case commands.Interrupt(of=of, heard=heard):
             if not thread.is_message(of):
                 raise BadValue("of", "the number of a message")
@@ -130,6 +146,21 @@ def _hang_up(thread: Thread, command: commands.HangUp, now: datetime, by: dict[s
     return events.HungUp(**by, session=command.session, why=command.why, seconds=seconds, past=command.past, owes=owes)
 
 
+def _stop_listening(
+    thread: Thread, command: commands.StopListening, now: datetime, rules: Rules, by: dict[str, Any]
+) -> events.Unheard | None:
+    check_short("session", command.session, MAX_ID)
+    call = thread.call
+    if call is None or call.session != command.session:
+        return None
+    objects = command.why is NotHeard.OBJECTED
+    if call.objected if objects else call.away:
+        return None
+    due = now + (rules.call_idle if objects else rules.call_away)
+    owes = (owed.Wake(due=due, reason=owed.WakeReason.CALL),)
+    return events.Unheard(**by, session=command.session, why=command.why, owes=owes)
+
+
 def _open_task(thread: Thread, command: commands.OpenTask, rules: Rules, by: dict[str, Any]) -> events.Tasked | None:
     number, when = command.number.strip(), command.at
     if len(number) > MAX_NUMBER or (number and _NUMBER.fullmatch(number) is None):
@@ -175,10 +206,21 @@ def changes(thread: Thread, event: CallEvent) -> dict[str, Any]:
         case events.HungUp(session=session):
             over = thread.call is not None and thread.call.session == session
             return {"call": None} if over else {}
+        case events.Unheard(session=session, why=why):
+            call = thread.call
+            if call is None or call.session != session:
+                return {}
+            objects = why is NotHeard.OBJECTED
+            return {
+                "call": replace(call, last=event.seq, objected=call.objected or objects, away=call.away or not objects)
+            }
         case events.Tasked():
             task = Task(event.seq, event.task, event.number, event.when)
             put_off = thread.snoozed_until if event.role is Role.STAFF else None  # it is news to them
-            return {"open": True, "tasks": (*thread.tasks, task)[-MAX_TASKS:], "snoozed_until": put_off}
+            found = {"open": True, "tasks": (*thread.tasks, task)[-MAX_TASKS:], "snoozed_until": put_off}
+            if thread.call is not None and thread.call.away and event.role is not Role.STAFF:  # nobody was reached
+                found["call"] = replace(thread.call, away=False)
+            return found
         case events.TaskDone(of=of):
             return {"tasks": tuple(task for task in thread.tasks if task.seq != of)}
         case events.Interrupted() | events.Summarised():
@@ -195,13 +237,14 @@ def _called(thread: Thread, event: events.Called) -> dict[str, Any]:
     began = before.began if before is not None else event.at
     proof = event.proof or (before.proof if before is not None else "")
     caller = event.caller.value if event.caller is not None else ""
-    call = Call(event.session, event.our, event.assurance, began, language, event.seq, proof[:MAX_ID], caller)
+    objected = before is not None and before.objected
+    call = Call(event.session, event.our, event.assurance, began, language, event.seq, proof[:MAX_ID], caller, objected)
     return {**found, "open": True, "call": call}
 
 
 def spoken(call: Call, event: events.Posted) -> Call:
     """Return the call after the caller said something."""
-    return replace(call, last=event.seq, language=event.language or call.language)
+    return replace(call, last=event.seq, language=event.language or call.language, away=False)
 
 
 def matches(event: AnyEvent, command: AnyCommand) -> bool:
@@ -211,6 +254,8 @@ def matches(event: AnyEvent, command: AnyCommand) -> bool:
             return command.session == event.session
         case commands.HangUp(), events.HungUp():
             return command.session == event.session
+        case commands.StopListening(), events.Unheard():
+            return (command.session, command.why) == (event.session, event.why)
         case commands.Interrupt(), events.Interrupted():
             return (command.of, command.heard) == (event.of, event.heard)
         case commands.OpenTask(), events.Tasked():

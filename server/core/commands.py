@@ -20,6 +20,7 @@ from server.core.model import (
     File,
     Handover,
     Link,
+    NotHeard,
     Purpose,
     Role,
     StaffId,
@@ -267,6 +268,13 @@ class HangUp(Command, frozen=True, kw_only=True):
     past: bool = False
 
 
+class StopListening(Command, frozen=True, kw_only=True):
+    """Write down nothing more of what is said in the call: the person does not want it, or talks with somebody."""
+
+    session: str
+    why: NotHeard
+
+
 class Interrupt(Command, frozen=True, kw_only=True):
     """The caller spoke while message ``of`` was being spoken, and had heard this much of it."""
 
@@ -330,6 +338,7 @@ AnyCommand = (
     | Part
     | Ring
     | HangUp
+    | StopListening
     | Interrupt
     | OpenTask
     | FinishTask

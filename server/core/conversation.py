@@ -148,6 +148,7 @@ def decide(thread: Thread, command: AnyCommand, now: datetime, rules: Rules = RU
         case (
             commands.Ring()
             | commands.HangUp()
+            | commands.StopListening()
             | commands.Interrupt()
             | commands.OpenTask()
             | commands.FinishTask()
@@ -358,13 +359,13 @@ def _channel(thread: Thread, command: commands.Post) -> Channel:
     if command.to is not None:
         return command.to.channel
     if command.whisper:
-        if thread.call is None:
+        if routing.on_the_line(thread) is None:
             raise NoCall
         return Channel.VOICE
     if command.on is not None and all(way.channel is not command.on for way in routing.proven_channels(thread)):
         raise BadValue("on", "a channel on which the person can be met")
     channel = routing.reply_channel(thread, command.on, answer=command.covers is not None)
-    if channel is Channel.VOICE and thread.call is None and command.by.role is Role.STAFF:
+    if channel is Channel.VOICE and routing.on_the_line(thread) is None and command.by.role is Role.STAFF:
         raise OnlyByPhone
     return channel
 
@@ -755,6 +756,7 @@ def evolve(thread: Thread, event: AnyEvent) -> Thread:
         case (
             events.Called()
             | events.HungUp()
+            | events.Unheard()
             | events.Interrupted()
             | events.Tasked()
             | events.TaskDone()
@@ -820,6 +822,7 @@ def matches(event: AnyEvent, command: AnyCommand) -> bool:
         case (
             (commands.Ring(), events.Called())
             | (commands.HangUp(), events.HungUp())
+            | (commands.StopListening(), events.Unheard())
             | (commands.Interrupt(), events.Interrupted())
             | (commands.OpenTask(), events.Tasked())
             | (commands.FinishTask(), events.TaskDone())

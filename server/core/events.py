@@ -22,6 +22,7 @@ from server.core.model import (
     File,
     Handover,
     Link,
+    NotHeard,
     Purpose,
     Role,
     StaffId,
@@ -202,6 +203,13 @@ class HungUp(Event, frozen=True, kw_only=True, tag="hung_up"):
     past: bool = False
 
 
+class Unheard(Event, frozen=True, kw_only=True, tag="unheard"):
+    """From here on nothing that is said in a call is written down. It carries no words itself."""
+
+    session: str
+    why: NotHeard
+
+
 class Interrupted(Event, frozen=True, kw_only=True, tag="interrupted"):
     of: int
     heard: str = ""  # as much of message ``of`` as was spoken
@@ -257,6 +265,7 @@ AnyEvent = (
     | PartedFrom
     | Called
     | HungUp
+    | Unheard
     | Interrupted
     | Tasked
     | TaskDone
@@ -279,6 +288,7 @@ STAFF_ONLY = (
     Preferred,
     Called,
     HungUp,
+    Unheard,
     Interrupted,
     Tasked,
     TaskDone,

@@ -76,6 +76,7 @@ _NEEDS: dict[type, Action | None] = {
     commands.Part: None,
     commands.Ring: None,
     commands.HangUp: None,
+    commands.StopListening: None,
     commands.Interrupt: None,
     commands.Summarise: None,
 }

@@ -292,6 +292,15 @@ class Call(Value, frozen=True):
     last: int = 0  # the newest event that came from it
     proof: str = ""  # by which it has shown that, as its event says
     caller: str = ""  # the number it comes from, unless that is withheld
+    objected: bool = False  # nothing more that is said in it is written down
+    away: bool = False  # they are being put through to a person, or talk with one: nobody here hears or is heard
+
+
+class NotHeard(StrEnum):
+    """Why what a caller says from now on is not written down."""
+
+    OBJECTED = "objected"  # they do not want it
+    PUT_THROUGH = "put_through"  # they talk with a person, or are about to
 
 
 class Ending(StrEnum):
@@ -332,6 +341,7 @@ class Rules(Value, frozen=True):
     open_now: bool = True
     max_text: int = MAX_TEXT  # characters
     call_idle: timedelta = timedelta(minutes=15)  # without a word from the caller, a call is over
+    call_away: timedelta = timedelta(hours=4)  # unless they talk with a person: as long as Twilio lets them
 
 
 class Thread(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -5,7 +5,7 @@ Only an address that is proven to be the person's is ever written to.
 
 from enum import StrEnum
 
-from server.core.model import Address, Agreement, Assurance, Channel, Purpose, Thread, Value
+from server.core.model import Address, Agreement, Assurance, Call, Channel, Purpose, Thread, Value
 
 _KINDS = ("wa_id", "user_id", "parent_id")  # a number before the ids that change with it
 
@@ -49,8 +49,13 @@ def reply_channel(thread: Thread, on: Channel | None = None, *, answer: bool = F
 
 def _is_on_the_line(thread: Thread, last: Channel) -> bool:
     """Whether the person is on the phone now; where only the number says so, they have not written elsewhere since."""
-    call = thread.call
+    call = on_the_line(thread)
     return call is not None and (last is Channel.VOICE or call.assurance is Assurance.PROVEN)
+
+
+def on_the_line(thread: Thread) -> Call | None:
+    """Return the call into which something can be said now: not while the person talks with somebody."""
+    return thread.call if thread.call is not None and not thread.call.away else None
 
 
 def _besides_the_phone(thread: Thread) -> Channel:
@@ -99,7 +104,7 @@ def proven_channels(thread: Thread) -> tuple[Way, ...]:
     The web is one of them for whoever has written there, now or in a conversation that was joined with this one.
     """
     usual = reply_channel(thread)
-    called = usual is Channel.VOICE and thread.call is None  # they hung up
+    called = usual is Channel.VOICE and on_the_line(thread) is None  # they hung up, or were put through
     found = []
     for channel in Channel:
         to = outside_address(thread, channel)

@@ -190,6 +190,11 @@ class _HungUp(_Event, kw_only=True, tag="event"):
     past: bool = False
 
 
+class _Unheard(_Event, kw_only=True, tag="event"):
+    session: str
+    why: str
+
+
 class _Interrupted(_About, kw_only=True, tag="event"):
     heard: str = ""
 
@@ -405,6 +410,8 @@ def _call_frame(event: CallEvent, who: Who, at: str) -> _Event:
             return _HungUp(
                 thread=thread, seq=seq, at=at, kind=kind, who=who, session=session, why=why, seconds=seconds, past=past
             )
+        case events.Unheard(session=session, why=why):
+            return _Unheard(thread=thread, seq=seq, at=at, kind=kind, who=who, session=session, why=why)
         case events.Interrupted(of=of, heard=heard):
             return _Interrupted(thread=thread, seq=seq, at=at, kind=kind, who=who, of=of, heard=heard)
         case events.Tasked(task=task, number=number, text=text):

@@ -17,11 +17,11 @@ from msgspec.structs import replace
 
 from server.core import choices, commands
 from server.core.calling import Greeting, Incoming, Line, Turned
-from server.core.commands import ASSISTANT, HangUp, Interrupt, Post, Ring
+from server.core.commands import ASSISTANT, HangUp, Interrupt, Post, Ring, StopListening
 from server.core.errors import Moved, Refused
 from server.core.events import AnyEvent, Posted
 from server.core.identity import keyed_hash
-from server.core.model import MAX_TEXT, Address, Assurance, Channel, Choice, Ending, Linked, Thread, ThreadId
+from server.core.model import MAX_TEXT, Address, Assurance, Channel, Choice, Ending, Linked, NotHeard, Thread, ThreadId
 from server.core.moves import HOPS, follow, goes_on
 from server.core.ports import Store
 from server.service import tasks
@@ -99,6 +99,7 @@ class PhoneCalls:
                 proof=call.proof,
                 rung=thread.id,
                 spoke=True,
+                objected=call.objected,
                 after=call.last,  # an answer that came, or was cut off, while nobody was on the line is not lost
             )
         if before is not None:
@@ -157,10 +158,12 @@ class PhoneCalls:
         """Let the caller have said this."""
         if language is not None and self._clinic.language(language) == language.split("-")[0].lower():
             line = replace(line, language=self._clinic.language(language))
+        if line.objected:
+            return line, Turned.OBJECTED
         if not any(character.isalnum() for character in text):
             return line, Turned.NOTHING
         if objects(text, first=not line.spoke and not line.offered and line.asked is None):
-            return line, Turned.OBJECTED
+            return replace(line, objected=True), Turned.OBJECTED
         if line.asked is not None:
             agreed = self._agrees(text, line.offered)
             if agreed is not None:
@@ -174,6 +177,8 @@ class PhoneCalls:
 
     async def dial(self, line: Line, turn: str, digits: str) -> tuple[Line, Turned]:
         """Let the caller have dialled this."""
+        if line.objected:
+            return line, Turned.OBJECTED
         digits = digits.strip("*#")
         if not (digits.isascii() and digits.isdecimal()):
             return line, Turned.NOTHING
@@ -266,7 +271,7 @@ class PhoneCalls:
         if isinstance(found, Locked):
             return line, Turned.LOCKED
         if found is None:
-            return replace(line, wrong=line.wrong + 1), Turned.WRONG_CODE
+            return line, Turned.WRONG_CODE
         here, there = await self._current(line.thread), await self._current(found)
         if silent and there.language is not None:  # nothing was said yet: it goes on as in the chat
             line = replace(line, language=self._clinic.language(there.language))
@@ -345,6 +350,22 @@ class PhoneCalls:
         except Refused:  # the conversation goes on elsewhere: what was cut off stands there as it was said
             return
 
+    async def objected(self, line: Line) -> None:
+        """Remember that nothing more of a call may be written down."""
+        await self._stop_listening(line, NotHeard.OBJECTED, CALLER)
+
+    async def put_through(self, line: Line) -> None:
+        """Write down that the caller is about to talk with a person."""
+        await self._stop_listening(line, NotHeard.PUT_THROUGH, commands.SYSTEM)
+
+    async def _stop_listening(self, line: Line, why: NotHeard, by: commands.Actor) -> None:
+        if line.rung is None:
+            return
+        key = f"call:{line.session}:{why}:{secrets.token_hex(4)}"  # the state says whether it is so already
+        stop = StopListening(thread=line.rung, key=key, by=by, session=line.session, why=why)
+        with suppress(Moved):
+            await follow(stop, self._conversations.handle)
+
     async def hung_up(self, line: Line, why: Ending, seconds: int) -> None:
         """Let the call be over; of one that nothing was stored of, nothing is."""
         known = await self._known_session(line.session) if line.rung is None else None
@@ -372,7 +393,7 @@ class PhoneCalls:
     async def want_call_back(self, line: Line, turn: str, number: str | None = None, at: datetime | None = None) -> str:
         """Leave to staff that the person wants to be called; return what is true of it."""
         wanted = number or line.caller
-        if wanted is None:
+        if wanted is None or line.objected:
             return say("call_back_number", line.language)
         line = await self._in_the_log(line, turn)
         key = f"call:{line.session}:callback:{turn}"

@@ -383,6 +383,7 @@ def _confirms(event: events.Posted) -> bool | None:
     return _RIGHT.get(choices.taken(event.choice)[1])
 
 
+_OfCall = events.Called | events.HungUp | events.Unheard | events.Tasked | events.TaskDone
 _RIGHT = {choices.SUMMARY_YES: True, choices.SUMMARY_NO: False}
 
 
@@ -506,7 +507,7 @@ def _text(event: AnyEvent, reader: Reader) -> str | None:
             return words("line_retried", name=name)
         case events.Woken() | events.Returned() | events.Erased():
             return words(f"line_{event.__struct_config__.tag}")
-        case events.Called() | events.HungUp() | events.Tasked() | events.TaskDone():
+        case events.Called() | events.HungUp() | events.Unheard() | events.Tasked() | events.TaskDone():
             return _of_call(event, reader)
         case events.MovedTo() | events.JoinedWith() | events.PartedFrom():
             return words(f"line_{event.__struct_config__.tag}")
@@ -514,7 +515,7 @@ def _text(event: AnyEvent, reader: Reader) -> str | None:
             return None
 
 
-def _of_call(event: events.Called | events.HungUp | events.Tasked | events.TaskDone, reader: Reader) -> str:
+def _of_call(event: _OfCall, reader: Reader) -> str:
     """Return the line for what happened in a call, or is left to do after one."""
     words = reader.words
     match event:
@@ -528,6 +529,8 @@ def _of_call(event: events.Called | events.HungUp | events.Tasked | events.TaskD
             return words("line_call_attested" if attested else "line_call", which=which)
         case events.HungUp(why=why, seconds=seconds):
             return words("line_hung_up", time=words.length(seconds), why=words(f"ending_{why}"))
+        case events.Unheard(why=why):
+            return words(f"line_unheard_{why}")
         case events.Tasked(task=task, number=number, when=when):
             at = words.moment(when, reader.now) if when is not None else ""
             return ", ".join(part for part in (words(f"todo_{task}"), number, at) if part)

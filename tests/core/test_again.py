@@ -10,7 +10,7 @@ from server.core import commands
 from server.core.commands import SYSTEM, AnyCommand
 from server.core.conversation import matches
 from server.core.delivery import Receipt
-from server.core.model import Agreement, Assurance, Channel, DeliveryStatus, File, Purpose, TaskKind, Thread
+from server.core.model import Agreement, Assurance, Channel, DeliveryStatus, File, NotHeard, Purpose, TaskKind, Thread
 from tests.core.given import (
     ANNA,
     BEN,
@@ -56,6 +56,7 @@ AGREE = commands.Agree(
 )
 PREFER = commands.Prefer(thread="t1", key="k", by=ANNA, channel=Channel.WHATSAPP)
 INTERRUPT = commands.Interrupt(thread="t1", key="k", by=VISITOR, of=1, heard="From")
+STOP = commands.StopListening(thread="t1", key="k", by=VISITOR, session="c1", why=NotHeard.OBJECTED)
 FINISH = commands.FinishTask(thread="t1", key="k", by=ANNA, of=2)
 SUMMARISE = commands.Summarise(thread="t1", key="k", by=SYSTEM, session="c1", text="About opening hours.")
 ASKED = after(ask())
@@ -91,6 +92,7 @@ SCENES: list[tuple[Thread, AnyCommand, list[AnyCommand]]] = [  # before, what wa
     (after(ask(), JOIN), PART, [replace(PART, other="t9"), JOIN]),
     (ASKED, ring(), [ring(session="c2"), hang_up()]),
     (after(ring()), hang_up(), [hang_up(session="c2"), close()]),
+    (after(ring()), STOP, [replace(STOP, why=NotHeard.PUT_THROUGH), hang_up()]),
     (ASKED, INTERRUPT, [replace(INTERRUPT, heard="From eight"), EDIT]),
     (ASKED, open_task(), [open_task(TaskKind.QUESTION), FINISH]),
     (after(ask(), open_task()), FINISH, [replace(FINISH, of=3), open_task()]),

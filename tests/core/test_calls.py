@@ -20,6 +20,7 @@ from server.core.model import (
     Ending,
     Floor,
     Linked,
+    NotHeard,
     Task,
     TaskKind,
     Thread,
@@ -133,6 +134,49 @@ def test_a_call_of_which_nothing_came_any_more_is_lost() -> None:
     assert isinstance(lost, events.HungUp)
     assert (lost.why, lost.seconds, lost.session) == (Ending.LOST, 900, "c1")
     assert lost.owes == (owed.Summarise(due=NOON + QUARTER, session="c1"),)
+
+
+def stop(why: NotHeard) -> commands.StopListening:
+    return commands.StopListening(thread="t1", key=f"stop:{why}", by=VISITOR, session="c1", why=why)
+
+
+def test_while_they_talk_with_a_person_a_call_is_not_lost_and_nothing_is_said_into_it() -> None:
+    away = after(stop(NotHeard.PUT_THROUGH), thread=ON_THE_LINE)
+
+    assert decide(away, lapse(2), NOON + QUARTER) is None
+    assert decide(away, stop(NotHeard.PUT_THROUGH), NOON) is None  # they are already
+    with pytest.raises(NoCall):
+        decide(away, WHISPER, NOON)
+    with pytest.raises(OnlyByPhone):
+        decide(away, reply(), NOON)
+    four_hours = NOON + timedelta(hours=4)
+    assert decided(ON_THE_LINE, stop(NotHeard.PUT_THROUGH)).owes == (
+        owed.Wake(due=four_hours, reason=owed.WakeReason.CALL),
+    )
+    over = decided(away, lapse(3), four_hours)
+    assert isinstance(over, events.HungUp)
+    assert over.why is Ending.TRANSFERRED
+
+
+@pytest.mark.parametrize("back", [SPOKEN, replace(open_task(), by=commands.SYSTEM)])
+def test_who_reached_nobody_is_on_the_line_again(back: commands.AnyCommand) -> None:
+    away = after(stop(NotHeard.PUT_THROUGH), thread=ON_THE_LINE)
+
+    assert routing.on_the_line(away) is None
+    assert routing.on_the_line(after(back, thread=away)) is not None
+
+
+def test_an_objection_holds_until_the_call_is_over() -> None:
+    objected = after(stop(NotHeard.OBJECTED), stop(NotHeard.PUT_THROUGH), thread=ON_THE_LINE)
+
+    assert objected.call is not None
+    assert (objected.call.objected, objected.call.away) == (True, True)
+    proven = after(ring(assurance=Assurance.PROVEN), thread=objected)
+    assert proven.call is not None
+    assert proven.call.objected
+    assert decide(objected, stop(NotHeard.OBJECTED), NOON) is None
+    assert decide(objected, replace(stop(NotHeard.OBJECTED), session="c2"), NOON) is None
+    assert after(hang_up(), thread=objected).call is None
 
 
 def test_a_call_that_was_reported_afterwards_changes_nothing_but_what_is_known() -> None:

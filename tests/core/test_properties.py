@@ -28,6 +28,7 @@ from server.core.model import (
     FileState,
     Handover,
     Link,
+    NotHeard,
     Purpose,
     Role,
     Rules,
@@ -167,6 +168,7 @@ COMMANDS: some.SearchStrategy[AnyCommand] = some.one_of(
         seconds=SEQS,
         past=some.booleans(),
     ),
+    command(commands.StopListening, some.just(SYSTEM), session=SESSIONS, why=some.sampled_from(NotHeard)),
     command(commands.Interrupt, some.just(SYSTEM), of=SEQS, heard=TEXTS),
     command(
         commands.OpenTask,

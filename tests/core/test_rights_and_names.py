@@ -10,7 +10,7 @@ from server.core.commands import SYSTEM, AnyCommand
 from server.core.delivery import Receipt
 from server.core.errors import NotAllowed, OnethreadError, Refused
 from server.core.identity import Action, StaffRole, may, require, require_command
-from server.core.model import Agreement, Assurance, Channel, DeliveryStatus, File, Purpose
+from server.core.model import Agreement, Assurance, Channel, DeliveryStatus, File, NotHeard, Purpose
 from tests.core.given import (
     ANNA,
     MINUTE,
@@ -62,6 +62,7 @@ WHO_MAY_GIVE: list[tuple[AnyCommand, set[StaffRole]]] = [
     (commands.Part(thread="t1", key="k", by=SYSTEM, other="t0"), NOBODY),
     (ring(), NOBODY),
     (hang_up(), NOBODY),
+    (commands.StopListening(thread="t1", key="k", by=ANNA, session="c1", why=NotHeard.OBJECTED), NOBODY),
     (commands.Interrupt(thread="t1", key="k", by=ANNA, of=1), NOBODY),
     (commands.Summarise(thread="t1", key="k", by=ANNA, session="c1", text="x"), NOBODY),
     (open_task(), EVERYBODY),

@@ -24,6 +24,7 @@ from server.core.model import (
     FileState,
     Handover,
     Link,
+    NotHeard,
     Purpose,
     Role,
     TaskKind,
@@ -258,6 +259,7 @@ PRIVATE: list[AnyEvent] = [
     events.Preferred(**BY_ANNA, channel=Channel.WHATSAPP),
     events.Called(**BY_ANNA, session="c1", our="4930111", assurance=Assurance.PROVEN, caller=CALLER, said_at=NOON),
     events.HungUp(**BY_ANNA, session="c1", why=Ending.CALLER, seconds=60),
+    events.Unheard(**BY_ANNA, session="c1", why=NotHeard.OBJECTED),
     events.Interrupted(**BY_ANNA, of=3, heard="From eight"),
     events.Tasked(**BY_ANNA, task=TaskKind.CALLBACK, number="+49301234567", when=NOON, text="About the cream."),
     events.TaskDone(**BY_ANNA, of=3),
@@ -354,6 +356,7 @@ def test_the_rest_of_what_staff_see() -> None:
             "said_at": "2026-11-23T12:00:00.123Z",
         },
         {"session": "c1", "why": "caller", "seconds": 60},
+        {"session": "c1", "why": "objected"},
         {"of": 3, "heard": "From eight"},
         {
             "task": "callback",

@@ -11,8 +11,8 @@ from server.core import choices, events
 from server.core.calling import Incoming, Line, Turned
 from server.core.commands import SYSTEM, Join, LinkAddress, Move
 from server.core.errors import RateLimited
-from server.core.events import AnyEvent, Called, HungUp, Posted, Tasked
-from server.core.model import Address, Assurance, Channel, Choice, Ending, Linked, Role, TaskKind, Why
+from server.core.events import AnyEvent, Called, HungUp, Posted, Tasked, Unheard
+from server.core.model import Address, Assurance, Channel, Choice, Ending, Linked, NotHeard, Role, TaskKind, Why
 from server.core.ports import Store
 from server.live.local import LocalBus
 from server.service.answering import PERSON_CHOICE
@@ -132,6 +132,43 @@ async def test_an_objection_in_the_middle_is_not_written_down_either(phone: Phon
 
     assert turned is Turned.OBJECTED
     assert await phone.said(line.thread) == ["Hello"]
+
+
+async def test_an_objection_holds_for_whoever_carries_the_call_next(phone: Phone) -> None:
+    line, _ = await phone.calls.hear(await phone.rings(), "1", "Hello")
+    line, _ = await phone.calls.hear(line, "2", "Bitte nicht mitschreiben")
+    await phone.calls.objected(line)
+    await phone.calls.objected(line)  # it may be said twice
+
+    resumed = await phone.calls.ring(Incoming("c1", OUR, MIA))
+    again = [await phone.calls.hear(resumed.line, "3", "My results"), await phone.calls.dial(resumed.line, "4", "0")]
+    await phone.calls.want_call_back(resumed.line, "5", MIA)
+
+    assert (resumed.resumed, resumed.line.objected) == (True, True)
+    assert [turned for _, turned in again] == [Turned.OBJECTED] * 2
+    log = await phone.log(line.thread)
+    assert [type(event) for event in log] == [Called, Posted, Unheard]
+    assert isinstance(log[-1], Unheard)
+    assert log[-1].why is NotHeard.OBJECTED
+
+
+async def test_a_call_that_stores_nothing_does_not_remember_an_objection_either(phone: Phone) -> None:
+    line, _ = await phone.calls.hear(await phone.rings(), "1", "Do not record me")
+    await phone.calls.objected(line)
+    await phone.calls.put_through(line)
+
+    assert await phone.log(line.thread) == []
+
+
+async def test_who_is_put_through_is_not_lost_after_a_quarter_of_an_hour(phone: Phone) -> None:
+    line, _ = await phone.calls.hear(await phone.rings(), "1", "A person, please")
+    await phone.calls.put_through(line)
+    phone.clock.go_on(timedelta(hours=1))
+    await phone.calls.hung_up(line, Ending.TRANSFERRED, 0)
+
+    over = (await phone.log(line.thread))[-1]
+    assert isinstance(over, HungUp)
+    assert (over.why, over.seconds) == (Ending.TRANSFERRED, 3600)
 
 
 async def test_who_calls_again_goes_on_in_their_own_conversation(phone: Phone) -> None:
@@ -391,7 +428,7 @@ async def test_few_codes_are_looked_at(phone: Phone) -> None:
 
     _, locked = await phone.calls.dial(line, "9", code.digits)
 
-    assert (set(turns), locked, line.wrong) == ({Turned.WRONG_CODE}, Turned.LOCKED, TRIES_IN_CALL)
+    assert (turns, locked) == ([Turned.WRONG_CODE] * TRIES_IN_CALL, Turned.LOCKED)
     assert await phone.log(line.thread) == []
 
 

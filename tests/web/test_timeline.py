@@ -21,6 +21,7 @@ from server.core.model import (
     Ending,
     File,
     FileState,
+    NotHeard,
     Purpose,
     Role,
     TaskKind,
@@ -244,6 +245,11 @@ def test_what_is_left_to_do_and_that_it_was_done_are_told(task: TaskKind) -> Non
     first, second = lines(opened, done)
     assert first == f"{READER.words(f'todo_{task}')}, +49301234, 13:00"
     assert second == "Anna marked this as done"
+
+
+@pytest.mark.parametrize("why", NotHeard)
+def test_that_nothing_more_of_a_call_is_written_down_is_told(why: NotHeard) -> None:
+    assert lines(happened(events.Unheard, 1, session="s", why=why)) == [READER.words(f"line_unheard_{why}")]
 
 
 def test_after_a_call_a_card_says_what_it_was_about_and_leads_to_its_words() -> None:

@@ -203,6 +203,27 @@ async def test_nothing_that_is_said_after_a_no_is_written_down(here: World) -> N
     assert (here.service.log, here.service.said) == ([], [])
 
 
+async def test_an_objection_is_known_to_the_process_that_a_lost_line_comes_back_to(here: World) -> None:
+    here.service.turned["Stop writing"] = Turned.OBJECTED
+    phone = here.twilio.ring(CALLER)
+    await phone.say_after_notice("Hello")
+    await phone.hears("You said: Hello.")
+    phone.listens_slowly = True
+    await phone.say("Stop writing")
+    await phone.waits(lambda: phone.being_spoken != [])
+    await here.another_process()
+    await phone.lose_socket()
+    await phone.waits(lambda: phone.sockets == 2 and phone.being_spoken != [])
+    await phone.say("I have a rash")
+    phone.listens_slowly = False
+    await phone.listen()
+    await phone.becomes("put_through")
+    await phone.hang_up()
+
+    assert here.service.said == ["Hello"]
+    assert (len(here.service.put_through_of), here.service.wanted) == (1, [])
+
+
 async def test_of_two_calls_in_one_conversation_each_hears_only_what_is_said_to_it(here: World) -> None:
     other = here.twilio.ring(CALLER)  # somebody else, who puts that number on, and listens
     await other.hears(NOTICE)

@@ -49,6 +49,7 @@ class Service:
         self.cuts: list[tuple[int, str]] = []
         self.ended: list[tuple[Ending, int]] = []
         self.wanted: list[str | None] = []
+        self.put_through_of: list[str] = []  # sessions
         self.offers: list[tuple[Choice, ...]] = []
         self.rings: list[Incoming] = []
         self.reachable: str | None = RELAY.transfer
@@ -98,8 +99,8 @@ class Service:
         if key in self.turns:
             return line, Turned.AGAIN
         turned = self.turned.get(said, Turned.POSTED)
-        if turned is Turned.OBJECTED:
-            return line, turned
+        if turned is Turned.OBJECTED or line.objected:
+            return line, Turned.OBJECTED
         if self.on_the_line != line.session:
             self.called(line.session)
         line = self.lines[line.session] = msgspec.structs.replace(line, rung="t")
@@ -136,6 +137,15 @@ class Service:
         self._check()
         self.offers.append(choices)
         return line
+
+    async def objected(self, line: Line) -> None:
+        self._check()
+        if line.rung:
+            self.lines[line.session] = msgspec.structs.replace(line, objected=True)
+
+    async def put_through(self, line: Line) -> None:
+        self._check()
+        self.put_through_of.append(line.session)
 
     async def interrupted(self, line: Line, of: int, heard: str) -> None:
         self._check()
