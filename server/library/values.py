@@ -3,6 +3,7 @@
 from datetime import datetime
 from enum import StrEnum
 
+import msgspec
 from msgspec import Struct
 
 from knowledge_base.entries import Entry
@@ -84,7 +85,12 @@ class Published(Struct, frozen=True):
 
 
 class Finding(Struct, frozen=True):
-    """Something about the content to look at; an ``error`` keeps it from being published."""
+    """Something about the content to look at; an ``error`` keeps it from being published.
+
+    Args:
+        text: in English; for other readers the knowledge base's remarks say the rule with its ``values``.
+        field: where in the entry, such as ``questions.de[0]``; empty for the entry as a whole.
+    """
 
     rule: str
     text: str
@@ -93,6 +99,8 @@ class Finding(Struct, frozen=True):
     file: str | None = None
     line: int | None = None
     error: bool = False
+    field: str = ""
+    values: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 class Stale(Refused):
