@@ -24,6 +24,7 @@ from server.core.ports import Bus, Store
 from server.library.noticing import Noticing
 from server.live.following import follow
 from server.live.hub import Hub
+from server.rewording import Model
 from server.service.answering import Answering, Knowledge
 from server.service.calls import PhoneCalls
 from server.service.clinic import Clinic, CurrentRules
@@ -108,6 +109,7 @@ class Engine:
             remembered=settings.cached_threads,
         )
         self.transcriber = _transcriber(settings)
+        self.model = _model(settings)
         room = Room(settings.files_gigabytes * GIGABYTE, int(settings.files_spare_gigabytes * GIGABYTE))
         self.media = Media(
             store, self.conversations, clock=self.clock, secret=secret, transcribing=self.transcriber, room=room
@@ -134,6 +136,7 @@ class Engine:
             clock=self.clock,
             linking=self.linking,
             specials=(self.calls, Tasks(store, self.conversations, clinic, clock=self.clock)),
+            rewording=self.model,
         )
         summaries = Summaries(store, self.conversations, clinic, clock=self.clock, template=self._summary_template)
         self.name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
@@ -281,6 +284,8 @@ class Engine:
         await self.hub.stop()
         if self.transcriber is not None:
             await self.transcriber.close()
+        if self.model is not None:
+            await self.model.close()
         await self.store.close()
         log.info("everything is closed")
 
@@ -301,3 +306,10 @@ def _transcriber(settings: Settings) -> Transcriber | None:
     if settings.transcribe_url is None:
         return None
     return Transcriber(settings.transcribe_url, settings.transcribe_key or "", settings.transcribe_model)
+
+
+def _model(settings: Settings) -> Model | None:
+    """Return who finds other words for answers, if a clinic has set one."""
+    if settings.model_url is None:
+        return None
+    return Model(settings.model_url, settings.model_key or "", settings.model_name)

@@ -175,6 +175,7 @@ _visit = Section("The public widget: how much one visitor may ask for")
 _socket = Section("Sockets")
 _floor = Section("Who speaks, and when a person is called")
 _voice = Section("Voice notes, written down by a machine")
+_model = Section("A language model, for other words")
 _phone = Section("The phone")
 _inside = Section("Inside: change these only with a measurement")
 
@@ -332,6 +333,20 @@ class Settings:
     )
     transcribe_model: str = _voice(
         "whisper-1", matching(r"[!-~]{1,128}", "1 to 128 characters without spaces"), "Which of its models writes."
+    )
+
+    model_url: str | None = _model(
+        None,
+        SERVICE,
+        "A service with OpenAI's chat API, up to where `/chat/completions` follows: one of your own, or"
+        " `https://api.openai.com/v1`. It may put an administrative answer into words that fit the question: it is sent"
+        " the question and that one answer, and what it says is judged before it is said. Unset: nowhere.",
+    )
+    model_key: str | None = _model(
+        None, matching(r"[!-~]{1,512}", "1 to 512 characters without spaces"), "The key it wants, if any.", secret=True
+    )
+    model_name: str = _model(
+        "gpt-4o-mini", matching(r"[!-~]{1,128}", "1 to 128 characters without spaces"), "Which of its models."
     )
 
     voice_recall: str = _phone(

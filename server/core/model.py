@@ -171,6 +171,7 @@ class Why(Value, frozen=True):
     words: tuple[str, ...] = ()
     snapshot: str = ""
     band: str = ""
+    reworded: bool = False  # a language model has put the entry's words differently
 
 
 class Handover(StrEnum):

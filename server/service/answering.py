@@ -8,6 +8,7 @@ answer in the log.
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from contextlib import aclosing
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
@@ -37,12 +38,14 @@ from server.core.routing import reply_channel
 from server.service.conversations import PAGE, Conversations
 from server.service.linking import Linking, Proof, Shown
 from server.service.recap import is_kept_apart, last_entry
+from server.service.rewording import Rewording, Wanted, reworded
 from server.service.sentences import FALLBACK, say
 
 PERSON_CHOICE = "person"  # the choice that stands for "a person, please", on every channel
 CALLBACK_CHOICE = "callback"
 WAIT_CHOICE = "wait"
 ASKED = 20  # of a person's unanswered posts, the newest: each costs the knowledge base some milliseconds
+MOST_REWORDED = 600  # characters of what was asked that are shown to whoever finds other words for the answer
 MOST_ASKED = 60  # characters of a question that stand for it
 IN_VAIN = 10_000  # waiting people of whom is remembered which posts had no answer
 
@@ -68,6 +71,7 @@ class Reply(Value, frozen=True):
     choices: tuple[Choice, ...] = ()
     links: tuple[Link, ...] = ()
     why: Why | None = None
+    may_reword: bool = False  # a language model may put it differently, where there is one
 
 
 class Question(Value, frozen=True):
@@ -121,15 +125,18 @@ class Answering:
         clock: Callable[[], datetime],
         linking: Linking | None = None,
         specials: Sequence[Special] = (),
+        rewording: Rewording | None = None,
     ) -> None:
         """Answer from ``knowledge``, in the name of the assistant.
 
         Args:
             linking: what knows whether a code that somebody wrote has put two conversations together.
             specials: who is asked before the knowledge base, unless it is urgent.
+            rewording: who finds other words for an answer; nobody, unless the clinic wants that.
         """
         self._store, self._conversations, self._knowledge, self._opening = store, conversations, knowledge, opening
         self._rules, self._clock, self._linking, self._specials = rules, clock, linking, tuple(specials)
+        self._rewording = rewording
         self._in_vain: OrderedDict[ThreadId, int] = OrderedDict()  # up to which seq a waiting person's posts were asked
 
     async def answer(self, id: ThreadId, latest: Posted | None = None) -> int:
@@ -147,15 +154,31 @@ class Answering:
         posts = await self._unanswered(thread, latest)
         if not posts:
             return thread.seq
-        command = await self._compose(thread, posts)
-        if command is None:
+        composed = await self._compose(thread, posts)
+        if composed is None:
             self._asked_in_vain(id, posts[-1].seq)
         else:
             try:
-                await self._conversations.handle(command)
+                await self._put(*composed)
             except (NotYourFloor, Moved):  # staff took the floor, or it goes on elsewhere: nothing is owed
                 return posts[-1].seq
         return posts[-1].seq
+
+    async def _put(self, post: Post, wanted: Wanted | None) -> None:
+        """Say it; in other words where they are wanted, and no further than until the person says something else."""
+        if wanted is None or self._rewording is None:
+            await self._conversations.handle(post)
+            return
+        async with aclosing(reworded(post, wanted, self._rewording)) as parts:
+            async for part in parts:
+                if part.covers is None and await self._has_moved_on(post):
+                    return
+                await self._conversations.handle(part)
+
+    async def _has_moved_on(self, post: Post) -> bool:
+        """Whether there is something newer to answer than this post covers."""
+        thread = await self._conversations.refresh(post.thread)
+        return thread.last_person > (post.covers or 0)
 
     async def tell_waiting(self, id: ThreadId, handover: int) -> None:
         """Tell a person honestly that nobody has come, once, if that is still so."""
@@ -219,8 +242,11 @@ class Answering:
         if len(self._in_vain) > IN_VAIN:
             self._in_vain.popitem(last=False)
 
-    async def _compose(self, thread: Thread, posts: Sequence[Posted]) -> Post | None:
-        """Return the assistant's post, or ``None`` when it is better silent: the person waits for staff."""
+    async def _compose(self, thread: Thread, posts: Sequence[Posted]) -> tuple[Post, Wanted | None] | None:
+        """Return the assistant's post, and what of it other words may be found for.
+
+        It is ``None`` when the assistant is better silent: the person waits for staff.
+        """
         reply = await self._reply(thread, posts)
         if reply.kind is not ReplyKind.URGENT:
             special = await self._special(thread, posts[-1])
@@ -229,7 +255,7 @@ class Answering:
         if waits and reply.kind not in (ReplyKind.URGENT, ReplyKind.ANSWER):
             return None
         handover = _handover(reply)
-        return Post(
+        post = Post(
             thread=thread.id,
             key=f"answer:{posts[-1].seq}",
             by=ASSISTANT,
@@ -244,6 +270,10 @@ class Answering:
             why=reply.why,
             urgent=reply.kind is ReplyKind.URGENT,
         )
+        if not reply.may_reword:
+            return post, None
+        asked = "\n".join(each.text for each in posts)[-MOST_REWORDED:]
+        return post, Wanted(asked, reply.text, reply.language, posts[-1].channel, reply.links)
 
     async def _special(self, thread: Thread, post: Posted) -> Reply | None:
         """Return what is said to what is more than a question."""
