@@ -164,8 +164,10 @@ def _wording(entry: Entry, language: str, said: Said) -> Iterator[Finding]:
     if len(written) > MAX_WHATSAPP:
         where = f"{path}.{'whatsapp' if said.whatsapp else 'text'}"
         yield _finding(entry, where, "long-whatsapp", count=str(len(written)), most=f"{MAX_WHATSAPP:,}")
-    for name in ("text", "voice", "whatsapp"):
-        if _MARKUP.search(getattr(said, name)):
+    texts = {name: getattr(said, name) for name in ("text", "voice", "whatsapp")}
+    texts |= {f"wordings[{number}]": wording for number, wording in enumerate(said.wordings)}
+    for name, text in texts.items():
+        if _MARKUP.search(text):
             yield _finding(entry, f"{path}.{name}", "markup")
 
 
