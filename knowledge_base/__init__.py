@@ -7,7 +7,10 @@ It works offline, without a language model, in every language the clinic has wri
 before anything else; what it is not sure of goes to a person. It knows nothing of servers, stores and channels.
 """
 
+from collections.abc import Sequence
+
 from knowledge_base.clinic import Clinic
+from knowledge_base.encoding import Encoder, EncoderUnavailable, Singles, at_once
 from knowledge_base.engine import Bands, decide
 from knowledge_base.outcome import (
     Answer,
@@ -31,14 +34,16 @@ _NO_CONTEXT = Context()
 class KnowledgeBase:
     """The snapshot in use. Asking it never waits and never raises; another snapshot takes over in one assignment."""
 
-    def __init__(self, snapshot: Snapshot, bands: Bands | None = None) -> None:
+    def __init__(self, snapshot: Snapshot, bands: Bands | None = None, encoder: Encoder | None = None) -> None:
         """Begin with a snapshot.
 
         Args:
             bands: from which confidence it answers or offers; by default precision stays above .90.
+            encoder: makes vectors of messages: the one that the snapshot's indexes were built with, where there is one.
         """
         self.snapshot = snapshot
         self.bands = bands or Bands()
+        self.encoder = encoder
 
     @property
     def clinic(self) -> Clinic:
@@ -52,7 +57,38 @@ class KnowledgeBase:
             text: as the person wrote it.
             language: the thread's, such as ``de`` or ``de-AT``; ``None`` at its beginning.
         """
-        return decide(self.snapshot, text, language, context, self.bands)
+        encoder = self._encoder(self.snapshot)
+        meaning = at_once(encoder) if encoder and encoder.instant else None
+        return decide(self.snapshot, text, language, context, self.bands, meaning)
+
+    async def consider(self, text: str, language: str | None = None, context: Context = _NO_CONTEXT) -> Outcome:
+        """Return what ``answer`` does, having waited for an encoder if need be; without its help if it takes too long.
+
+        The message is looked at twice: first by its spelling alone, which also tells whether any vector would be
+        looked at. So an emergency, a tapped button or a greeting waits for nothing and is sent nowhere.
+        """
+        snapshot, bands = self.snapshot, self.bands
+        encoder = self._encoder(snapshot)
+        wanted: list[str] = []
+
+        def none_yet(texts: Sequence[str]) -> Sequence[Singles | None]:
+            wanted.extend(texts)
+            return [None] * len(texts)
+
+        first = decide(snapshot, text, language, context, bands, none_yet)
+        if encoder is None or not wanted:
+            return first
+        different = list(dict.fromkeys(wanted))
+        vectors = await encoder.encode_soon(different)
+        if vectors is None:
+            return first
+        known = dict(zip(different, vectors, strict=True))
+        return decide(snapshot, text, language, context, bands, lambda texts: [known.get(each) for each in texts])
+
+    def _encoder(self, snapshot: Snapshot) -> Encoder | None:
+        """Return the encoder, where a snapshot's indexes were built with it: others' vectors mean something else."""
+        built_with = {index.encoder for index in snapshot.indexes.values()}
+        return self.encoder if self.encoder and self.encoder.name in built_with else None
 
     def swap(self, snapshot: Snapshot) -> Snapshot:
         """Use another snapshot from now on, and return the one before, to go back to."""
@@ -80,6 +116,8 @@ __all__ = [
     "Clinic",
     "ContentError",
     "Context",
+    "Encoder",
+    "EncoderUnavailable",
     "KnowledgeBase",
     "Link",
     "Nothing",

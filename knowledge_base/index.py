@@ -173,7 +173,8 @@ class LanguageIndex:
         """Build it and fit its confidence. Targets without questions in this language are left out.
 
         Args:
-            encoder: makes vectors of the questions, where it may be used for this language.
+            encoder: makes vectors of the questions, where it may be used for this language. It is left out where these
+                questions, each asked without itself, find their own target less often with it than without.
             outcomes: what is known of real answers; the confidence is fitted on these as well.
         """
         used = [target for target in targets if target.questions]
@@ -240,7 +241,8 @@ class LanguageIndex:
             meaning: the message's vector by the encoder this index was built with, where there is one.
         """
         vector = self._lexical.vector(_codes(folded))
-        centred = self._semantic.centred(meaning) if self._semantic and meaning is not None else None
+        fits = self._semantic is not None and meaning is not None and meaning.shape == self._semantic.mean.shape
+        centred = self._semantic.centred(meaning) if fits and self._semantic and meaning is not None else None
         if not len(self.targets) or (centred is None and not len(vector.numbers)):
             return Retrieved((), 0.0)
         compared = self._compare(vector, centred)
@@ -371,13 +373,14 @@ class LanguageIndex:
                 own += self._examples(question, message, None)
                 if self._semantic:
                     own_hybrid += self._examples(question, message, self._semantic.centred(vectors[question]))
-        header = self._header
+        if _right(own_hybrid) < _right(own):
+            self._semantic = None
         return _Header(
-            header.format,
+            FORMAT,
             fitted([*own, *outcomes.lexical], MEASURED),
             fitted([*own_hybrid, *outcomes.hybrid], MEASURED_HYBRID),
-            header.encoder,
-            header.weight,
+            self._header.encoder if self._semantic else "",
+            self._header.weight if self._semantic else 0.0,
         )
 
     def _examples(self, question: int, message: Vector, meaning: Singles | None) -> Iterable[Example]:
@@ -419,6 +422,11 @@ def _without(question: int, cosines: Floats, together: float) -> float:
     rest = float(cosines.sum()) - 1.0
     length = math.sqrt(max(together - 2 * rest - 1.0, 1e-9))
     return (float(np.delete(cosines, question).max()) + rest / length) / 2
+
+
+def _right(examples: Sequence[Example]) -> int:
+    """Return how many questions found their own target."""
+    return sum(example.right for example in examples)
 
 
 def _names(targets: Sequence[Target], sizes: Places) -> _Names:

@@ -50,7 +50,7 @@ class Knowing:
             misses=question.misses,
             open_now=question.open_now,
         )
-        outcome = self._base.answer(question.text, question.language, context)
+        outcome = await self._base.consider(question.text, question.language, context)
         if question.choice == PERSON_CHOICE and not isinstance(outcome, kb.Urgent):
             return Reply(ReplyKind.PERSON, "", outcome.language)
         reply = reply_of(outcome)
