@@ -97,13 +97,12 @@ def read(folder: Path, edits: Iterable[Entry] = ()) -> Content:
     clinic = read_clinic(Source(folder / "clinic.yaml"))
     urgent_source = Source(folder / "urgent.yaml")
     urgent = read_urgent(urgent_source)
-    numbers = urgent.countries.get(clinic.country, urgent.countries.get(ELSEWHERE))
-    known = numbers.values() if numbers else {}
+    known = _emergency_numbers(clinic, urgent)
     files = [path for path in sorted(folder.glob("*.yaml")) if path.stem not in NOT_TOPICS]
     placed = [each for path in files for each in read_entries(Source(path), clinic, known)]
     outside_file = folder / "outside.yaml"
     outside = Source(outside_file).read(tuple[Outside, ...]) if outside_file.exists() else ()
-    values = {language: clinic.values(language) | known for language in clinic.languages}
+    values = placeholders(clinic, urgent)
     placed = _merged(placed, [place(each, values, Source.elsewhere(f"entry {each.id}"), "") for each in edits])
     _refuse_contradictions(placed)
     golden_file = folder / GOLDEN
@@ -139,6 +138,16 @@ def build(content: Content, today: date, encoder: Encoder | None = None) -> Snap
         since=since,
         until=until,
     )
+
+
+def placeholders(clinic: Clinic, urgent: UrgentFile) -> dict[str, dict[str, str]]:
+    """Return what each placeholder stands for, in each of the clinic's languages."""
+    return {language: clinic.values(language) | _emergency_numbers(clinic, urgent) for language in clinic.languages}
+
+
+def _emergency_numbers(clinic: Clinic, urgent: UrgentFile) -> dict[str, str]:
+    numbers = urgent.countries.get(clinic.country, urgent.countries.get(ELSEWHERE))
+    return numbers.values() if numbers else {}
 
 
 def spelt_right(entries: Iterable[Entry]) -> frozenset[str]:

@@ -1,10 +1,11 @@
 """What the clinic has to say, as staff edit and publish it: files and edits in the store become one snapshot."""
 
+from knowledge_base.lint import Finding
+from server.library.following import TOPIC, Follower
 from server.library.library import Library
 from server.library.values import (
     Change,
     ChangeKind,
-    Finding,
     Held,
     NotBuilt,
     Origin,
@@ -18,9 +19,11 @@ from server.library.values import (
 )
 
 __all__ = [
+    "TOPIC",
     "Change",
     "ChangeKind",
     "Finding",
+    "Follower",
     "Held",
     "Library",
     "NotBuilt",

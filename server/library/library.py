@@ -1,21 +1,105 @@
-"""The library: every entry as it stands, who changed it, and which of it visitors get."""
+"""The library: every entry as it stands, who changed it, and which of it visitors get.
 
-from typing import Protocol
+What stands is the clinic's files with staff's edits over them. What visitors get is what was last published of that:
+its content is kept whole in the store, so that going back, starting later and starting elsewhere lead to the same.
+"""
 
-from knowledge_base import Outcome
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from datetime import date, datetime
+from hashlib import sha256
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import msgspec
+from msgspec.structs import replace
+
+from knowledge_base import Bands, Context, KnowledgeBase, Outcome, load
 from knowledge_base.entries import Entry
+from knowledge_base.lint import Finding
+from server.core.errors import Unavailable
 from server.core.model import StaffId
-from server.library.values import Finding, Held, Published, Revision
+from server.core.ports import Store
+from server.library.child import PATIENCE, asked
+from server.library.kept import PAST, Edit, Gone, Kept, Live, Past
+from server.library.packing import content_files, same_files
+from server.library.shelf import Shelf, mapped
+from server.library.values import (
+    MAX_CHANGES,
+    Held,
+    NotBuilt,
+    Origin,
+    Published,
+    Revision,
+    Stale,
+    Unfit,
+    UnknownEntry,
+    UnknownSnapshot,
+)
+from server.library.work import PACKED, READ, VERSIONS, Answer, FilesRead, Request
+from server.library.writing import checked
+
+TRIES = 3  # of publishing, when others publish at the same moment
+
+log = logging.getLogger("onethread.library")
 
 
-class Library(Protocol):
+class Library:
     """What the console and the command line edit and publish with."""
 
+    def __init__(
+        self,
+        store: Store,
+        source: Path,
+        workplace: Path,
+        *,
+        clock: Callable[[], datetime],
+        zone: ZoneInfo,
+        bands: Bands | None = None,
+        base: KnowledgeBase | None = None,
+        patience: float = PATIENCE,
+    ) -> None:
+        """Keep edits in ``store``, over the files of ``source``.
+
+        Args:
+            workplace: the folder for what is built; processes of one machine may share it.
+            zone: the clinic's, whose calendar says what is valid today.
+            base: what this process answers from, if it does.
+            patience: seconds for the child that builds.
+        """
+        self.kept, self.shelf, self.source, self.base = Kept(store), Shelf(workplace), source, base
+        self.published: list[Callable[[Published], Awaitable[None]]] = []  # told of each publication from here
+        self._clock, self._zone, self._bands, self._patience = clock, zone, bands or Bands(), patience
+        self._files: tuple[str, FilesRead] | None = None
+        self._drafts: tuple[str, KnowledgeBase] | None = None
+        self._versions: tuple[str, Mapping[str, str]] | None = None
+        self._one = asyncio.Lock()  # child at a time for what is only looked at
+
+    def today(self) -> date:
+        """Return the day by the clinic's calendar."""
+        return self._clock().astimezone(self._zone).date()
+
+    # entries
+
     async def entries(self) -> list[Held]:
-        """Return every entry as it stands, staff edits in place of files, by id; retired ones too."""
+        """Return every entry as it stands, staff edits in place of files, by id; retired ones too.
+
+        Raises:
+            Unfit: a file cannot be read, and could not since the start.
+        """
+        files, versions = await self.files(), await self._live_versions()
+        edits = {id: msgspec.json.decode(value, type=Edit) for id, value in (await self.kept.edits()).items()}
+        ids = sorted({*(each.entry.id for each in files.entries), *edits})
+        found = [_held(id, files, edits.get(id), versions) for id in ids]
+        return [each for each in found if each is not None]
 
     async def entry(self, id: str) -> Held | None:
         """Return one entry as it stands."""
+        value = await self.kept.edit(id)
+        edit = msgspec.json.decode(value, type=Edit) if value is not None else None
+        return _held(id, await self.files(), edit, await self._live_versions())
 
     async def save(self, entry: Entry, by: StaffId, base: str | None) -> Held:
         """Keep an entry as staff wrote it; visitors get it when it is published.
@@ -27,6 +111,26 @@ class Library(Protocol):
             Stale: it is not the current version any more.
             Wrong: a field cannot be as it is.
         """
+        files = await self.files()
+        entry = checked(entry, files.values)
+        was = await self.kept.edit(entry.id)
+        edit = msgspec.json.decode(was, type=Edit) if was is not None else None
+        in_file = next((each.entry for each in files.entries if each.entry.id == entry.id), None)
+        stands = edit.entry if edit else in_file
+        current = stands.version() if stands else None
+        if base != current:
+            raise Stale(current)
+        version = entry.version()
+        if version != current:
+            past = edit.past if edit else (Past(in_file.version(), None, None),) if in_file else ()
+            edit = Edit(entry, (Past(version, by, self._clock()), *past)[:PAST])
+            if not await self.kept.replace(edit, was, in_file if was is None else None):
+                now = await self.kept.edit(entry.id)
+                raise Stale(msgspec.json.decode(now, type=Edit).entry.version() if now is not None else None)
+        held = _held(entry.id, files, edit, await self._live_versions())
+        if held is None:
+            raise UnknownEntry
+        return held
 
     async def retire(self, id: str, by: StaffId, base: str) -> Held:
         """Take an entry out, a file's too; as ``save``.
@@ -35,30 +139,270 @@ class Library(Protocol):
             UnknownEntry: there is none.
             Stale: as ``save``.
         """
+        held = await self.entry(id)
+        if held is None:
+            raise UnknownEntry
+        return await self.save(replace(held.entry, status="retired"), by, base)
 
     async def history(self, id: str) -> list[Revision]:
         """Return what an entry was, newest first; nothing for one that staff never touched."""
+        return await self.kept.history(id)
+
+    # publishing
 
     async def publish(self, by: StaffId) -> Published:
         """Let visitors get everything as it stands, here and in every other process.
+
+        Where that is what they get already, nothing changes, and what is live is returned.
 
         Raises:
             Unfit: it has errors; they are named.
             NotBuilt: the building broke off.
         """
+        for _ in range(TRIES):
+            live, was = await self.kept.live()
+            before = await self._versions_of(live) if live else None
+            async with self._standing(Request("", self.today(), build=True, publish=True, before=before)) as (
+                answer,
+                out,
+            ):
+                header = answer.header
+                wrong = tuple(each for each in answer.findings)
+                if wrong or header is None:
+                    raise Unfit(wrong)
+                if live and live.published.hash == header.hash:
+                    return replace(live.published, live=True)
+                packed = await asyncio.to_thread((out / PACKED).read_bytes)
+                versions = msgspec.json.decode(
+                    await asyncio.to_thread((out / VERSIONS).read_bytes), type=dict[str, str]
+                )
+                digest, pieces = await self.kept.keep_content(packed, versions)
+                published = Published(
+                    number=live.published.number + 1 if live else 1,
+                    hash=header.hash,
+                    at=self._clock(),
+                    by=by,
+                    changes=answer.changes[:MAX_CHANGES],
+                    changed=len(answer.changes),
+                    entries=answer.entries,
+                )
+                new = Live(published, digest, pieces)
+                if await self.kept.make_live(new, was):
+                    if not await self.kept.has_content(new):  # forgotten by somebody who published at the same moment
+                        await self.kept.keep_content(packed, versions)
+                    await asyncio.to_thread(self.shelf.take, out, header)
+                    return await self._made_live(published)
+        raise Unavailable("Others are publishing at this moment.")
 
     async def rollback(self, by: StaffId, to: str | None = None) -> Published:
         """Let visitors get a former publication again, by default the one before; edits stay as they are.
 
         Raises:
             UnknownSnapshot: it is not kept any more.
+            NotBuilt: it cannot be built any more.
         """
+        for _ in range(TRIES):
+            live, was = await self.kept.live()
+            known = await self.kept.publications()
+            if live is None:
+                raise UnknownSnapshot
+            former = [each for each in known if each.published.hash != live.published.hash and each.published.kept]
+            if to is None:
+                former = [each for each in former if each.published.number < _first_of_now(known)]
+            chosen = next((each for each in former if to is None or each.published.hash == to), None)
+            if chosen is None:
+                raise UnknownSnapshot
+            await self.folder_of(chosen)  # what cannot be built does not become live
+            versions, before = await self._versions_of(chosen), await self._versions_of(live)
+            changes = [id for id in {*versions, *before} if versions.get(id) != before.get(id)]
+            published = replace(
+                chosen.published,
+                number=live.published.number + 1,
+                at=self._clock(),
+                by=by,
+                changes=(),
+                changed=len(changes),
+                live=False,
+                back=True,
+            )
+            if await self.kept.make_live(Live(published, chosen.digest, chosen.pieces), was):
+                return await self._made_live(published)
+        raise Unavailable("Others are publishing at this moment.")
 
     async def snapshots(self) -> list[Published]:
         """Return the publications, newest first."""
+        return [each.published for each in await self.kept.publications()]
+
+    async def _made_live(self, published: Published) -> Published:
+        log.info(
+            "knowledge was published",
+            extra={"snapshot": published.hash, "entries": published.entries, "back": published.back},
+        )
+        for told in self.published:
+            await told(published)
+        return replace(published, live=True)
+
+    # looking
 
     async def lint(self) -> list[Finding]:
-        """Return what is wrong or unwise in everything as it stands."""
+        """Return what is wrong or unwise in everything as it stands.
+
+        Raises:
+            Unfit: a file cannot be read.
+            NotBuilt: the looking broke off.
+        """
+        async with self._one, self._standing(Request("", self.today(), check=True)) as (answer, _):
+            return list(answer.findings)
 
     async def ask(self, text: str, language: str | None, channel: str = "web", *, drafts: bool = False) -> Outcome:
-        """Return what would be answered and why; ``drafts``: if everything were published as it stands."""
+        """Return what would be answered and why; ``drafts``: if everything were published as it stands.
+
+        Raises:
+            Unfit: a file cannot be read.
+            NotBuilt: the building of drafts broke off.
+        """
+        base = await self._draft_base() if drafts else await self._live_base()
+        return base.answer(text, language, Context(channel=channel, country=base.clinic.country))
+
+    async def _live_base(self) -> KnowledgeBase:
+        if self.base is None:
+            live, _ = await self.kept.live()
+            if live is None:
+                self.base = KnowledgeBase(await asyncio.to_thread(load, self.source, self.today()), self._bands)
+            else:
+                self.base = KnowledgeBase(await asyncio.to_thread(mapped, await self.folder_of(live)), self._bands)
+        return self.base
+
+    async def _draft_base(self) -> KnowledgeBase:
+        """Return what would answer if everything were published, built when it was not since the last change."""
+        async with self._one:
+            edits = await self.kept.edits()
+            digest = sha256(await asyncio.to_thread(_signature, self.source))
+            for id, value in edits.items():
+                digest.update(f"{id}\n".encode() + value + b"\n")
+            key = f"{digest.hexdigest()} {self.today()}"
+            if self._drafts is None or self._drafts[0] != key:
+                async with self._standing(Request("", self.today(), build=True), edits) as (_, out):
+                    self._drafts = key, KnowledgeBase(await asyncio.to_thread(mapped, out), self._bands)
+            return self._drafts[1]
+
+    # what is behind it
+
+    async def files(self) -> FilesRead:
+        """Return the entries of the clinic's files; while those cannot be read, as they were before.
+
+        Raises:
+            Unfit: they could not be read since the start.
+            NotBuilt: the reading broke off.
+        """
+        async with self._one:
+            signature = (await asyncio.to_thread(_signature, self.source)).decode()
+            if self._files is None or self._files[0] != signature:
+                request = Request("", self.today(), str(self.source), read=True)
+                async with asked(self.shelf.folder, request, b"", self._patience) as (answer, out):
+                    if answer.fault is None:
+                        read = await asyncio.to_thread((out / READ).read_bytes)
+                        self._files = signature, await asyncio.to_thread(msgspec.json.decode, read, type=FilesRead)
+                    elif self._files is None:
+                        raise _unfit(answer)
+            return self._files[1]
+
+    async def folder_of(self, live: Live) -> Path:
+        """Return the folder of what was published, as it holds today, built here if it was not yet.
+
+        Raises:
+            UnknownSnapshot: its content is not kept any more.
+            NotBuilt: it cannot be built.
+        """
+        day = self.today()
+        folder = await asyncio.to_thread(self.shelf.find, live.published.hash, day)
+        if folder is not None:
+            return folder
+        try:
+            packed = await self.kept.content(live)
+        except Gone:
+            raise UnknownSnapshot from None
+        return await self.built(packed, day)
+
+    async def built(self, packed: bytes, day: date) -> Path:
+        """Return the folder of a piece of content as it holds on a day, built now.
+
+        Raises:
+            NotBuilt: it cannot be.
+        """
+        request = Request("", day, build=True)
+        async with asked(self.shelf.folder, request, packed, self._patience) as (answer, out):
+            if answer.header is None:
+                log.error("what was published cannot be built by this version")
+                raise NotBuilt
+            return await asyncio.to_thread(self.shelf.take, out, answer.header)
+
+    async def files_differ(self, live: Live) -> bool:
+        """Whether the clinic's files have changed since what is live was published."""
+        packed = await self.kept.content(live)
+        return not await asyncio.to_thread(same_files, packed, self.source)
+
+    @contextlib.asynccontextmanager
+    async def _standing(
+        self, request: Request, edits: Mapping[str, bytes] | None = None
+    ) -> AsyncIterator[tuple[Answer, Path]]:
+        """Have something done with everything as it stands.
+
+        Raises:
+            Unfit: a file cannot be read.
+            NotBuilt: it broke off.
+        """
+        edits = await self.kept.edits() if edits is None else edits
+        lines = b"\n".join(edits[id] for id in sorted(edits))
+        wanted = replace(request, source=str(self.source))
+        async with asked(self.shelf.folder, wanted, lines, self._patience) as (answer, out):
+            if answer.fault is not None:
+                raise _unfit(answer)
+            yield answer, out
+
+    async def _live_versions(self) -> Mapping[str, str]:
+        """Return the version of each entry that visitors get, if it is valid."""
+        live, _ = await self.kept.live()
+        return await self._versions_of(live) if live else (await self.files()).versions
+
+    async def _versions_of(self, live: Live) -> dict[str, str]:
+        if self._versions is None or self._versions[0] != live.digest:
+            try:
+                self._versions = live.digest, await self.kept.versions(live)
+            except Gone:
+                raise UnknownSnapshot from None
+        return dict(self._versions[1])
+
+
+def _first_of_now(known: list[Live]) -> int:
+    """Return the number with which the publication was first made that is live now, and has its digest."""
+    return min(each.published.number for each in known if each.digest == known[0].digest)
+
+
+def _held(id: str, files: FilesRead, edit: Edit | None, live: Mapping[str, str]) -> Held | None:
+    in_file = next((each for each in files.entries if each.entry.id == id), None)
+    entry = edit.entry if edit else in_file.entry if in_file else None
+    if entry is None:
+        return None
+    version = entry.version()
+    published = live.get(id) == (version if entry.status == "live" else None)
+    file, line = (in_file.file, in_file.line) if in_file else ("", 0)
+    if edit is None:
+        return Held(entry, Origin.FILE, version, published, file=file, line=line)
+    last = edit.past[0]
+    return Held(entry, Origin.STAFF, version, published, last.by, last.at, in_file is not None, file, line)
+
+
+def _unfit(answer: Answer) -> Unfit:
+    fault = answer.fault
+    return Unfit(fault=f"{fault.file}, line {fault.line}: {fault.expected}" if fault else None)
+
+
+def _signature(source: Path) -> bytes:
+    """Return what changes when a content file does."""
+    found = []
+    for path in content_files(source):
+        with contextlib.suppress(OSError):
+            stat = path.stat()
+            found.append(f"{path.name} {stat.st_mtime_ns} {stat.st_size} {stat.st_ino}")
+    return "\n".join(found).encode()

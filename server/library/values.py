@@ -3,12 +3,14 @@
 from datetime import datetime
 from enum import StrEnum
 
-import msgspec
 from msgspec import Struct
 
 from knowledge_base.entries import Entry
+from knowledge_base.lint import Finding
 from server.core.errors import Refused, Unavailable
 from server.core.model import StaffId
+
+MAX_CHANGES = 50  # named in the record of a publication
 
 
 class Origin(StrEnum):
@@ -23,10 +25,13 @@ class Held(Struct, frozen=True):
 
     Args:
         version: of these words; what is edited next names it as its base.
-        published: whether visitors get exactly this version.
+        published: whether publishing would change nothing about it: visitors get exactly this version, or, where it is
+            a draft or retired, nothing.
         by: who edited it last; ``None`` for a file's.
         at: when, in UTC; likewise.
         over_file: whether it stands in place of a file's entry.
+        file: the name of the file it stands in; empty for one that is staff's alone.
+        line: likewise.
     """
 
     entry: Entry
@@ -36,13 +41,15 @@ class Held(Struct, frozen=True):
     by: StaffId | None = None
     at: datetime | None = None
     over_file: bool = False
+    file: str = ""
+    line: int = 0
 
 
 class Revision(Struct, frozen=True):
-    """What an entry was from a moment on."""
+    """What an entry was from a moment on; ``by`` and ``at`` are ``None`` for what stood in a file before."""
 
-    by: StaffId
-    at: datetime
+    by: StaffId | None
+    at: datetime | None
     version: str
     entry: Entry
 
@@ -55,52 +62,36 @@ class ChangeKind(StrEnum):
     REMOVED = "removed"
 
 
-class Change(Struct, frozen=True):
-    """One entry that a publication changed; ``other`` content (hours, sentences) has no id."""
+class Change(Struct, frozen=True, omit_defaults=True):
+    """One entry that a publication changed; other content (hours, sentences, emergencies) has no id."""
 
     kind: ChangeKind
     entry: str | None = None
 
 
-class Published(Struct, frozen=True):
+class Published(Struct, frozen=True, omit_defaults=True):
     """A publication.
 
     Args:
+        number: they are counted; the highest one is live.
         hash: of all its content; what every answer from it is recorded with.
-        changes: against the one before it, at most ``MAX_CHANGES``.
-        entries: how many it holds that may be answered from.
+        changes: against the one before it, at most ``MAX_CHANGES``; ``changed`` counts all.
+        entries: how many it holds that are live on some day.
         live: whether it is what visitors get.
         kept: whether one may go back to it.
         back: whether it was made live by going back.
     """
 
+    number: int
     hash: str
     at: datetime
     by: StaffId
     changes: tuple[Change, ...]
+    changed: int
     entries: int
     live: bool = False
     kept: bool = True
     back: bool = False
-
-
-class Finding(Struct, frozen=True):
-    """Something about the content to look at; an ``error`` keeps it from being published.
-
-    Args:
-        text: in English; for other readers the knowledge base's remarks say the rule with its ``values``.
-        field: where in the entry, such as ``questions.de[0]``; empty for the entry as a whole.
-    """
-
-    rule: str
-    text: str
-    entry: str | None = None
-    language: str | None = None
-    file: str | None = None
-    line: int | None = None
-    error: bool = False
-    field: str = ""
-    values: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 class Stale(Refused):
@@ -125,13 +116,16 @@ class Wrong(Refused):
 
 
 class Unfit(Refused):
-    """The content cannot be published; what runs goes on running."""
+    """The content cannot be published; what runs goes on running.
+
+    ``fault``: where a file cannot be read at all, its name, line, and what was expected; else ``findings`` say why.
+    """
 
     code = "unfit_content"
 
-    def __init__(self, findings: tuple[Finding, ...]) -> None:
-        super().__init__("The content has errors and cannot be published.")
-        self.findings = findings
+    def __init__(self, findings: tuple[Finding, ...] = (), fault: str | None = None) -> None:
+        super().__init__(fault or "The content has errors and cannot be published.")
+        self.findings, self.fault = findings, fault
 
 
 class UnknownEntry(Refused):
@@ -155,20 +149,3 @@ class NotBuilt(Unavailable):
 
     def __init__(self) -> None:
         super().__init__("The publication could not be built.", retry_ms=5000)
-
-
-__all__ = [
-    "Change",
-    "ChangeKind",
-    "Finding",
-    "Held",
-    "NotBuilt",
-    "Origin",
-    "Published",
-    "Revision",
-    "Stale",
-    "Unfit",
-    "UnknownEntry",
-    "UnknownSnapshot",
-    "Wrong",
-]

@@ -1,0 +1,118 @@
+"""The child that reads, checks and builds content: a process of its own, so that those who answer never pause for it.
+
+Started by `child.py` as a module, with what is wanted on its input. It is polite to whoever answers on the same
+machine, and has bounds: of memory, of processor time, and the parent's patience.
+"""
+
+import os
+import resource
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+
+from knowledge_base.entries import Entry
+from knowledge_base.saved import save
+from knowledge_base.snapshot import Content, build, live_versions, placeholders, read
+from knowledge_base.source import ContentError
+from server.library.checking import blocking, everything
+from server.library.kept import Edit
+from server.library.packing import pack, unpack
+from server.library.values import Change, ChangeKind
+from server.library.work import (
+    ANSWER,
+    EDITS,
+    GIVEN,
+    PACKED,
+    READ,
+    VERSIONS,
+    Answer,
+    Fault,
+    FilesRead,
+    FromFile,
+    Request,
+)
+
+MEMORY = 4 * 1024**3  # bytes of addresses, most of which are libraries
+SECONDS = 300  # of processor time
+NICE = 10
+
+
+def main() -> int:
+    """Do what the input asks."""
+    _be_modest()
+    request = msgspec.json.decode(sys.stdin.buffer.read(), type=Request)
+    answer = answered(request)
+    (Path(request.out) / ANSWER).write_bytes(msgspec.json.encode(answer))
+    return 0
+
+
+def _be_modest() -> None:
+    """Take what others leave."""
+    os.nice(NICE)
+    for what, most in ((resource.RLIMIT_AS, MEMORY), (resource.RLIMIT_CPU, SECONDS)):
+        _, hard = resource.getrlimit(what)
+        with suppress(ValueError, OSError):  # some systems know no such bound
+            resource.setrlimit(what, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
+
+
+def answered(request: Request) -> Answer:
+    """Return what comes of a request; the rest is in its folder."""
+    folder = Path(request.out) / "content"
+    folder.mkdir()
+    given = Path(request.out) / GIVEN
+    packed = given.read_bytes() if request.source is None else _pack(request, Path(request.source))
+    edits = unpack(packed, folder)
+    try:
+        return _from(folder, edits, packed, request)
+    except ContentError as error:
+        return Answer(fault=Fault(error.file, error.line, error.expected))
+
+
+def _pack(request: Request, source: Path) -> bytes:
+    lines = (Path(request.out) / EDITS).read_bytes().splitlines()
+    return pack(source, [msgspec.json.decode(line, type=Edit).entry for line in lines])
+
+
+def _from(folder: Path, edits: tuple[Entry, ...], packed: bytes, request: Request) -> Answer:
+    out, content = Path(request.out), read(folder, edits)
+    versions = live_versions(content)
+    (out / VERSIONS).write_bytes(msgspec.json.encode(versions))
+    if request.read:
+        (out / READ).write_bytes(msgspec.json.encode(_files_read(content, versions)))
+    if not (request.build or request.check):
+        return Answer(entries=len(versions) - 1)
+    snapshot = build(content, request.today)
+    findings = everything(content, snapshot, request.today) if request.check else []
+    changes: list[Change] = []
+    if request.publish:
+        (out / PACKED).write_bytes(packed)
+        findings = blocking(content, snapshot)
+        before = live_versions(read(folder)) if request.before is None else request.before
+        changes = _changes(before, versions)
+    header = save(snapshot, content, out) if request.build else None
+    return Answer(None, header, tuple(findings), tuple(changes), len(versions) - 1)
+
+
+def _files_read(content: Content, versions: dict[str, str]) -> FilesRead:
+    found = []
+    for placed in content.placed:
+        where = placed.source.error(placed.path, "")
+        found.append(FromFile(placed.written, where.file, where.line))
+    return FilesRead(tuple(found), versions, content.clinic.languages, placeholders(content.clinic, content.urgent))
+
+
+def _changes(before: Mapping[str, str], after: Mapping[str, str]) -> list[Change]:
+    """Return what differs, by id; what is under no name is other content."""
+    found = []
+    for id in sorted({*before, *after}):
+        if before.get(id) != after.get(id):
+            kind = ChangeKind.REMOVED if id not in after else ChangeKind.CHANGED
+            found.append(Change(ChangeKind.ADDED if id not in before else kind, id or None))
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,83 @@
+"""Asking the child that builds: started, given its time, and cleaned up after, whatever becomes of it."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import secrets
+import shutil
+import sys
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import msgspec
+from msgspec.structs import replace
+
+from server.library.values import NotBuilt
+from server.library.work import ANSWER, EDITS, GIVEN, Answer, Request
+from server.settings import CHECKOUT
+
+PATIENCE = 120.0  # seconds for everything
+UNFINISHED = "building-"
+LEFT = 900.0  # seconds after which what nobody finished is swept away
+ENVIRONMENT = ("PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "SYSTEMROOT")
+ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+
+log = logging.getLogger("onethread.library")
+
+
+@contextlib.asynccontextmanager
+async def asked(
+    workplace: Path, request: Request, given: bytes, patience: float = PATIENCE
+) -> AsyncIterator[tuple[Answer, Path]]:
+    """Have a request worked, and give the answer and the folder with what came of it, which goes afterwards.
+
+    Args:
+        given: the edits that go with the files, one a line, or the piece of content to use instead.
+        patience: seconds.
+
+    Raises:
+        NotBuilt: the child broke off, or took too long.
+    """
+    out = workplace / f"{UNFINISHED}{os.getpid()}-{secrets.token_hex(4)}"
+    await asyncio.to_thread(out.mkdir, 0o700, parents=True)
+    try:
+        await asyncio.to_thread((out / (EDITS if request.source else GIVEN)).write_bytes, given)
+        answer = await _worked(replace(request, out=str(out)), patience)
+        yield answer, out
+    finally:
+        await asyncio.to_thread(shutil.rmtree, out, ignore_errors=True)
+
+
+async def _worked(request: Request, patience: float) -> Answer:
+    child = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "server.library.building"),
+        cwd=CHECKOUT,
+        env={name: os.environ[name] for name in ENVIRONMENT if name in os.environ} | ONE_THREAD,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,  # a trace may quote content
+    )
+    try:
+        async with asyncio.timeout(patience):
+            await child.communicate(msgspec.json.encode(request))
+    except TimeoutError:
+        log.warning("building the knowledge base took too long")
+        raise NotBuilt from None
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            child.kill()
+        await child.wait()
+    if child.returncode != 0:
+        log.warning("building the knowledge base broke off", extra={"exit_code": child.returncode})
+        raise NotBuilt
+    return msgspec.json.decode(await asyncio.to_thread((Path(request.out) / ANSWER).read_bytes), type=Answer)
+
+
+def sweep(workplace: Path) -> None:
+    """Remove what was begun long ago and never finished: its process was killed."""
+    for folder in workplace.glob(f"{UNFINISHED}*"):
+        with contextlib.suppress(OSError):
+            if folder.stat().st_mtime < time.time() - LEFT:
+                shutil.rmtree(folder, ignore_errors=True)

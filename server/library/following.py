@@ -1,0 +1,121 @@
+"""Keeping a process on what is published: a bell says when to look, a sweep finds what it lost, and midnight counts.
+
+What runs is only ever replaced by a snapshot that is whole and mapped, in one assignment. Whatever keeps a new one from
+coming (a child that breaks off, a folder that is damaged, a database that is away) leaves the old one running.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+from knowledge_base import KnowledgeBase, Snapshot
+from knowledge_base.arrays import Unusable
+from server.core.errors import OnethreadError, Unavailable
+from server.library.kept import Gone
+from server.library.library import Library
+from server.library.packing import pack
+from server.library.shelf import mapped
+from server.library.values import Published
+
+TOPIC = "knowledge"  # on the bus: something was published; the payload is its hash
+BEFORE_AGAIN = 60.0  # seconds before what could not be built is tried again
+
+log = logging.getLogger("onethread.library")
+
+
+class Follower:
+    """Keeps ``base`` on what is published."""
+
+    def __init__(
+        self, library: Library, base: KnowledgeBase, *, say: Callable[[str, bytes], None], seconds: float
+    ) -> None:
+        """Follow.
+
+        Args:
+            say: tells other processes.
+            seconds: between two looks at the store.
+        """
+        self._library, self._base, self._say, self._seconds = library, base, say, seconds
+        self._rung = asyncio.Event()
+        self._looking = asyncio.Lock()
+        self._not_before = 0.0
+        self._of_files: bytes | None = None  # what this process began with, where nothing is published
+        if base.snapshot.until is not None:
+            self._of_files = pack(library.source, ())
+        library.published.append(self._published)
+
+    async def start(self) -> None:
+        """Be on what is published before the first answer is made.
+
+        Raises:
+            Unavailable: the store is away; the start is tried again.
+        """
+        await self._looked()
+        live, _ = await self._library.kept.live()
+        with contextlib.suppress(Gone):
+            if live is not None and await self._library.files_differ(live):
+                log.warning("the clinic's files differ from what is published", extra={"snapshot": live.published.hash})
+
+    async def run(self) -> None:
+        """Look whenever the bell rings, and every few seconds; for ever."""
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._seconds):
+                    await self._rung.wait()
+            self._rung.clear()
+            with contextlib.suppress(Unavailable):
+                await self._looked()
+
+    def rung(self, payload: bytes) -> None:
+        """Something was published elsewhere."""
+        self._not_before = 0.0
+        self._rung.set()
+
+    async def _published(self, published: Published) -> None:
+        """Something was published here: use it before anybody is told that it is live."""
+        self._say(TOPIC, published.hash.encode())
+        self._not_before = 0.0
+        await self._looked()
+
+    async def _looked(self) -> None:
+        async with self._looking:
+            now = asyncio.get_running_loop().time()
+            if now < self._not_before:
+                return
+            try:
+                await self._follow()
+            except (OnethreadError, Unusable) as error:
+                if isinstance(error, Unavailable) and error.code == Unavailable.code:
+                    raise  # the store
+                self._not_before = now + BEFORE_AGAIN
+                log.error("the knowledge base cannot follow", extra={"code": error.code})
+
+    async def _follow(self) -> None:
+        live, _ = await self._library.kept.live()
+        day, runs = self._library.today(), self._base.snapshot
+        if live is None:
+            if self._of_files is None or holds_on(runs, day):
+                return
+            folder = await self._library.built(self._of_files, day)
+        elif live.published.hash == runs.hash and holds_on(runs, day):
+            return
+        else:
+            folder = await self._library.folder_of(live)
+        await self._swap(folder)
+        await asyncio.to_thread(self._library.shelf.remember, folder)
+        kept = {each.hash for each in await self._library.snapshots() if each.kept}
+        await asyncio.to_thread(self._library.shelf.clear, {*kept, self._base.snapshot.hash})
+
+    async def _swap(self, folder: Path) -> None:
+        snapshot = await asyncio.to_thread(mapped, folder)
+        before = [self._base.swap(snapshot)]
+        log.info("the knowledge base was swapped", extra={"snapshot": snapshot.hash, "entries": len(snapshot.entries)})
+        await asyncio.to_thread(before.clear)  # what it held is freed beside the loop
+
+
+def holds_on(snapshot: Snapshot, day: date) -> bool:
+    """Whether a snapshot's entries are those that are valid on a day."""
+    return (snapshot.since is None or snapshot.since <= day) and (snapshot.until is None or day < snapshot.until)

@@ -1,0 +1,77 @@
+"""All content in one piece: the clinic's files as they are, and staff's edits. The same content is the same bytes.
+
+What is published is kept in the store as such a piece, so that every process builds from the very same words, wherever
+it runs and whatever its own files have become.
+"""
+
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from knowledge_base.entries import Entry
+from knowledge_base.snapshot import NUMBERS
+
+LEVEL = 6
+MOST = 512 * 1024**2  # bytes when unpacked
+FILES = 2000
+
+
+class _Packed(Struct, frozen=True, array_like=True):
+    files: dict[str, bytes]
+    edits: tuple[Entry, ...]
+
+
+class Unpackable(Exception):
+    """A piece of content is not what was packed."""
+
+    code = "unpackable"
+
+    def __init__(self) -> None:
+        super().__init__("This piece of content is damaged.")
+
+
+def content_files(folder: Path) -> list[Path]:
+    """Return the content files of a folder; what only concerns the clinic's numbers is not among them."""
+    return [path for path in sorted(folder.glob("*.yaml")) if path.stem not in NUMBERS][:FILES]
+
+
+def pack(folder: Path, edits: Sequence[Entry]) -> bytes:
+    """Return a folder's files and these edits as one piece; files that cannot be read are left out."""
+    files = {}
+    for path in content_files(folder):
+        try:
+            files[path.name] = path.read_bytes()
+        except OSError:
+            continue  # whoever reads the content says which one is missing
+    whole = _Packed(files, tuple(sorted(edits, key=lambda each: each.id)))
+    return zlib.compress(msgspec.msgpack.encode(whole, order="deterministic"), LEVEL)
+
+
+def unpack(packed: bytes, folder: Path) -> tuple[Entry, ...]:
+    """Write the files into an empty folder and return the edits.
+
+    Raises:
+        Unpackable: it is damaged.
+    """
+    try:
+        inflate = zlib.decompressobj()
+        whole = msgspec.msgpack.decode(inflate.decompress(packed, MOST), type=_Packed)
+    except (zlib.error, msgspec.MsgspecError):
+        raise Unpackable from None
+    if not inflate.eof or any(Path(name).name != name for name in whole.files):
+        raise Unpackable
+    for name, text in whole.files.items():
+        (folder / name).write_bytes(text)
+    return whole.edits
+
+
+def same_files(packed: bytes, folder: Path) -> bool:
+    """Whether the files of a folder are still those that were packed."""
+    try:
+        now = {path.name: path.read_bytes() for path in content_files(folder)}
+        return now == msgspec.msgpack.decode(zlib.decompress(packed), type=_Packed).files
+    except (OSError, zlib.error, msgspec.MsgspecError):
+        return False
