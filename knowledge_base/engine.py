@@ -7,13 +7,14 @@ sentence: whatever it says was written by the clinic.
 """
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from knowledge_base import text as t
 from knowledge_base.encoding import Meaning
-from knowledge_base.entries import Button, Entry
+from knowledge_base.entries import Button, Entry, Said
 from knowledge_base.followup import Followed, about_it, leaning, nearby
 from knowledge_base.index import Kind, Match, Retrieved
 from knowledge_base.language import Spoken, spoken, supported
@@ -21,6 +22,7 @@ from knowledge_base.outcome import Answer, Band, Choice, Context, Nothing, Outco
 from knowledge_base.phrases import MIN_TYPO_KEY, Phrases
 from knowledge_base.snapshot import Snapshot
 from knowledge_base.urgent import Finding
+from knowledge_base.wording import Aside, in_turn, on_channel, worded
 
 CHOICE_PREFIX = "kb:"
 MAX_CHOICES = 3
@@ -32,6 +34,7 @@ MAX_NEAR = 8  # entries that a follow-up is compared with
 MAX_EARLIER = 3  # answers back that a follow-up may go on about, where what came since was small talk
 NEARLY_AS_GOOD = 0.6  # share of the best score from which another entry is worth offering
 ASSISTANT_TAGS = frozenset({"smalltalk"})
+ONCE_TAG = "once"  # said a second time running, its first button is done: an insult gets one calm word, then a person
 POLITE = frozenset(
     {"bitte", "danke", "hallo", "hello", "hej", "hey", "hi", "moin", "please", "pls", "plz", "snalla", "tack", "thanks"}
 )
@@ -98,9 +101,9 @@ def decide(
     if chosen := _chosen(asked):
         return _entry(asked, chosen, _certain(asked, chosen, Band.CHOICE))
     if not t.words(t.fold(cleaned)):
-        return _named(asked, stands) or _nothing(asked, Reason.UNREADABLE, None)
-    heard = spoken(cleaned, language, languages)
-    return _going_on(asked, heard) or _named(asked, stands) or _retrieve(asked, heard)
+        return _named(asked, stands) or _named_abroad(asked) or _nothing(asked, Reason.UNREADABLE, None)
+    heard = _heard(asked, language)
+    return _going_on(asked, heard) or _named(asked, stands, heard) or _named_abroad(asked) or _retrieve(asked, heard)
 
 
 def _urgent(asked: _Asked, finding: Finding) -> Urgent:
@@ -122,6 +125,16 @@ def _chosen(asked: _Asked) -> Entry | None:
     return entry if entry and entry.speaks(asked.language) else None
 
 
+def _heard(asked: _Asked, thread_language: str | None) -> Spoken:
+    """Return which language to answer in: for what was tapped, the one it was offered in, whatever it looks like."""
+    context = asked.context
+    if context.choice:
+        return Spoken(asked.language, kept=True)
+    under_way = context.last_question or context.last_entry is not None
+    before = t.clean(context.last_question) if under_way else None
+    return spoken(asked.cleaned, thread_language, asked.snapshot.clinic.languages, before)
+
+
 def _going_on(asked: _Asked, heard: Spoken) -> Outcome | None:
     """Return what to say to a message that means nothing without the turn before, however sure it may look."""
     for language in _either(heard):
@@ -131,7 +144,7 @@ def _going_on(asked: _Asked, heard: Spoken) -> Outcome | None:
             snapshot = asked.snapshot
             followed = about_it(lean, last, snapshot.entries, snapshot.phrases[language], language)
             if followed:
-                return _follow(_in(asked, language), followed)
+                return _follow(_in(asked, heard.language if heard.kept else language), followed)
     return None
 
 
@@ -150,7 +163,9 @@ def _nearby(asked: _Asked, found: _Found) -> Outcome | None:
         if match.target.kind is Kind.ENTRY
     ]
     followed = nearby(lean, last, near, snapshot.entries, snapshot.phrases[found.language], found.language)
-    return _follow(_in(asked, found.language), followed) if followed else None
+    if followed is None:
+        return None
+    return _follow(asked if followed.entries[0].speaks(asked.language) else _in(asked, found.language), followed)
 
 
 def _last(asked: _Asked, language: str) -> Entry | None:
@@ -172,7 +187,7 @@ def _follow(asked: _Asked, followed: Followed) -> Outcome:
     return _entry(asked, entry, replace(_certain(asked, entry, Band.FOLLOW_UP), words=followed.words))
 
 
-def _named(asked: _Asked, stands: str | None) -> Outcome | None:
+def _named(asked: _Asked, stands: str | None, heard: Spoken | None = None) -> Outcome | None:
     """Return what to say to a message that is, as a whole, one that entries name, in whichever language."""
     if len(asked.cleaned) > MAX_PHRASE:
         return None
@@ -184,12 +199,46 @@ def _named(asked: _Asked, stands: str | None) -> Outcome | None:
         entries = [asked.snapshot.entries[name] for name in named]
         if not entries or (foreign and not _counts_abroad(entries, key)):
             continue
-        if not (foreign and _is_small_talk(entries[0]) and entries[0].speaks(asked.language)):
+        stays = _is_small_talk(entries[0]) or (heard is not None and heard.kept)
+        if not (foreign and stays and entries[0].speaks(asked.language)):
             asked = _in(asked, language)
         if len(entries) > 1:
             return _suggestions(asked, entries, _certain(asked, entries[0], Band.SUGGEST))
-        return _entry(asked, _agreed(asked, entries[0]), _certain(asked, entries[0], Band.PHRASE))
+        return _small_talk(asked, _agreed(asked, entries[0]), _certain(asked, entries[0], Band.PHRASE))
     return None
+
+
+def _named_abroad(asked: _Asked) -> Outcome | None:
+    """Return what to say to small talk in a language without answers of the clinic: it is understood all the same."""
+    if len(asked.cleaned) > MAX_PHRASE:
+        return None
+    entry = asked.snapshot.entries.get(_abroad(asked.snapshot).get(t.key(asked.cleaned), ""))
+    if entry is None or not entry.speaks(asked.language):
+        return None
+    return _small_talk(asked, entry, _certain(asked, entry, Band.PHRASE))
+
+
+@lru_cache(maxsize=2)
+def _abroad(snapshot: Snapshot) -> dict[str, str]:
+    """Return the small talk that is understood in languages the clinic does not speak: keys and entries."""
+    return {
+        t.key(phrase): entry.id
+        for entry in snapshot.entries.values()
+        if _is_small_talk(entry)
+        for language, phrases in entry.phrases.items()
+        if language not in snapshot.clinic.languages
+        for phrase in phrases
+    }
+
+
+def _small_talk(asked: _Asked, entry: Entry, why: Why) -> Answer:
+    """Return an entry's answer; what is to be said only once leads, the second time running, to its first button."""
+    if ONCE_TAG in entry.tags and asked.context.last_entry == entry.id:
+        buttons = entry.answers[asked.language].buttons
+        further = asked.snapshot.entries.get(buttons[0].entry) if buttons else None
+        if further and further.speaks(asked.language):
+            return _entry(asked, further, _certain(asked, further, why.band))
+    return _entry(asked, entry, why)
 
 
 def _counts_abroad(entries: Sequence[Entry], key: str) -> bool:
@@ -233,8 +282,8 @@ def _retrieve(asked: _Asked, language: Spoken) -> Outcome:
     if not _answers(asked, found) and language.second:
         other = _search(asked, language.second)
         found = other if _answers(asked, other) else found
-    asked = _in(asked, found.language)
     best = found.retrieved.best
+    asked = _in(asked, _answered_in(asked, found, language))
     if not best and (followed := _nearby(asked, found)):
         return followed
     if not best:
@@ -243,7 +292,7 @@ def _retrieve(asked: _Asked, language: Spoken) -> Outcome:
         return _nothing(asked, Reason.MAYBE_URGENT, _why(asked, found, Band.URGENT))
     if _answers(asked, found):
         entry = asked.snapshot.entries[best[0].target.name]
-        return _entry(asked, _agreed(asked, entry), _why(asked, found, Band.ANSWER))
+        return _small_talk(asked, _agreed(asked, entry), _why(asked, found, Band.ANSWER))
     if followed := _nearby(asked, found):
         return followed
     why = _why(asked, found, Band.NONE)
@@ -254,6 +303,13 @@ def _retrieve(asked: _Asked, language: Spoken) -> Outcome:
     if asked.context.misses >= MAX_MISSES:
         return _nothing(asked, Reason.MISSES, why)
     return _suggestions(asked, _worth_offering(asked, best), replace(why, band=Band.SUGGEST))
+
+
+def _answered_in(asked: _Asked, found: _Found, heard: Spoken) -> str:
+    """Return the language of the answer: where something was found, unless the conversation keeps to its own."""
+    entries = (asked.snapshot.entries.get(match.target.name) for match in found.retrieved.best)
+    kept = heard.kept and all(each is None or each.speaks(heard.language) for each in entries)
+    return heard.language if kept else found.language
 
 
 def _search(asked: _Asked, language: str) -> _Found:
@@ -302,10 +358,21 @@ def _worth_offering(asked: _Asked, best: Sequence[Match]) -> list[Entry]:
 
 def _entry(asked: _Asked, entry: Entry, why: Why) -> Answer:
     said = entry.answers[asked.language]
-    text = said.on(asked.context.channel)
+    text = _worded(asked, said)
     if entry.action == "handover":
         text = _unless_open(asked, text)
     return Answer(text, asked.language, entry.id, _choices(asked, entry), said.links, entry.action, why)
+
+
+def _worded(asked: _Asked, said: Said) -> str:
+    """Return an answer as it fits the channel, in another wording than the one before where there are several."""
+    context, sentences = asked.context, asked.snapshot.sentences
+    aside = Aside(*(sentences.get(name, {}).get(asked.language, "") for name in ("send_link", "send_rest")))
+    first = on_channel(said, context.channel, aside)
+    if not said.wordings:
+        return first
+    others = (worded(each, context.channel, aside) for each in said.wordings)
+    return in_turn((first, *others), context.turn, context.last_said)
 
 
 def _choices(asked: _Asked, entry: Entry) -> tuple[Choice, ...]:

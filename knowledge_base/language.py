@@ -1,7 +1,8 @@
 """Which language a message is in.
 
 A short message says little about its language ("termin", "ok"), and a conversation that changes language by mistake is
-worse than one that changes late. So the thread's language stands unless detection is sure and has enough to go by.
+worse than one that changes late. So the thread's language stands unless detection is sure and has enough to go by:
+one sentence in another language, or two clear messages running. A single foreign word or a name changes nothing.
 The model is py3langid's, offline; it takes half a second and some memory to load, so one copy is loaded once, in the
 background, and cut down to the languages a clinic is likely to meet.
 """
@@ -16,6 +17,8 @@ from msgspec import Struct
 
 SURE = 0.90  # probability among the clinic's languages from which a detection may change the thread's language
 ENOUGH = 12  # letters a message needs for that; below, .9 is reached by chance
+SENTENCE = 3  # words from which a message that is clear enough changes the language by itself
+CLEAR = 5  # letters from which a shorter one may do so together with the one before
 LIKELY = 0.60  # probability from which a message decides where the thread has no language yet, or the entries agree
 FOREIGN = 0.80  # probability, over all languages met, of one the clinic has no answers in
 MAX_LOOKED_AT = 300  # characters: more does not change the verdict
@@ -37,11 +40,13 @@ class Spoken(Struct, frozen=True):
         language: the language to answer in, one of the clinic's.
         second: another of the clinic's languages worth a try when the first finds nothing.
         foreign: a language the clinic has no answers in, where detection is sure of it.
+        kept: the conversation goes on in its language, though the message may be in the second.
     """
 
     language: str
     second: str | None = None
     foreign: str | None = None
+    kept: bool = False
 
 
 class _Model(Protocol):
@@ -85,28 +90,53 @@ def supported(language: str | None, languages: Sequence[str]) -> str | None:
     return plain if plain in languages else None
 
 
-def spoken(text: str, thread_language: str | None, languages: Sequence[str]) -> Spoken:
+def spoken(text: str, thread_language: str | None, languages: Sequence[str], before: str | None = None) -> Spoken:
     """Return the language to answer a cleaned message in.
 
     Args:
         thread_language: the language of the conversation so far, ``None`` at its beginning.
         languages: those the clinic has answers in; the first is used when nothing else is known.
+        before: the message before in a conversation that is under way; ``None`` at its beginning, when the language of
+            the thread may only be that of a page, and one clear message is enough.
     """
     stands = supported(thread_language, languages)
     letters = sum(character.isalpha() for character in text[:MAX_LOOKED_AT])
     if not letters:
         return Spoken(stands or languages[0])
     among_all = probabilities(text)
-    ours = sum(among_all.get(each, 0.0) for each in languages)
-    likeliest = max(languages, key=lambda each: among_all.get(each, 0.0))
-    sureness = among_all.get(likeliest, 0.0) / ours if ours > math.ulp(0.0) else 0.0
+    likeliest, sureness = _likeliest(among_all, languages)
     foreign = _foreign(among_all, languages) if letters >= ENOUGH else None
     if stands is None:
         chosen = likeliest if sureness >= LIKELY and not foreign else languages[0]
+    elif likeliest == stands or sureness < SURE or foreign:
+        chosen = stands
+    elif before is None or (len(text.split()) >= SENTENCE and _is_clear(text)):
+        chosen = likeliest if letters >= ENOUGH else stands
     else:
-        chosen = likeliest if sureness >= SURE and letters >= ENOUGH and not foreign else stands
-    others = (each for each in (likeliest, stands) if each and each != chosen)
-    return Spoken(chosen, next(others, None), foreign)
+        chosen = likeliest if _is_clear(text) and _clearly(before, languages) == likeliest else stands
+    second = next((each for each in (likeliest, stands) if each and each != chosen), None)
+    return Spoken(chosen, second, foreign, kept=before is not None and chosen == stands)
+
+
+def _likeliest(among_all: dict[str, float], languages: Sequence[str]) -> tuple[str, float]:
+    """Return the likeliest of the clinic's languages, and how likely it is among them."""
+    ours = sum(among_all.get(each, 0.0) for each in languages)
+    likeliest = max(languages, key=lambda each: among_all.get(each, 0.0))
+    return likeliest, among_all.get(likeliest, 0.0) / ours if ours > math.ulp(0.0) else 0.0
+
+
+def _is_clear(text: str) -> bool:
+    """Whether there is enough of a message, and it is no name or title."""
+    words = (text.lower() if text.isupper() else text).split()
+    return sum(map(str.isalpha, text[:MAX_LOOKED_AT])) >= CLEAR and any(word[:1].islower() for word in words)
+
+
+def _clearly(text: str, languages: Sequence[str]) -> str | None:
+    """Return which of the clinic's languages a message clearly is in."""
+    if not _is_clear(text):
+        return None
+    likeliest, sureness = _likeliest(probabilities(text), languages)
+    return likeliest if sureness >= SURE else None
 
 
 def _foreign(among_all: dict[str, float], languages: Sequence[str]) -> str | None:

@@ -41,6 +41,8 @@ class Context(Struct, frozen=True):
         last_entry: the entry answered before, so that "yes, please" has something to agree to.
         earlier: the entries answered before that one, the latest first: small talk does not end a subject.
         last_question: what the person wrote before that answer.
+        last_said: that answer's own words, so that small talk is not worded alike twice running.
+        turn: a number that grows with the conversation; it chooses among wordings.
         misses: how often running the assistant has offered choices or found nothing.
         open_now: whether staff are there; ``None`` where nobody knows.
     """
@@ -53,6 +55,8 @@ class Context(Struct, frozen=True):
     open_now: bool | None = None
     earlier: tuple[str, ...] = ()
     last_question: str = ""
+    last_said: str = ""
+    turn: int = 0
 
 
 class Choice(Struct, frozen=True):
