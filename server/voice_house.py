@@ -39,6 +39,7 @@ DEMO_ACCOUNT = Account(  # its provider is the stand-in inside this process, so 
     token="demo-voice-token",  # noqa: S106  # known to nobody but the stand-in, and worth nothing
     secrets=("demo-voice-token",),
     base_url="http://stand-in.invalid",
+    asks=False,  # whoever types says which language it is
     name="Riverside Medical Center",
 )
 

@@ -60,6 +60,7 @@ class Account(Value, frozen=True):
         stamp: at Vapi, the header with the time that is signed together with the body; empty: the body alone.
         base_url: the provider's host; another one only for a stand-in on this machine.
         voices: how its languages sound, the first one first; empty: the provider's own.
+        asks: for the language, where several are spoken that cannot be told apart by ear.
         name: what people hear as the clinic's name.
     """
 
@@ -76,6 +77,7 @@ class Account(Value, frozen=True):
     stamp: str = STAMP
     base_url: str = TWILIO
     voices: tuple[Voice, ...] = ()
+    asks: bool = True
     name: str = ""
 
     @property
@@ -114,6 +116,7 @@ class _Number(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     stamp: Annotated[str, Meta(pattern=r"^[A-Za-z0-9-]{0,64}\Z")] = STAMP
     base_url: str | None = None
     voices: dict[Annotated[str, Meta(pattern=r"^[a-z]{2}\Z")], _Voice] = {}
+    ask_language: bool = True
     name: Name = ""
 
 
@@ -176,6 +179,7 @@ def _account(number: _Number, environ: Mapping[str, str]) -> Account:
             )
             for language, each in number.voices.items()
         ),
+        asks=number.ask_language,
         name=number.name,
     )
 

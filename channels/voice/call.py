@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Sequence
 
 import msgspec
+from msgspec.structs import replace
 
 from channels.voice import speaking
 from channels.voice.phrases import Phrase, phrase
@@ -40,6 +41,8 @@ CODE = 6  # digits of a code
 NUMBER = 7  # digits from which what is said or dialled may be somebody's number
 LONGEST = 15  # digits of E.164
 MAX_MALFORMED = 10  # messages nobody can read: whoever sends so many is not Twilio
+CHOICE = 5.0  # seconds of silence after which nobody chooses a language any more
+TURNS = 3  # in which somebody who is called back may say at which number
 WORDS = 3  # of a turn from which the language that was heard in it is believed
 REMEMBERED = 20  # utterances that an interruption may be about
 WORLD: tuple[str, ...] = ("en", "de")  # in which somebody is told that theirs is not spoken here
@@ -57,6 +60,7 @@ class Greeted(Value, frozen=True):
     sentences: tuple[str, ...]
     language: str
     resumed: bool = False
+    guessed: bool = False  # nothing says which language the caller speaks
 
 
 class Came(Value, frozen=True):
@@ -101,9 +105,10 @@ Told = Heard | Greeted | Came | Happened | Reach | Promised | Nothing | Away | T
 
 
 class Begin(Value, frozen=True):
-    """Ask what to say first."""
+    """Ask what to say first, in the language that was chosen."""
 
     setup: Setup
+    language: str | None = None
 
 
 class Hear(Value, frozen=True):
@@ -196,6 +201,7 @@ class Call:
         seconds: Callable[[str], float] = speaking.seconds,
         hears_silence: bool = True,
         our: str = "",
+        chooses: bool = False,
     ) -> None:
         """Follow a call.
 
@@ -205,9 +211,11 @@ class Call:
             seconds: how long it takes to speak something.
             hears_silence: nobody else tells us when the caller says nothing.
             our: the number that was called, E.164.
+            chooses: the languages cannot be told apart by ear, so whoever's is not known is asked.
         """
         self._name, self._languages, self._seconds = name, tuple(languages), seconds
         self._hears_silence, self._our = hears_silence, our
+        self._chooses, self._choosing = chooses, False
         self.language = self._languages[0]
         self.setup: Setup | None = None
         self._greeted = False
@@ -229,7 +237,7 @@ class Call:
         self._told_unspoken = False
         self.objected = False
         self._wants_person = False
-        self._promised = False
+        self._promised = 0  # turns in which a number is one to be called back at
         self._finish: Finish | None = None
         self._over = False
 
@@ -254,6 +262,8 @@ class Call:
                 return self._reach(number, now)
             case Promised(sentence=sentence):
                 return self._say_all(speaking.spoken(sentence, self.language), now)
+            case Nothing() if self._choosing:
+                return self._choose(None)
             case Nothing():
                 return self._silence(now, goodbye=self._asked_still_there)
             case Away():
@@ -267,6 +277,8 @@ class Call:
         """Return when a ``Tick`` should come, if nothing else comes before."""
         if self._over:
             return None
+        if self._choosing:
+            return self._keyed_at + KEYS if self._keys else max(self._heard_at, self._speaks_until) + CHOICE
         if not self._greeted:
             return self._speaks_until if self._finish is not None else None
         times = [self._silence_at()] if self._hears_silence else []
@@ -282,6 +294,11 @@ class Call:
         if seek_at is not None:
             times.append(seek_at)
         return min(times, default=None)
+
+    @property
+    def choosing(self) -> bool:
+        """Whether the caller was asked for their language."""
+        return self._choosing
 
     @property
     def awaits_answer(self) -> bool:
@@ -320,6 +337,8 @@ class Call:
     # the beginning
 
     def _begin(self, greeted: Greeted, now: float) -> list[Action]:
+        if self._chooses and greeted.guessed and self.setup is not None and not self.setup.greeted:
+            return self._offer_languages(self.setup, now)
         self._greeted, self._heard_at = True, now
         before = self.language
         self.language = greeted.language if greeted.language in self._languages else self.language
@@ -333,6 +352,37 @@ class Call:
             self._notice_until = self._speaks_until
         said: list[Action] = [*switch, Say(text, self.language, interruptible=greeted.resumed)]
         return said if self._notice_until > now else [*said, *self._release(now)]
+
+    def _offer_languages(self, setup: Setup, now: float) -> list[Action]:
+        """Ask for the language, each in its own; once, and before anything else: the notice must be understood."""
+        self._chooses, self._choosing, self._heard_at = False, True, now
+        if setup.choosing:
+            return []
+        said: list[Action] = []
+        for place, language in enumerate(self._languages[:9]):
+            said += self._say_all([phrase(Phrase.CHOOSE, language).format(speaking.figure(place, language))], now)
+            said[-1] = replace(said[-1], language=language)
+        return said
+
+    def _choose(self, language: str | None) -> list[Action]:
+        """Go on in this language, or in the first one; what was said instead of choosing counts after the notice."""
+        self._choosing = False
+        return [Begin(self.setup, language or self._languages[0])] if self.setup is not None else []
+
+    def _choose_by_key(self, keys: str) -> list[Action]:
+        place = int(keys) if len(keys) == 1 else 0
+        if 1 <= place <= len(self._languages):
+            return self._choose(self._languages[place - 1])
+        self._held.append(keys)  # a code, or 0 for a person
+        return self._choose(None)
+
+    def _choose_by_voice(self, prompt: Prompt) -> list[Action]:
+        language = speaking.language_in(prompt.text, self._languages)
+        if language is not None:
+            return self._choose(language)
+        self._held.append(prompt)
+        heard = prompt.language if len(prompt.text.split()) >= WORDS else None
+        return self._choose(heard if heard in self._languages else None)
 
     def _release(self, now: float) -> list[Action]:
         """The notice was spoken: what came meanwhile counts now."""
@@ -359,6 +409,8 @@ class Call:
         if not whole.strip():
             return []
         prompt = Prompt(whole.strip(), True, prompt.language)
+        if self._choosing:
+            return self._choose_by_voice(prompt)
         if self._waits_for_notice(now):
             self._held.append(prompt)
             return []
@@ -366,6 +418,9 @@ class Call:
 
     def _hear(self, prompt: Prompt, now: float) -> list[Action]:
         found: list[Action] = []
+        wanted = speaking.language_in(prompt.text, self._languages, numbers=False)
+        if wanted is not None and wanted != self.language and not self.objected:
+            return [*self._switch(wanted), *self._say_all([phrase(Phrase.SPEAKS, wanted)], now)]
         language = prompt.language if len(prompt.text.split()) >= WORDS else None
         if language is not None and language not in self._languages and not self._told_unspoken:
             self._told_unspoken = True
@@ -378,6 +433,7 @@ class Call:
         number = _number_in(prompt.text)
         if self._promised and number:
             found.append(CallBack(self._next(), number))
+        self._promised = max(0, self._promised - 1)
         return found
 
     def _key(self, key: str, now: float) -> list[Action]:
@@ -387,7 +443,7 @@ class Call:
             return []
         if key != "#":
             self._keys, self._keyed_at = self._keys + key, now
-            long = self._promised and len(self._keys) >= CODE  # a number to call back at, which # ends
+            long = bool(self._promised) and len(self._keys) >= CODE  # a number to call back at, which # ends
             if len(self._keys) != CODE or long:
                 return []
         return self._keyed(now)
@@ -396,10 +452,13 @@ class Call:
         keys, self._keys = self._keys, ""
         if not keys:
             return []
+        if self._choosing:
+            return self._choose_by_key(keys)
         if self._waits_for_notice(now):
             self._held.append(keys)
             return []
-        if self._promised and len(keys) >= NUMBER:
+        promised, self._promised = self._promised, max(0, self._promised - 1)
+        if promised and len(keys) >= NUMBER:
             return [CallBack(self._next(), keys)]
         return self._dial(keys)
 
@@ -488,7 +547,7 @@ class Call:
         if self.objected:
             self._finish = Finish(Ending.CLINIC)
             return self._ending(self._say_all([phrase(Phrase.OBJECTED_ALONE, self.language)], now), now)
-        self._wants_person, self._promised = False, True
+        self._wants_person, self._promised = False, TURNS
         return [CallBack(self._next())]
 
     def _away(self, now: float) -> list[Action]:
@@ -509,6 +568,8 @@ class Call:
         found: list[Action] = []
         if self._keys and now >= self._keyed_at + KEYS:
             found += self._keyed(now)
+        if self._choosing and now >= max(self._heard_at, self._speaks_until) + CHOICE:
+            found += self._choose(None)
         if self._held and self._greeted and now >= self._notice_until:
             found += self._release(now)
         if self._awaits is not None and not self._told_moment and now >= max(self._awaits, self._speaks_until) + MOMENT:

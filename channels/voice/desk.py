@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 
+from channels.voice import twiml
 from channels.voice.accounts import Account
 from channels.voice.talking import Switchboard
 from server.core.calling import Calls, Incoming
@@ -46,6 +47,12 @@ class Desk:
         """Return what is spoken at a number: the languages that it has voices for, or the clinic's."""
         return tuple(voice.language for voice in account.voices) or self.languages
 
+    def asks(self, account: Account) -> bool:
+        """Whether callers choose their language: where nobody can hear which one of several it is."""
+        languages = self.languages_of(account)
+        tells = account.mode == "relay" and twiml.detects(account, languages)
+        return account.asks and len(languages) > 1 and not tells
+
     def counted(self, what: str) -> None:
         """Count something that was refused."""
         self.answered[what] += 1
@@ -61,7 +68,8 @@ class Desk:
 
     def incoming(self, account: Account, call: str, caller: str | None, attested: bool = False) -> Incoming:
         """Return a call by its session, which is a hash of Twilio's name for it."""
-        return Incoming(self.hashed(call), account.our, caller, attested, self.languages_of(account)[0])
+        languages = self.languages_of(account)
+        return Incoming(self.hashed(call), account.our, caller, attested, languages[0], languages)
 
     def hashed(self, name: str) -> str:
         """Return the name under which we know something that Twilio has named."""

@@ -334,7 +334,11 @@ class Handset:
                 return None
             match verb.tag:
                 case "Say":
+                    while not self._input.empty():  # nobody listens
+                        self._input.get_nowait()
                     await self._hear_verb(verb)
+                case "Gather" if verb.get("input") == "dtmf" and not self._are_pressed():
+                    await self._hear_all(verb)  # nobody waits here: no key is no key
                 case "Gather":
                     return await self._gather(verb)
                 case "Redirect":
@@ -352,10 +356,20 @@ class Handset:
     async def _hear_verb(self, say: Element) -> None:
         await self._noted(Heard(say.text or "", True, say.get("language", ""), self.twilio.clock()))
 
-    async def _gather(self, gather: Element) -> list[Element] | None:
+    def _are_pressed(self) -> bool:
+        """Whether keys were pressed meanwhile, which then come first."""
+        waiting = [self._input.get_nowait() for _ in range(self._input.qsize())]
+        for each in sorted(waiting, key=lambda each: each[0] != "digits"):
+            self._input.put_nowait(each)
+        return any(kind == "digits" for kind, _, _ in waiting)
+
+    async def _hear_all(self, gather: Element) -> None:
         for said in gather:
             if said.tag == "Say":
                 await self._hear_verb(said)
+
+    async def _gather(self, gather: Element) -> list[Element] | None:
+        await self._hear_all(gather)
         self.language = gather.get("language", self.language)
         await self.change("listening")
         got = asyncio.ensure_future(self._input.get())

@@ -5,7 +5,9 @@ call here, because another process has it, begins to carry it: the conversation 
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+
+from msgspec.structs import replace
 
 from channels.voice import twiml
 from channels.voice.accounts import Account
@@ -14,11 +16,50 @@ from channels.voice.desk import Desk
 from channels.voice.phrases import Phrase, phrase
 from channels.voice.talking import Spoken, Talk
 from channels.voice.wire import CallForm, Digit, Prompt, Setup
+from server.core.model import Value
 
 WAIT = 8.0  # seconds in which a request is answered: Twilio gives up after fifteen
 MORE = 0.15  # seconds in which a second message may follow the first
 WAITS = 8  # requests in a row that only wait: a minute
 IDLE = 300.0  # seconds without a request after which a call is carried here no longer
+
+
+WAITING, CHOOSING, CUT = "wait", "choose", "cut"  # what a request is about, beside a turn
+
+
+class Asked(Value, frozen=True):
+    """What the address says that a request goes to.
+
+    Args:
+        turn: the number of the request in this call; from the second one on the caller has been greeted.
+        at: up to where they have been told everything.
+        about: ``wait``: nothing, it waits for what could not be said yet; ``choose``: which language is spoken;
+            ``cut``: keys, which cut off what is said first.
+        language: that was chosen.
+    """
+
+    turn: int = 0
+    at: str = ""
+    about: str = ""
+    language: str = ""
+
+    @property
+    def query(self) -> str:
+        """This, for an address of ours."""
+        said = {"n": str(self.turn), "at": self.at, "about": self.about, "in": self.language}
+        return "&".join(f"{name}={value}" for name, value in said.items() if value)
+
+    @classmethod
+    def read(cls, query: Mapping[str, str], most: int) -> "Asked | None":
+        """Return what an address says; ``None`` where it is none of ours.
+
+        Args:
+            most: requests in one call.
+        """
+        turn, language = query.get("n", ""), query.get("in", "")
+        if not (turn.isascii() and turn.isdecimal()) or len(turn) > 8 or int(turn) > most:
+            return None
+        return cls(int(turn), query.get("at", ""), query.get("about", ""), language)
 
 
 class PageMouth:
@@ -53,44 +94,48 @@ class PageMouth:
 class Gathering:
     """A call as its requests find it."""
 
-    def __init__(self, desk: Desk, account: Account, form: CallForm, turn: int, at: str) -> None:
-        """Begin to carry a call.
-
-        Args:
-            turn: the number of the request; from the second one on the caller has been greeted.
-            at: up to where they have been told everything.
-        """
+    def __init__(self, desk: Desk, account: Account, form: CallForm, asked: Asked) -> None:
+        """Begin to carry a call, of which this request is the first one here."""
         self._desk, self._account = desk, account
         self.mouth = PageMouth()
         self.call = Call(
-            "g", desk.languages_of(account), seconds=lambda text: 0.0, hears_silence=False, our=account.our
+            "g",
+            desk.languages_of(account),
+            seconds=lambda text: 0.0,
+            hears_silence=False,
+            our=account.our,
+            chooses=desk.asks(account),
         )
         incoming = desk.incoming(account, form.call, form.caller, form.attested)
-        spoken = Spoken.read(at) or desk.switchboard.spoken(incoming.session)
+        if asked.language in desk.languages_of(account):
+            incoming = replace(incoming, language=asked.language, chosen=True)
+        spoken = Spoken.read(asked.at) or desk.switchboard.spoken(incoming.session)
         self.talk = Talk(incoming, self.call, desk.calls, self.mouth, spoken=spoken)
         self.answers: dict[int, bytes] = {}
         self.lock = asyncio.Lock()
         self.used_at = asyncio.get_running_loop().time()
         self.waits = 0
         desk.switchboard.carry(self.talk)
-        self.talk.tell(Setup(form.call, caller=form.caller, our=form.our, greeted=turn > 0))
+        self._notice: list[tuple[str, str]] = []
+        self._keys = ""  # dialled while the notice was spoken, which count once it was heard
+        greeted = asked.turn > 0 and asked.about not in (CHOOSING, CUT)
+        choosing = asked.about == CHOOSING
+        self.talk.tell(Setup(form.call, caller=form.caller, our=form.our, greeted=greeted, choosing=choosing))
 
-    async def answer(self, form: CallForm, turn: int, waits: bool) -> bytes:
-        """Return what a request is answered with; the same one again gets the same answer.
-
-        Args:
-            turn: the number of the request in this call.
-            waits: it only waits for what could not be said yet.
-        """
+    async def answer(self, form: CallForm, asked: Asked) -> bytes:
+        """Return what a request is answered with; the same one again gets the same answer."""
         self.used_at = asyncio.get_running_loop().time()
         async with self.lock:
-            if turn not in self.answers:
-                self.answers = {turn: await self._answer(form, turn, waits)}
-            return self.answers[turn]
+            if asked.turn not in self.answers:
+                self.answers = {asked.turn: await self._answer(form, asked)}
+            return self.answers[asked.turn]
 
-    async def _answer(self, form: CallForm, turn: int, waits: bool) -> bytes:
+    async def _answer(self, form: CallForm, asked: Asked) -> bytes:
+        turn = asked.turn
         self.call.begin_turns(f"g{turn}")
-        for told in _told(form, first=turn == 0, waits=waits):
+        if asked.about == CUT:
+            return await self._again(form, turn)
+        for told in self._told(form, asked):
             self.talk.tell(told)
         await self._settled()
         said, finished = self.mouth.take(), self.mouth.finished
@@ -102,12 +147,36 @@ class Gathering:
             self.waits += 1
             moment = [(phrase(Phrase.MOMENT, language), language)] if not spoken and self.waits == 1 else []
             verbs = [twiml.say(self._account, text, spoken_in) for text, spoken_in in [*spoken, *moment]]
-            return twiml.document(*verbs, twiml.redirect(self._url(turn + 1, waits=True)))
+            return twiml.document(*verbs, twiml.redirect(self._url(turn + 1, WAITING)))
         self.waits = 0
         # What must be heard to its end is spoken before anybody is listened to.
-        fixed = [twiml.say(self._account, each.text, each.language) for each in said if not each.interruptible]
+        fixed = [(each.text, each.language) for each in said if not each.interruptible]
         free = [(each.text, each.language) for each in said if each.interruptible]
-        return twiml.document(*fixed, twiml.gather(self._account, free, self._url(turn + 1), language))
+        verbs = []
+        if fixed:
+            self._notice = fixed
+            verbs.append(twiml.keys(self._account, fixed, self._url(turn + 1, CUT)))
+        listens = self._url(turn + 1, CHOOSING if self.call.choosing else "")
+        return twiml.document(*verbs, twiml.gather(self._account, free, listens, language))
+
+    async def _again(self, form: CallForm, turn: int) -> bytes:
+        """Say again what a key has cut off, and what the key was for after it."""
+        await self._settled()
+        self._notice = [(each.text, each.language) for each in self.mouth.take()] or self._notice
+        self._keys = form.digits.rstrip("#")
+        said = [twiml.say(self._account, text, language) for text, language in self._notice]
+        return twiml.document(*said, twiml.redirect(self._url(turn + 1, WAITING)))
+
+    def _told(self, form: CallForm, asked: Asked) -> list[Told]:
+        """Return what a request says in a call's own words."""
+        digits, self._keys = (self._keys, "") if asked.about == WAITING else (form.digits.rstrip("#"), self._keys)
+        if asked.turn == 0 or (asked.about == WAITING and not digits):
+            return [Tick()]
+        if digits or form.digits:
+            return [Digit(digit) for digit in digits + "#"]
+        if form.speech:
+            return [Prompt(form.speech, True, form.language)]
+        return [Nothing()]
 
     async def _settled(self) -> None:
         """Wait until everything has been taken and there is something to say, or until it takes too long."""
@@ -133,20 +202,10 @@ class Gathering:
             return twiml.document(*verbs, twiml.redirect(self._desk.url(self._account, "transfer", query)))
         return twiml.document(*verbs, twiml.hang_up())
 
-    def _url(self, turn: int, waits: bool = False) -> str:
-        at = f"&at={self.talk.spoken.written}" if self.talk.spoken is not None else ""
-        return self._desk.url(self._account, "turn", f"n={turn}{at}{'&wait=1' if waits else ''}")
-
-
-def _told(form: CallForm, *, first: bool, waits: bool) -> list[Told]:
-    """Return what a request says in a call's own words."""
-    if first or waits:
-        return [Tick()]
-    if form.digits:
-        return [Digit(digit) for digit in form.digits.rstrip("#") + "#"]
-    if form.speech:
-        return [Prompt(form.speech, True, form.language)]
-    return [Nothing()]
+    def _url(self, turn: int, about: str = "") -> str:
+        chosen = self.talk.incoming.language or "" if self.talk.incoming.chosen else ""
+        asked = Asked(turn, self.talk.spoken.written if self.talk.spoken is not None else "", about, chosen)
+        return self._desk.url(self._account, "turn", asked.query)
 
 
 class Gatherings:
@@ -157,13 +216,13 @@ class Gatherings:
         self._desk = desk
         self._gatherings: dict[str, Gathering] = {}
 
-    def of(self, account: Account, form: CallForm, turn: int, at: str = "") -> Gathering:
+    def of(self, account: Account, form: CallForm, asked: Asked) -> Gathering:
         """Return this call, carried from now on if it was not: its requests come to any process."""
         self._forget_old()
         session = self._desk.hashed(form.call)
         found = self._gatherings.get(session)
         if found is None or (self._desk.switchboard.find(session) is not found.talk and not found.call.over):
-            found = self._gatherings[session] = Gathering(self._desk, account, form, turn, at)
+            found = self._gatherings[session] = Gathering(self._desk, account, form, asked)
         return found
 
     def forget(self, session: str) -> None:

@@ -23,6 +23,8 @@ class Phrase(StrEnum):
     UNSPOKEN = "unspoken"
     AWAY = "away"
     CONNECTING_BACK = "connecting_back"
+    CHOOSE = "choose"
+    SPEAKS = "speaks"
 
 
 _SAID: dict[Phrase, dict[str, str]] = {
@@ -98,6 +100,16 @@ _SAID: dict[Phrase, dict[str, str]] = {
         "de": "Rückruf für die Praxis. Ich verbinde.",
         "en": "A call back for the clinic. I am putting you through.",
         "sv": "En återuppringning för kliniken. Jag kopplar.",
+    },
+    Phrase.CHOOSE: {  # each is spoken in its own language, with the number of its key
+        "de": "Für Deutsch drücken Sie die {}, oder sagen Sie: Deutsch.",
+        "en": "For English, press {}, or say: English.",
+        "sv": "För svenska, tryck {}, eller säg: svenska.",
+    },
+    Phrase.SPEAKS: {
+        "de": "Gut, wir sprechen Deutsch. Was kann ich für Sie tun?",
+        "en": "All right, let us speak English. What can I do for you?",
+        "sv": "Då talar vi svenska. Vad kan jag hjälpa dig med?",
     },
 }
 

@@ -92,7 +92,7 @@ class Relay:
     async def _talk(self, socket: WebSocket, account: Account, mouth: SocketMouth, setup: Setup, early: int) -> None:
         incoming = self._desk.incoming(account, setup.call, setup.caller, setup.attested)
         name = self._desk.hashed(f"{setup.session}\0{setup.call}")[:10]
-        call = Call(name, self._desk.languages_of(account), our=account.our)
+        call = Call(name, self._desk.languages_of(account), our=account.our, chooses=self._desk.asks(account))
         spoken = Spoken.read(setup.at) or self._desk.switchboard.spoken(incoming.session)
         talk = Talk(incoming, call, self._desk.calls, mouth, spoken=spoken)
         for _ in range(early):

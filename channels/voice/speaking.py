@@ -24,6 +24,23 @@ _NUMBERS = {
     "en": ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine"),
     "sv": ("ett", "två", "tre", "fyra", "fem", "sex", "sju", "åtta", "nio"),
 }
+_KEYS = {
+    "de": ("Eins", "Zwei", "Drei", "Vier", "Fünf", "Sechs", "Sieben", "Acht", "Neun"),
+    "en": _NUMBERS["en"],
+    "sv": _NUMBERS["sv"],
+}
+_NAMES = {
+    "de": ("deutsch", "german", "tyska"),
+    "en": ("englisch", "english", "engelska"),
+    "sv": ("schwedisch", "swedish", "svenska"),
+}
+_ASKED_FOR = (  # what may stand around the name of a language that somebody wants to be spoken
+    "auf in på bitte please tack danke thanks thank you ja yes ich möchte will lieber gern gerne würde sprechen "
+    "spreche sie können kann wir reden i we can could do would like to speak let s us want prefer rather "
+    "jag vi vill kan tala talar prata pratar du ni helst hellre gärna man hier here här the a nur only bara nein no nej und och and nummer "
+    "number für for för"
+)
+_AROUND = frozenset(_ASKED_FOR.split())
 _SAY = {"de": "Sagen Sie", "en": "Say", "sv": "Säg"}
 _FOR = {"de": "für", "en": "for", "sv": "för"}
 _OR = {"de": "oder", "en": "or", "sv": "eller"}
@@ -172,6 +189,32 @@ def choices_of(choices: Sequence[Choice], language: str) -> str:
         return ""
     listed = ", ".join(offered[:-1])
     return f"{_SAY[known]} {f'{listed}, {_OR[known]} ' if listed else ''}{offered[-1]}."
+
+
+def figure(place: int, language: str) -> str:
+    """Return how the key of the choice at ``place``, counted from 0, is said."""
+    return _KEYS.get(language, _KEYS["en"])[place]
+
+
+def language_in(text: str, languages: Sequence[str], *, numbers: bool = True) -> str | None:
+    """Return which of these languages somebody asks for, when next to nothing else is said.
+
+    Args:
+        numbers: the languages were just read out, so that the number of one is enough.
+    """
+    words = re.findall(r"[^\W_]+", text.casefold())
+    named = {each for each in languages for name in _NAMES.get(each, ()) if name in words}
+    names = {name for each in _NAMES.values() for name in each}
+    if len(named) == 1 and all(word in _AROUND or word in names for word in words):
+        return named.pop()
+    if not numbers or named:
+        return None
+    said = [word for word in words if word not in _AROUND]
+    for place, language in enumerate(languages[:9]):
+        spoken_so = {str(place + 1), *(each[place] for each in (*_NUMBERS.values(), *_KEYS.values()))}
+        if len(said) == 1 and said[0] in {each.casefold() for each in spoken_so}:
+            return language
+    return None
 
 
 def links_of(links: Sequence[Link], language: str, called: str = "") -> list[str]:

@@ -218,13 +218,17 @@ class Talk:
             case Say():
                 await self.mouth.say(action)
             case Switch(language=language):
+                if self.line is not None:
+                    self.line = replace(self.line, language=language)
                 await self.mouth.switch(language)
             case Finish():
                 await self._finish(action)
             case Drop(code=code):
                 self.ending = Ending.FAILED
                 await self.mouth.drop(code)
-            case Begin():
+            case Begin(language=language):
+                if language is not None:
+                    self.incoming = replace(self.incoming, language=language, chosen=True)
                 await self._begin()
             case _ if self.line is not None:
                 await self._ask(action, self.line)
@@ -268,7 +272,7 @@ class Talk:
         if self.spoken is not None and greeting.resumed and self.spoken.thread == line.thread:
             line = replace(line, after=max(line.after, self.spoken.seq))
         self._goes_on(line)
-        self._at_once.append(Greeted(greeting.sentences, line.language, greeting.resumed))
+        self._at_once.append(Greeted(greeting.sentences, line.language, greeting.resumed, greeting.guessed))
         if line.objected:  # they have said no on a line that was lost
             self._objected = True
             self._at_once.append(Came(Turned.OBJECTED))

@@ -18,6 +18,7 @@ MULTI = "multi"  # whoever writes down finds out the language by himself
 DETECTED = frozenset({"de", "en", "es", "fr", "hi", "it", "ja", "nl", "pt", "ru"})  # by Deepgram, in one call
 RING_SECONDS = 30  # until somebody at the clinic answers
 PAUSE_SECONDS = "auto"  # of silence that ends a turn of a gather: as Twilio finds it
+KEY_SECONDS = 2  # in which another key follows, and the first one after what was spoken
 TURN_SECONDS = 8  # in which a caller begins to speak, in a gather
 
 _NO_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -97,6 +98,16 @@ def gather(account: Account, said: Sequence[tuple[str, str]], action: str, langu
         "finishOnKey": "#",
         **({"numDigits": "6"} if code else {}),
     }
+    return _element("Gather", attributes, "".join(say(account, text, spoken) for text, spoken in said))
+
+
+def keys(account: Account, said: Sequence[tuple[str, str]], action: str) -> str:
+    """Return the verb that speaks what must be heard, and posts what is dialled meanwhile; else the next one follows.
+
+    Nobody listens for words, which would cut off what is being said; a key does, so that whoever is posted one says it
+    again.
+    """
+    attributes = {"input": "dtmf", "action": action, "timeout": str(KEY_SECONDS), "finishOnKey": "#"}
     return _element("Gather", attributes, "".join(say(account, text, spoken) for text, spoken in said))
 
 

@@ -19,7 +19,7 @@ from channels.voice import twiml
 from channels.voice.accounts import Account
 from channels.voice.call import STAFF
 from channels.voice.desk import PATH, Desk
-from channels.voice.gather import Gatherings
+from channels.voice.gather import WAITING, Asked, Gatherings
 from channels.voice.phrases import Phrase, phrase
 from channels.voice.talking import LAST_WORDS_SECONDS, Spoken, patient
 from channels.voice.wire import CallForm, read_form
@@ -103,7 +103,7 @@ class VoiceWebhooks:
 
     async def _incoming(self, request: Request, account: Account, form: CallForm) -> bytes:
         if account.mode == "gather":
-            return await self._gatherings.of(account, form, 0).answer(form, 0, waits=False)
+            return await self._gatherings.of(account, form, Asked()).answer(form, Asked())
         return twiml.document(self._relay(account, form))
 
     def _relay(self, account: Account, form: CallForm, again: int = 0, at: str = "") -> str:
@@ -125,12 +125,10 @@ class VoiceWebhooks:
     # and goes on
 
     async def _turn(self, request: Request, account: Account, form: CallForm) -> bytes:
-        number = request.query_params.get("n", "")
-        if account.mode != "gather" or not number.isdecimal() or len(number) > 8 or int(number) > MAX_TURNS:
+        asked = Asked.read(request.query_params, MAX_TURNS)
+        if account.mode != "gather" or asked is None:
             raise HTTPException(404)
-        waits, at = "wait" in request.query_params, request.query_params.get("at", "")
-        gathering = self._gatherings.of(account, form, int(number), at)
-        return await gathering.answer(form, int(number), waits=waits)
+        return await self._gatherings.of(account, form, asked).answer(form, asked)
 
     async def _action(self, request: Request, account: Account, form: CallForm) -> bytes:
         """A relay is over: because the caller has gone, because we ended it, or because its socket was lost."""
@@ -192,8 +190,8 @@ class VoiceWebhooks:
         at = (spoken or Spoken(line.thread, line.newest)).written
         if account.mode == "gather":
             self._gatherings.forget(line.session)
-            query = f"n={way.turn + 1}&at={at}&wait=1"  # no turn's number comes twice
-            goes_on = self._desk.url(account, "turn", query)
+            asked = Asked(way.turn + 1, at, WAITING)  # no turn's number comes twice
+            goes_on = self._desk.url(account, "turn", asked.query)
             return twiml.document(*verbs, twiml.redirect(goes_on))
         return twiml.document(*verbs, self._relay(account, form, at=at))
 

@@ -49,6 +49,7 @@ class Setup(Value, frozen=True):
     outbound: bool = False
     attested: bool = False  # as we were told when it rang, and gave along
     greeted: bool = False  # it comes back from elsewhere, and has heard what is said first
+    choosing: bool = False  # it was asked for its language already
     at: str = ""  # up to where it was told everything, then, as we gave along; see ``talking.Spoken``
 
 

@@ -23,6 +23,8 @@ class Incoming(Value, frozen=True):
         caller: E.164; ``None`` for a number that is withheld.
         attested: the network has shown that the call comes from that number.
         language: that the number of ours is for, or that was chosen; a wish.
+        languages: that are spoken at that number; empty: every one of the clinic's.
+        chosen: the caller has chosen the language.
     """
 
     session: str
@@ -30,6 +32,8 @@ class Incoming(Value, frozen=True):
     caller: str | None = None
     attested: bool = False
     language: str | None = None
+    languages: tuple[str, ...] = ()
+    chosen: bool = False
 
 
 class Line(Value, frozen=True):
@@ -72,11 +76,17 @@ class Line(Value, frozen=True):
 
 
 class Greeting(Value, frozen=True):
-    """What is said first, sentence by sentence; ``resumed``: the call goes on after its socket was lost."""
+    """What is said first, sentence by sentence.
+
+    Args:
+        resumed: the call goes on after its socket was lost.
+        guessed: nothing says which language the caller speaks.
+    """
 
     line: Line
     sentences: tuple[str, ...]
     resumed: bool = False
+    guessed: bool = False
 
 
 class Turned(StrEnum):

@@ -74,9 +74,11 @@ class PhoneCalls:
 
     async def ring(self, incoming: Incoming) -> Greeting:
         """Return what to say first; see ``core.calling.Calls``, as for everything that follows."""
-        language, now = self._clinic.language(incoming.language), self._clock()
+        now = self._clock()
         before = await self._known_session(incoming.session)
         thread = before if before is not None else await self._thread_of(incoming)
+        known = self._known_language(incoming, thread)
+        language = self._clinic.language(known or incoming.language)
         line = Line(
             session=incoming.session,
             our=incoming.our,
@@ -106,7 +108,14 @@ class PhoneCalls:
             return Greeting(line, (say("call_resumed", line.language),), resumed=True)
         if self._vouched_for(line, thread):
             line = replace(line, assurance=Assurance.PROVEN, proof=CALLER_ID)
-        return Greeting(line, await self._greeting(line, thread))
+        return Greeting(line, await self._greeting(line, thread), guessed=known is None)
+
+    def _known_language(self, incoming: Incoming, thread: Thread) -> str | None:
+        """Return the language that the caller has chosen, or last spoke, if it is spoken at this number."""
+        if incoming.chosen:
+            return incoming.language
+        offered = incoming.languages or self._clinic.languages
+        return thread.language if thread.language in offered else None
 
     async def _greeting(self, line: Line, thread: Thread) -> tuple[str, ...]:
         language = line.language

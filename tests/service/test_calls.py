@@ -97,6 +97,22 @@ async def test_a_call_that_rings_stores_nothing_and_says_who_speaks_and_that_wor
     assert await phone.store.find_address(ADDRESS.id) is None
 
 
+async def test_the_language_is_what_the_caller_last_spoke_unless_they_choose_another(phone: Phone) -> None:
+    new = await phone.calls.ring(Incoming("c1", OUR, MIA, language="de"))
+    await phone.calls.hear(new.line, "1", "När har ni öppet?", "sv")
+
+    known = await phone.calls.ring(Incoming("c2", OUR, MIA, language="de"))
+    elsewhere = await phone.calls.ring(Incoming("c3", OUR, MIA, language="de", languages=("de", "en")))
+    chosen = await phone.calls.ring(Incoming("c4", OUR, MIA, language="en", chosen=True))
+
+    assert [(each.line.language, each.guessed) for each in (new, known, elsewhere, chosen)] == [
+        ("de", True),
+        ("sv", False),
+        ("de", True),
+        ("en", False),
+    ]
+
+
 async def test_the_first_words_are_the_agreement_and_are_stored_once(phone: Phone) -> None:
     line = await phone.rings()
 

@@ -116,6 +116,101 @@ def test_a_call_that_comes_back_is_greeted_shortly_and_can_be_interrupted() -> N
     assert phone(Prompt("Gut.")) == [Hear("x.1", "Gut.")]
 
 
+def chooses(*told: Told) -> tuple[Phone, list[Action]]:
+    """A call at a number whose languages nobody can tell apart, of somebody of whom nothing is known."""
+    phone = Phone()
+    phone.call = Call("x", ("de", "en", "sv"), seconds=lambda text: 1.0, chooses=True)
+    phone(SETUP)
+    return phone, phone(Greeted(NOTICE, "de", guessed=True), *told)
+
+
+def test_whose_language_is_not_known_is_asked_in_each_before_anything_else() -> None:
+    _, said = chooses()
+
+    assert said == [
+        Say("Für Deutsch drücken Sie die Eins, oder sagen Sie: Deutsch.", "de"),
+        Say("For English, press two, or say: English.", "en"),
+        Say("För svenska, tryck tre, eller säg: svenska.", "sv"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("told", "language"),
+    [
+        (Prompt("English, please."), "en"),
+        (Prompt("Zwei."), "en"),
+        (Prompt("Svenska tack"), "sv"),
+        (Prompt("drei"), "sv"),
+        (Prompt("Ich möchte Deutsch sprechen"), "de"),
+        (Nothing(), "de"),
+    ],
+)
+def test_a_language_is_chosen_by_voice_and_what_is_said_first_is_said_in_it(told: Told, language: str) -> None:
+    phone, said = chooses(told)
+
+    assert said[3:] == [Begin(SETUP, language)]
+    assert Say(" ".join(NOTICE), language, interruptible=False) in phone(Greeted(NOTICE, language, guessed=True))
+    assert phone.call.language == language
+
+
+def test_a_language_is_chosen_by_a_key() -> None:
+    phone, said = chooses(Digit("3"))
+    assert said[3:] == []
+
+    assert phone.passes(1.5) == [Begin(SETUP, "sv")]
+
+
+def test_who_chooses_nothing_is_spoken_to_in_the_first_language() -> None:
+    phone, _ = chooses()
+
+    assert phone.call.due() == 108.0
+    assert phone.passes(8.0) == [Begin(SETUP, "de")]
+    assert phone.call.due() is None
+
+
+def test_a_code_that_a_link_dials_in_place_of_a_choice_is_a_code() -> None:
+    phone, said = chooses(*(Digit(each) for each in "482913"))
+
+    assert said[3:] == [Begin(SETUP, "de")]
+    phone(Greeted(NOTICE, "de"))
+    assert phone(Quiet()) == [Dial("x.1", "482913")]
+
+
+def test_what_is_said_in_place_of_a_choice_counts_after_the_notice_and_says_the_language() -> None:
+    phone, said = chooses(Prompt("Do you treat eczema?", True, "en"))
+
+    assert said[3:] == [Begin(SETUP, "en")]
+    phone(Greeted(NOTICE, "en"))
+    assert phone(Quiet()) == [Hear("x.1", "Do you treat eczema?", "en")]
+
+
+@pytest.mark.parametrize(
+    "greeted",
+    [Greeted(NOTICE, "sv"), Greeted(("I am back.",), "sv", resumed=True)],
+)
+def test_whose_language_is_known_is_not_asked(greeted: Greeted) -> None:
+    phone = Phone()
+    phone.call = Call("x", ("de", "en", "sv"), seconds=lambda text: 1.0, chooses=True)
+    phone(SETUP)
+
+    assert phone(greeted)[0] == Switch("sv")
+
+
+@pytest.mark.parametrize("asked", ["Auf Deutsch, bitte.", "Sprechen Sie Deutsch?", "Can we speak German please"])
+def test_who_asks_for_another_language_gets_it(phone: Phone, asked: str) -> None:
+    assert phone(Prompt(asked)) == [Switch("de"), Say(phrase(Phrase.SPEAKS, "de"), "de")]
+    assert phone(Prompt("Deutsch")) == [Hear("x.1", "Deutsch")]  # it is spoken already
+
+
+def test_a_number_is_one_to_be_called_back_at_only_for_a_while(phone: Phone) -> None:
+    phone(Reach(None), Promised("We will call you back."))
+    for word in ("Yes", "Well", "And"):
+        phone(Prompt(word))
+
+    assert phone(Prompt("My insurance is 0171 3920002")) == [Hear("x.5", "My insurance is 0171 3920002")]
+    assert phone(*(Digit(each) for each in "017139")) == [Dial("x.6", "017139")]
+
+
 def test_a_turn_in_pieces_is_heard_as_a_whole(phone: Phone) -> None:
     assert phone(Prompt("Do you", last=False), Prompt("Do you treat", last=False)) == []
     assert phone(Prompt("Do you treat eczema?")) == [Hear("x.1", "Do you treat eczema?")]

@@ -13,6 +13,8 @@ from server.core.calling import Turned
 from server.core.model import Choice, Ending, Handover
 from tests.channels.voice.world import CALLER, GATHER, NOTICE, RELAY, TOKEN, World, world
 
+ALL = (("en", "one"), ("de", "Zwei"), ("fr", "three"))
+
 
 @pytest.fixture
 async def here() -> AsyncIterator[World]:
@@ -54,6 +56,43 @@ async def test_a_code_and_a_choice_are_dialled(here: World) -> None:
 
     assert here.service.said == ["#482913", "#2"]
     await phone.hang_up()
+
+
+async def test_a_code_that_is_dialled_while_the_notice_is_spoken_counts_once_it_was_heard(here: World) -> None:
+    here.twilio.doubles = True
+    phone = ring(here)
+    await phone.press("482913#")
+    await phone.waits(lambda: phone.heard.count(NOTICE) == 2)
+    assert here.service.turns == {}
+    await phone.becomes("listening")
+    await phone.say("Hello")
+    await phone.hears("You said: Hello.")
+    await phone.hang_up()
+
+    assert next(iter(here.service.turns.values())) == "#482913"
+    assert here.service.said[-1] == "Hello"
+
+
+@pytest.mark.parametrize("moves", [False, True])
+async def test_a_language_is_chosen_and_kept_by_whichever_process_goes_on(here: World, moves: bool) -> None:
+    here.service.guesses = True
+    phone = ring(here)
+    await phone.becomes("listening")
+    assert phone.heard == [phrase(Phrase.CHOOSE, each).format(key) for each, key in ALL]
+    if moves:
+        await here.another_process()
+    await phone.press("2")
+    await phone.hears(NOTICE)
+    await phone.becomes("listening")
+    if moves:
+        await here.another_process()
+    assert phone.language == "de-DE"
+    await phone.say("Wann haben Sie auf?")
+    await phone.hears("You said")
+    await phone.hang_up()
+
+    assert [(ring.language, ring.chosen) for ring in here.service.rings][-1] == ("de", True)
+    assert phone.heard.count(NOTICE) == 1
 
 
 async def test_a_request_that_comes_again_is_answered_as_it_was(here: World) -> None:

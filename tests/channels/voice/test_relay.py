@@ -3,11 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator
 
+import msgspec
 import pytest
 from twilio.request_validator import RequestValidator
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from channels.voice.accounts import Voice
 from channels.voice.phrases import Phrase, phrase
 from channels.voice.talking import Talk
 from server.core.calling import Turned
@@ -392,6 +394,21 @@ async def test_while_the_conversation_cannot_be_reached_a_caller_gets_a_person(
 
     assert phone.heard == [said(Phrase.AWAY)]
     here.service.away = False
+    await phone.hang_up()
+
+
+async def test_where_languages_cannot_be_told_apart_by_ear_a_caller_chooses(here: World) -> None:
+    voices = (Voice("de", "de-DE"), Voice("sv", "sv-SE"))
+    here.desk.accounts["main"] = msgspec.structs.replace(RELAY, voices=voices)
+    here.service.guesses = True
+    phone = here.twilio.ring(CALLER)
+    await phone.hears(said(Phrase.CHOOSE, "sv").format("två"))
+    assert [each.language for each in phone.lines] == ["de-DE", "sv-SE"]
+    await phone.press("2#")
+    await phone.hears(NOTICE)
+
+    assert phone.language == "sv-SE"
+    assert [(each.language, each.chosen) for each in here.service.rings] == [("de", False), ("sv", True)]
     await phone.hang_up()
 
 

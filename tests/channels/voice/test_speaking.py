@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from channels.voice.speaking import MAX_SENTENCE, choices_of, links_of, spoken
+from channels.voice.speaking import MAX_SENTENCE, choices_of, language_in, links_of, spoken
 from server.core.model import Choice, Link
 
 SPOKEN: list[tuple[str, str, list[str]]] = [
@@ -85,3 +85,26 @@ def test_a_long_text_is_divided_between_words() -> None:
 def test_a_stranger_s_text_is_spoken_in_no_time() -> None:
     assert spoken("*" * 4096 + "1 " * 2000 + "a@" * 2000 + "[" * 3000, "en")
     assert spoken("z. " * 2000, "de")
+
+
+@pytest.mark.parametrize(
+    ("said", "language"),
+    [
+        ("English please", "en"),
+        ("Können wir Englisch sprechen?", "en"),
+        ("på svenska tack", "sv"),
+        ("zwei", "en"),
+        ("the number two", "en"),
+        ("3", "sv"),
+        ("Do you have a doctor who speaks English?", None),
+        ("Deutsch oder Englisch", None),
+        ("vier", None),
+        ("", None),
+    ],
+)
+def test_which_language_somebody_asks_for(said: str, language: str | None) -> None:
+    assert language_in(said, ("de", "en", "sv")) == language
+
+
+def test_a_number_is_a_language_only_where_they_were_read_out() -> None:
+    assert language_in("zwei", ("de", "en"), numbers=False) is None

@@ -119,3 +119,11 @@ def test_only_languages_that_are_told_apart_are_listened_for_together() -> None:
     assert not twiml.detects(SEVERAL, ("de",))
     assert not twiml.detects(PLAIN, ("de", "en", "sv"))
     assert not twiml.detects(google, ("de", "fr"))
+
+
+def test_what_must_be_heard_is_spoken_where_a_key_is_not_lost() -> None:
+    response, heard = VoiceResponse(), Gather(input="dtmf", action=ACTION, timeout=2, finish_on_key="#")
+    heard.say("Words are written down.", language="en-US")
+    response.append(heard)
+
+    assert same(twiml.document(twiml.keys(PLAIN, [("Words are written down.", "en")], ACTION)), response)

@@ -54,6 +54,7 @@ class Service:
         self.rings: list[Incoming] = []
         self.reachable: str | None = RELAY.transfer
         self.away = False
+        self.guesses = False  # nobody's language is known
         self.on_the_line = ""  # the session of which the conversation knows
         self.answers: Answer | None = lambda text: (f"You said: {text}.", {})
         self.turned: dict[str, Turned] = {}
@@ -84,7 +85,7 @@ class Service:
             after=len(self.log),
         )
         self.lines[incoming.session] = line
-        return Greeting(line, (NOTICE,))
+        return Greeting(line, (NOTICE,), guessed=self.guesses and not incoming.chosen)
 
     async def hear(self, line: Line, turn: str, text: str, language: str | None = None) -> tuple[Line, Turned]:
         await self.listens.wait()
