@@ -36,9 +36,9 @@ _NAMES = {
 }
 _ASKED_FOR = (  # what may stand around the name of a language that somebody wants to be spoken
     "auf in på bitte please tack danke thanks thank you ja yes ich möchte will lieber gern gerne würde sprechen "
-    "spreche sie können kann wir reden i we can could do would like to speak let s us want prefer rather "
-    "jag vi vill kan tala talar prata pratar du ni helst hellre gärna man hier here här the a nur only bara nein no nej und och and nummer "
-    "number für for för"
+    "spreche sie können kann wir reden i we can could do would like to speak let s us want prefer rather jag vi "
+    "vill kan tala talar prata pratar du ni helst hellre gärna man hier here här the a nur only bara nein no nej "
+    "und och and nummer number für for för"
 )
 _AROUND = frozenset(_ASKED_FOR.split())
 _SAY = {"de": "Sagen Sie", "en": "Say", "sv": "Säg"}
