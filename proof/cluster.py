@@ -5,7 +5,8 @@ a crowd talks over real sockets. When the fire is out and everybody has come to 
 are compared with what was said and acknowledged.
 
 Beside the website's crowd people write on WhatsApp, to a provider with its own habits and bad days, from which the
-workers are cut off as well. Their logs are judged as all others are, and compared with what the provider saw.
+workers are cut off as well. Others call, over a telephone network with bad days of its own. All their logs are judged
+as those of the website are, and compared with what the provider saw and the callers heard.
 """
 
 import asyncio
@@ -23,7 +24,12 @@ import httpx
 from pymongo import AsyncMongoClient
 from pymongo.errors import PyMongoError
 
+from proof import exchange
+from proof.callers import Caller, judge_callers, on_the_phone, open_calls
+from proof.callers import restless as on_the_line
+from proof.callers import thread_of as thread_of_caller
 from proof.crowd import Entry, Recovery, Street, Tab, Talker, Waited
+from proof.exchange import Exchange, Ways
 from proof.houses import OurProcess, Serve, Work
 from proof.people import Colleague, Visitor, signed_in, visit
 from proof.phones import Chat, Desk, Leaving, Writer, busy, judge_phones, leaving, restless, thread_of
@@ -40,6 +46,7 @@ from server.live.client import Json
 from server.service.worker import KINDS
 from server.store.documents import EPOCH
 from server.store.mongo import MongoStore
+from server.web.passes import derived_key
 
 TITLE = "The cluster under fire"
 LIFTED = {
@@ -65,6 +72,8 @@ BEHIND = timedelta(seconds=2)  # a member that is further behind than that does 
 LOOKS = 5  # at what is derived, a second apart, until nothing is behind
 REST = 60.0  # seconds after the fire within which everybody has come to rest
 PHONES_REST = 100.0  # likewise on WhatsApp, where the lane of a worker that died is its own for a minute
+CALLS_REST = 60.0  # and on the phone
+SETTLES = 3.0  # seconds in which a call that somebody told the end of is summed up
 LATEST = 5.0  # seconds a webhook may be late
 SLOWEST = 4.0  # seconds a slow answer of the provider takes
 QUESTIONS = (
@@ -137,11 +146,15 @@ class Size:
     """People on WhatsApp: with the assistant, with a colleague, and who only get reminders."""
     pause: tuple[float, float]
     """Seconds between two messages of one of them."""
+    callers: int
+    """People on the phone."""
+    calls: tuple[float, float]
+    """Seconds between two calls of one of them."""
 
 
-SHORT = Size(8.0, 50, 30.0, 5, 3, (0.8, 1.6), 1.5, (4, 1, 1), (2.5, 4.5))
-FULL = Size(280.0, 25_500, 380.0, 26, 12, (2.0, 8.0), 40.0, (14, 4, 6), (6.0, 14.0))
-LONG = Size(3600.0, 250_000, 5400.0, 26, 12, (2.0, 8.0), 40.0, (14, 4, 6), (6.0, 14.0))
+SHORT = Size(8.0, 50, 30.0, 5, 3, (0.8, 1.6), 1.5, (4, 1, 1), (2.5, 4.5), 3, (0.3, 1.0))
+FULL = Size(280.0, 25_500, 380.0, 26, 12, (2.0, 8.0), 40.0, (14, 4, 6), (6.0, 14.0), 10, (3.0, 9.0))
+LONG = Size(3600.0, 250_000, 5400.0, 26, 12, (2.0, 8.0), 40.0, (14, 4, 6), (6.0, 14.0), 10, (3.0, 9.0))
 
 
 async def prove(plan: Plan) -> AsyncIterator[Observed]:
@@ -169,6 +182,7 @@ class House:
     stores: dict[str, Server]
     links: dict[str, Proxy]
     provider: Provider
+    exchange: Exchange
     ours: dict[str, OurProcess] = field(default_factory=dict)
     members: "Members | None" = None
     stepped_down: asyncio.Event = field(default_factory=asyncio.Event)
@@ -181,6 +195,7 @@ class House:
         """Start our own processes; each meets the stores over networks of its own."""
         lifted = {name.removeprefix("ONETHREAD_").lower(): value for name, value in LIFTED.items()}
         numbers_file(self.folder / "data", self.links[TO_PROVIDER].port)
+        exchange.numbers_file(self.folder / "data")
         for name in OURS:
             settings: dict[str, Any] = {
                 **lifted,
@@ -190,6 +205,7 @@ class House:
                 "secret": SECRET,
                 "worker": False,
                 **SECRETS,
+                **exchange.SECRETS,
             }
             make, place = (Serve if name in SERVES else Work), self.folder / name.replace(" ", "-")
             process: OurProcess = make(place, self.folder / "data", **settings)
@@ -314,8 +330,8 @@ async def alone(plan: Plan) -> AsyncIterator[House]:
     mongod, valkey = Mongod(mongod_program(), folder / "mongod"), Valkey(valkey_program(), folder / "valkey")
     async with AsyncExitStack() as stack:
         links = await _links(stack, valkey, dict.fromkeys(TO_MONGOD, mongod.port))
-        provider = await _provider(stack, plan, links)
-        house = House(folder, mongod.uri, {"mongod": mongod, "valkey": valkey}, links, provider)
+        outside = await _provider(stack, plan, links), _exchange(stack, plan, links)
+        house = House(folder, mongod.uri, {"mongod": mongod, "valkey": valkey}, links, *outside)
         stack.callback(house.stop)
         for store in (mongod, valkey):
             store.spawn()
@@ -334,7 +350,8 @@ async def as_a_set(plan: Plan) -> AsyncIterator[House]:
         links = await _links(stack, valkey, ports)
         replicas.ports = [links[name].port for name in TO_MEMBERS]
         stores: dict[str, Server] = {**dict(zip(MEMBERS, replicas.members, strict=True)), "valkey": valkey}
-        house = House(folder, replicas.uri, stores, links, await _provider(stack, plan, links))
+        outside = await _provider(stack, plan, links), _exchange(stack, plan, links)
+        house = House(folder, replicas.uri, stores, links, *outside)
         stack.callback(house.stop)
         for store in stores.values():
             store.spawn()
@@ -359,6 +376,14 @@ async def _provider(stack: AsyncExitStack, plan: Plan, links: Mapping[str, Proxy
     return provider
 
 
+def _exchange(stack: AsyncExitStack, plan: Plan, links: Mapping[str, Proxy]) -> Exchange:
+    """Return the telephone network, which brings calls to every front door."""
+    latest = plan.of(0.5, LATEST, LATEST)
+    found = Exchange(Ways([links[name].port for name in FRONT], plan.dice("the telephone network"), latest))
+    stack.push_async_callback(found.close)
+    return found
+
+
 async def _links(stack: AsyncExitStack, valkey: Valkey, stores: Mapping[str, int]) -> dict[str, Proxy]:
     targets = {**dict.fromkeys((*FRONT, TO_PROVIDER), 0), **dict.fromkeys(TO_VALKEY, valkey.port), **stores}
     return {name: await stack.enter_async_context(Proxy(port)) for name, port in targets.items()}
@@ -377,6 +402,7 @@ class Crowd:
         self.conversations: list[Conversation] = []
         self.talkers: list[Talker] = []
         self.provider, self.chats = house.provider, list[Chat]()
+        self.exchange, self.callers = house.exchange, list[Caller]()
 
     @property
     def tabs(self) -> list[Tab]:
@@ -384,8 +410,9 @@ class Crowd:
 
     @property
     def all(self) -> list[Conversation]:
-        """The website's conversations, and WhatsApp's."""
-        return [*self.conversations, *(chat.conversation for chat in self.chats)]
+        """The website's conversations, WhatsApp's, and those on the phone."""
+        called = [caller.conversation for caller in self.callers if caller.conversation is not None]
+        return [*self.conversations, *(chat.conversation for chat in self.chats), *called]
 
     @property
     def acknowledged(self) -> int:
@@ -397,8 +424,20 @@ class Crowd:
         for number in range(self._size.staffed + self._size.assisted):
             await self._open(number, colleague if number < self._size.staffed else None)
         await asyncio.gather(
-            *(self._begin_to_write(number, colleague, desk) for number in range(sum(self._size.phones)))
+            *(self._begin_to_write(number, colleague, desk) for number in range(sum(self._size.phones))),
+            *(self._begin_to_call(number, desk.store) for number in range(self._size.callers)),
         )
+
+    async def _begin_to_call(self, number: int, store: Store) -> None:
+        """Let somebody call the first time, and hear every answer in peace."""
+        name = f"{self._phase} c{number}"
+        number_of_theirs = f"+4915799{number:06}"
+        caller = Caller(f"c{number}", self.exchange, number_of_theirs, self._size.calls, self._plan.dice(name))
+        self.callers.append(caller)
+        await caller.learn()
+        thread = await thread_of_caller(store, caller)
+        assert thread is not None
+        caller.conversation = Conversation(thread, [], True)
 
     async def _begin_to_write(self, number: int, colleague: Colleague, desk: Desk) -> None:
         assisted, staffed, _ = self._size.phones
@@ -528,18 +567,19 @@ async def _phase(
         try:
             await crowd.begin(colleague, desk)
             before, began = crowd.acknowledged, time.monotonic()
-            async with _whatsapp(plan, crowd, desk, size, where):
+            async with _whatsapp(plan, crowd, desk, size, where), on_the_phone(crowd.exchange, crowd.callers):
                 await _burn(plan, crowd, fire, menu, size, where)
             burned = time.monotonic() - began
             rested = await _rest(crowd, store, crowd.conversations)
             on_phones = await _phones_rest(plan, crowd, desk, house)
+            on_calls = await _calls_rest(crowd, store, house)
             at_last = await _rest(crowd, store, crowd.all)
             for conversation in crowd.all:
                 conversation.log = await whole_log(store, conversation.thread)
             checked = await _checked(store)
             yield _summary(crowd, fire, size, where, crowd.acknowledged - before, burned)
             yield rested if at_last.passed else at_last
-            for line in [*judge(crowd.all), *on_phones]:
+            for line in [*judge(crowd.all), *on_phones, *on_calls]:
                 yield line
             yield checked
             yield _took(crowd)
@@ -639,6 +679,27 @@ async def _phones_rest(plan: Plan, crowd: Crowd, desk: Desk, house: House) -> li
     return [*lines, Observed(what, f"{len(crowd.chats)} people", seen, not waits)]
 
 
+async def _calls_rest(crowd: Crowd, store: Store, house: House) -> list[Observed]:
+    """Wait until every call has its end and its summary; a quarter of an hour passes for those nobody told of."""
+    began, lapsed = time.monotonic(), 0
+    logs = [caller.conversation for caller in crowd.callers if caller.conversation is not None]
+    while True:
+        for conversation in logs:
+            conversation.log = await whole_log(store, conversation.thread)
+        waits, took = on_the_line(crowd.callers), time.monotonic() - began
+        if not waits or took > CALLS_REST:
+            break
+        if took > SETTLES:
+            lapsed += await calls_lapse(
+                house.uri, [conversation.thread for conversation in logs if open_calls(conversation)]
+            )
+        await asyncio.sleep(0.5)
+    seen = f"after {took:.1f} s" if not waits else f"not within {CALLS_REST:.0f} s: {'; '.join(waits[:5])}"
+    what = "The phone at rest after that: every call over and summed up"
+    lines = judge_callers(crowd.exchange, crowd.callers, derived_key(SECRET, "hash"), lapsed)
+    return [*lines, Observed(what, f"{len(crowd.callers)} people", seen, not waits)]
+
+
 @asynccontextmanager
 async def _store(house: House) -> AsyncIterator[MongoStore]:
     """The store's own port, for whoever reads the log."""
@@ -654,6 +715,20 @@ async def time_passes(uri: str, database: str = DATABASE) -> None:
     """Let the leases of lanes end, as they do when their time has passed, for whoever cannot wait a minute for it."""
     async with AsyncMongoClient[Json](uri) as client:
         await client[database]["lanes"].update_many({}, {"$set": {"until": EPOCH}})
+
+
+async def calls_lapse(uri: str, threads: Sequence[str], database: str = DATABASE) -> int:
+    """Let the calls be over of which nothing comes any more, as they are after a quarter of an hour; return how many.
+
+    Each word of a call owes a look whether anything came since; of those looks the newest ends it.
+    """
+    async with AsyncMongoClient[Json](uri) as client:
+        events, found = client[database]["events"], 0
+        for thread in threads:
+            owing = {"_id.t": thread, "owes.wake.reason": "call", "owes.wake.due": {"$gt": EPOCH}}
+            done = await events.update_many(owing, {"$set": {"owes.wake.due": EPOCH, "due": EPOCH}})
+            found += bool(done.modified_count)
+        return found
 
 
 # what was seen ---------------------------------------------------------------------------------------------------
