@@ -33,7 +33,7 @@ _TITLED = re.compile(
 )
 _SENTENCE = re.compile(r"(?<=[.!?…])[\"'»”)]*\s+(?=[\w\"'«„“(¿¡])")
 _ABBREVIATION = re.compile(
-    r"(?:\b(?:dr|prof|nr|st|bzw|ca|tel|str|mr|mrs|ms|no|kl|t\.?ex|z\.?\s?b|e\.?g|i\.?e|u\.?a|\d{1,2})|\b\w)\.$",
+    r"(?:\b(?:dr|prof|nr|st|bzw|ca|tel|str|mr|mrs|ms|no|kl|t\.?ex|z\.?\s?b|e\.?g|i\.?e|u\.?a)|\b[^\W\d])\.$",
     re.IGNORECASE,
 )
 
@@ -89,6 +89,7 @@ _NOT = _spelt(
     "inte ingen inget inga aldrig utan varken ej icke"
 )
 _MEANS = {word: n for n, words in enumerate((*_DAYS, *_COUNTS)) for word in _spelt(words)}
+_MONTHS = range(7, 19)  # places among the days
 _VALUES = {  # of the words that are counts, as digits
     len(_DAYS) + place: str(number) for place, number in enumerate((0, *range(2, 16), 20, 30, 40, 50, 60, 100, 1000))
 }
@@ -164,11 +165,18 @@ def sentences(text: str) -> list[str]:
     """Return the sentences of a text; an abbreviation or an ordinal ends none."""
     found: list[str] = []
     for part in _SENTENCE.split(text.strip()):
-        if found and _ABBREVIATION.search(found[-1]):
+        if found and (_ABBREVIATION.search(found[-1]) or _is_date(found[-1], part)):
             found[-1] = f"{found[-1]} {part}"
         elif part:
             found.append(part)
     return found
+
+
+def _is_date(before: str, after: str) -> bool:
+    """Whether a full stop between them is the one of `3. Mai`."""
+    word = _WORD.match(after)
+    named = word is not None and _MEANS.get(t.fold(word[0])) in _MONTHS
+    return named and re.search(r"\b\d{1,2}\.$", before) is not None
 
 
 def _words(text: str) -> list[str]:
