@@ -27,6 +27,7 @@ _FOREIGN = {  # what other people's tables call them
     "titel": "title",
 }  # fmt: skip
 _FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")
+_CODE = re.compile(r"[a-z]{2,3}")
 _EMPTY = "\\0"  # a list that is there and empty
 _UNESCAPED = {"n": "\n", "p": "|", "e": ""}
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
@@ -135,7 +136,7 @@ def _add(together: Together, row: dict[str, str], at: At, foreign: bool, assumed
         if cell == "":
             continue
         fields[name] = _value(name, cell)
-    if language is None and set(fields) - set(ABOUT):
+    if not _CODE.fullmatch(language or "en") or (language is None and set(fields) - set(ABOUT)):
         together.faults.add("expect.language", at(("language",)), ("language",))
         return
     together.add(language, fields, at, foreign=foreign)

@@ -30,7 +30,7 @@ def decode(data: bytes) -> str:
     try:
         text = data[len(mark) :].decode(encoding)
     except UnicodeDecodeError as error:
-        before = data[: len(mark) + error.start].decode(encoding, errors="replace")
+        before = data[len(mark) : len(mark) + error.start].decode(encoding, errors="replace")
         raise Broken("file.encoding", place_of(before, len(before))) from None
     if (nul := text.find("\0")) >= 0:
         raise Broken("file.control", place_of(text, nul))

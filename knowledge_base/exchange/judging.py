@@ -173,7 +173,7 @@ def _convert(value: Any, kind: Any, path: Path, at: At, faults: Faults) -> None:
 
 
 def _rule(path: Path, value: Any) -> str:
-    name = next(step for step in reversed(path) if isinstance(step, str) and not _LANGUAGE.fullmatch(step))
+    name = next((str(step) for step in reversed(path) if step in _EXPECTED), "")
     if name == "buttons" and isinstance(value, list):
         return "expect.buttons"
     if name == "label" and "buttons" in path:
