@@ -32,8 +32,9 @@ Places = NDArray[np.int64]
 
 FORMAT = 1  # of a saved index; another is not read
 CANDIDATES = 200  # targets that are compared with exactly where not all are
-MAX_FITTED = 200  # questions a fit looks at: it has three numbers to find, and start-up has half a second
+MAX_FITTED = 600  # questions a fit looks at: with 200 the curve of one base is off by a tenth in confidence
 UNASKED = 0.35  # weight of a question whose entry is missing: about one message in four is about something unforeseen
+UNASKED_HYBRID = 0.5  # the same by meaning, by which something near is found for nearly everything
 FEW = 40  # questions below which a fit is a guess and the figures measured elsewhere are used
 
 
@@ -404,7 +405,8 @@ class LanguageIndex:
             second, first = np.partition(scores, -2)[-2:]
             best = int(np.argmax(scores))
             if self.targets.kind(int(compared.targets[best])) is Kind.ENTRY:
-                yield Example(float(first), float(first - max(second, 0.0)), best == place, UNASKED if without else 1.0)
+                weight = 1.0 if not without else UNASKED if meaning is None else UNASKED_HYBRID
+                yield Example(float(first), float(first - max(second, 0.0)), best == place, weight)
 
 
 def _codes(folded: list[str]) -> NDArray[np.uint64]:
