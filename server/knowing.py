@@ -49,6 +49,10 @@ class Knowing:
             last_entry=question.last_entry,
             misses=question.misses,
             open_now=question.open_now,
+            earlier=question.earlier,
+            last_question=question.last_question,
+            last_said=question.last_said,
+            turn=question.turn,
         )
         outcome = await self._base.consider(question.text, question.language, context)
         if question.choice == PERSON_CHOICE and not isinstance(outcome, kb.Urgent):

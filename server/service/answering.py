@@ -35,6 +35,7 @@ from server.core.model import (
 )
 from server.core.ports import Store
 from server.core.routing import reply_channel
+from server.service.before import NO_TURN, READ_BACK, Before, before
 from server.service.conversations import PAGE, Conversations
 from server.service.linking import Linking, Proof, Shown
 from server.service.recap import is_kept_apart, last_entry
@@ -84,6 +85,10 @@ class Question(Value, frozen=True):
     last_entry: str | None = None
     misses: int = 0
     open_now: bool = True
+    earlier: tuple[str, ...] = ()  # entries answered before the last one, the latest first
+    last_question: str = ""
+    last_said: str = ""
+    turn: int = 0
 
 
 class Knowledge(Protocol):
@@ -340,10 +345,11 @@ class Answering:
     async def _reply(self, thread: Thread, posts: Sequence[Posted]) -> Reply:
         """Ask about each unanswered post, the newest first: urgent wins, then what can be answered."""
         language = thread.language
-        replies = [await self._ask(thread, posts[-1])]
+        came = await self._before(thread, posts[0])
+        replies = [await self._ask(thread, posts[-1], came)]
         for post in reversed(posts[:-1]):
             await asyncio.sleep(0)  # many long ones take a while: everybody else goes on in between
-            replies.append(await self._ask(thread, post))
+            replies.append(await self._ask(thread, post, came))
         for kind in (ReplyKind.URGENT, ReplyKind.PERSON, ReplyKind.RECEIVED, ReplyKind.ANSWER):
             found = next((reply for reply in replies if reply.kind is kind), None)
             if found is not None:
@@ -360,10 +366,16 @@ class Answering:
                 text="\n".join(post.text for post in posts)[-MAX_TEXT:],
                 language=language,
             )
-            return await self._ask(thread, together)
+            return await self._ask(thread, together, came)
         return replies[0]
 
-    async def _ask(self, thread: Thread, post: Posted) -> Reply:
+    async def _before(self, thread: Thread, post: Posted) -> Before:
+        """Return the turns before a post, as the log has them."""
+        if not thread.answered:
+            return NO_TURN
+        return before(thread, post, await self._store.before(thread.id, post.seq, READ_BACK))
+
+    async def _ask(self, thread: Thread, post: Posted, came: Before) -> Reply:
         if post.choice in (CALLBACK_CHOICE, WAIT_CHOICE):
             key = "callback" if post.choice == CALLBACK_CHOICE else "waiting_ok"
             if key == "callback" and post.channel is Channel.VOICE:  # nobody writes on the phone
@@ -372,12 +384,16 @@ class Answering:
             return Reply(ReplyKind.ANSWER, say(key, language), language)
         question = Question(
             post.text,
-            post.language or thread.language,
+            came.language or post.language or thread.language,
             post.channel,
             post.choice,
-            last_entry(thread, post),
+            came.entries[0] if came.entries else last_entry(thread, post),
             thread.misses,
             self._rules().open_now,
+            came.entries[1:],
+            came.question,
+            came.said,
+            post.seq,
         )
         reply = await self._knowledge.answer(question)
         if reply.kind is ReplyKind.URGENT:

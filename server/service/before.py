@@ -1,0 +1,81 @@
+"""What came before a question, as far as it helps to understand it: the last turn, read from the log when it is needed.
+
+Nothing of it is kept: what people wrote stays where it can be forgotten. Of a call that has not shown whose it is, only
+the call itself counts.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from msgspec.structs import replace
+
+from server.core.events import AnyEvent, Edited, Posted, Revoked
+from server.core.model import Channel, Role, Thread, Value
+from server.service.recap import is_kept_apart
+
+TURNS = 4  # answers back
+READ_BACK = 30  # of the log that are read to find them
+
+
+class Before(Value, frozen=True):
+    """The turns before a question.
+
+    Args:
+        entries: those that were answered with, the latest first.
+        question: what the person wrote before the latest.
+        said: what the assistant said last.
+        language: in which language, where the person has not chosen another since.
+    """
+
+    entries: tuple[str, ...] = ()
+    question: str = ""
+    said: str = ""
+    language: str | None = None
+
+
+NO_TURN = Before()
+
+
+def before(thread: Thread, post: Posted, log: Sequence[AnyEvent]) -> Before:
+    """Return what came before a post.
+
+    Args:
+        log: the newest events before it, in order; what is further back is not known.
+    """
+    apart = thread.call if is_kept_apart(thread, post) else None
+    posts = _posts(log, post.seq, apart.began if apart else None)
+    answers = [each for each in posts if each.role is Role.ASSISTANT and each.covers is not None][:TURNS]
+    if not answers:
+        return NO_TURN
+    latest = answers[0]
+    told = [each for each in answers if each.why and not each.missed and not each.urgent]
+    asked = {each.seq: each for each in posts if each.role is Role.PERSON}
+    question = asked.get(told[0].reply_to or told[0].covers or 0) if told else None
+    last = next(iter(asked.values()), None)
+    chosen = last is not None and post.language is not None and last.language not in (None, post.language)
+    return Before(
+        entries=tuple(dict.fromkeys(each.why.entry for each in told if each.why)),
+        question=question.text if question else "",
+        said=latest.text,
+        language=None if chosen else latest.language,
+    )
+
+
+def _posts(log: Sequence[AnyEvent], seq: int, since: datetime | None) -> list[Posted]:
+    """Return the posts before a seq, the latest first, as they read by now, without what was taken back."""
+    now: dict[int, str | None] = {}
+    for event in log:
+        if isinstance(event, Edited):
+            now[event.of] = event.text
+        elif isinstance(event, Revoked):
+            now[event.of] = None
+    found = []
+    for event in reversed(log):
+        if not isinstance(event, Posted) or event.seq >= seq or event.past:
+            continue
+        if since is not None and (event.channel is not Channel.VOICE or event.at < since):
+            continue
+        text = now.get(event.seq, event.text)
+        if text is not None:
+            found.append(event if text == event.text else replace(event, text=text))
+    return found
