@@ -12,6 +12,8 @@ from collections import Counter
 from collections.abc import Callable
 from functools import cache
 
+import msgspec
+
 from server.core.errors import Unavailable
 from server.core.ports import Backlog, LaneState
 from server.engine import Engine
@@ -60,6 +62,7 @@ class Figures:
         look("lanes", "Lanes of all processes.", self._lanes, ["state"])
         look("raw_bodies", "Webhook bodies kept: to be worked, or unreadable.", self._raw, ["state"])
 
+        look("rewordings", "Answers a language model was to reword.", self._rewordings, ["outcome"], grows=True)
         if engine.whatsapp is not None:
             outbox = engine.whatsapp.outbox
             look("outbox_busy", "People being written to outside the website.", lambda: outbox.busy)
@@ -67,6 +70,10 @@ class Figures:
             look("outbox_parcels", "What became of requests to providers.", outcomes, ["outcome"], grows=True)
         if engine.whatsapp is not None or engine.voice is not None:
             self._look_at_webhooks(engine.whatsapp, engine.voice, metrics)
+
+    def _rewordings(self) -> Counted:
+        counts = msgspec.structs.asdict(self._engine.model.counts) if self._engine.model is not None else {}
+        return {(outcome,): float(number) for outcome, number in counts.items()}
 
     def _look_at_webhooks(self, whatsapp: WhatsAppHouse | None, voice: VoiceHouse | None, metrics: Metrics) -> None:
         look = metrics.look_at
