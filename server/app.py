@@ -20,7 +20,7 @@ from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.types import ASGIApp
 
 from server import demo_staff
-from server.content import clinic_of, knowledge_of
+from server.content import clinic_of, follow_published, knowledge_of
 from server.engine import Engine
 from server.figures import Figures
 from server.service.answering import Knowledge
@@ -83,6 +83,7 @@ def create_app(settings: Settings, port: int | None = None, knowledge: Knowledge
     metrics = Metrics()
     engine = create_engine(settings, metrics, port, knowledge)
     house = _house(engine, metrics, port)
+    house.library = engine.library
     sockets = Sockets(house, engine.hub)
     pages = Pages(house.origin, static := Files(STATIC), framed=settings.demo)
     litestar = _litestar(house, pages)
@@ -220,9 +221,10 @@ def create_engine(
     store, is_away = watched_store(store_of(settings), metrics)
     bus = bus_of(settings, metrics.rings_lost.inc)
     secret = derived_key(settings.signing_key(), "hash")
-    engine = Engine(
-        settings, store, is_away, bus, clinic, knowledge or knowledge_of(settings, clinic, port), secret=secret
-    )
+    own = knowledge_of(settings, clinic, port) if knowledge is None else None
+    engine = Engine(settings, store, is_away, bus, clinic, own or cast("Knowledge", knowledge), secret=secret)
+    if own is not None:
+        engine.library = follow_published(engine, own.base)
     engine.whatsapp = whatsapp_of(engine, settings, settings.origin(port), secret)
     engine.voice = voice_of(engine, settings, settings.origin(port), secret)
     engine.conversations.observers.append(metrics.stored)

@@ -1,18 +1,24 @@
 """The clinic's own content: its file, and what the assistant answers from; the demo clinic's where there is none."""
 
+import contextlib
+from datetime import UTC, datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
-from knowledge_base import Bands, KnowledgeBase, load
+from knowledge_base import Bands, KnowledgeBase, Snapshot, load
+from knowledge_base.arrays import Unusable
 from knowledge_base.source import Source
+from server.engine import Engine
 from server.knowing import Knowing
-from server.service.answering import Knowledge
+from server.library import TOPIC, Follower, Library
+from server.library.shelf import FOLDER, Shelf, mapped
 from server.service.clinic import Clinic, read_clinic
 from server.settings import CHECKOUT, Settings, WrongSettings
 
 DEMO = CHECKOUT / "knowledge_base" / "content"
 
 
-def _folder(settings: Settings) -> Path:
+def folder_of(settings: Settings) -> Path:
     """Return the folder of the clinic's own content, or of the demo clinic's."""
     own = settings.data / "clinic.yaml"
     if own.exists():
@@ -30,13 +36,55 @@ def clinic_of(settings: Settings, own: frozenset[str]) -> Clinic:
         WrongSettings: there is no clinic to serve.
         ContentError: the file cannot be used; with the line.
     """
-    return read_clinic(Source(_folder(settings) / "clinic.yaml"), own)
+    return read_clinic(Source(folder_of(settings) / "clinic.yaml"), own)
 
 
-def knowledge_of(settings: Settings, clinic: Clinic, port: int | None) -> Knowledge:
-    """Return what answers questions, from the clinic's own content."""
-    snapshot = load(_folder(settings))
-    bands = Bands(answer=settings.answer_confidence, suggest=settings.suggest_confidence)
-    medical = frozenset(id for id, entry in snapshot.entries.items() if entry.risk == "medical-info")
+def knowledge_of(settings: Settings, clinic: Clinic, port: int | None) -> Knowing:
+    """Return what answers questions: from what was live when this machine last heard, else from the clinic's files.
+
+    Raises:
+        ContentError: the files are needed and cannot be used.
+    """
     page = clinic.page or f"{settings.origin(port)}/"
-    return Knowing(KnowledgeBase(snapshot, bands), snapshot.clinic.country, clinic.allowed, medical, page)
+    snapshot = _latest(settings) or load(
+        folder_of(settings), datetime.now(UTC).astimezone(ZoneInfo(clinic.timezone)).date()
+    )
+    return Knowing(KnowledgeBase(snapshot, bands_of(settings)), snapshot.clinic.country, clinic.allowed, page)
+
+
+def _latest(settings: Settings) -> Snapshot | None:
+    """Return what was live last, if it can still be used; the store has the last word on it once it is open."""
+    folder = Shelf(settings.data / FOLDER).latest()
+    if folder is not None:
+        with contextlib.suppress(Unusable):
+            return mapped(folder)
+    return None
+
+
+def bands_of(settings: Settings) -> Bands:
+    """Return from which confidence is answered and offered."""
+    return Bands(answer=settings.answer_confidence, suggest=settings.suggest_confidence)
+
+
+def follow_published(engine: Engine, base: KnowledgeBase) -> Library:
+    """Let a process answer from what is published, now and whenever that changes; return what it is edited with."""
+    settings, bus = engine.settings, engine.bus
+
+    def say(topic: str, payload: bytes) -> None:
+        if bus.connected:
+            bus.say(topic, payload)
+
+    library = Library(
+        engine.store,
+        folder_of(settings),
+        settings.data / FOLDER,
+        clock=engine.clock,
+        zone=ZoneInfo(engine.clinic.timezone),
+        bands=base.bands,
+        base=base,
+    )
+    follower = Follower(library, base, say=say, seconds=settings.sweep_seconds)
+    engine.hub.on(TOPIC, follower.rung)
+    engine.started.append(follower.start)
+    engine.beside.append(follower.run)
+    return library

@@ -21,6 +21,7 @@ from server.core.events import AnyEvent
 from server.core.intake import Reader
 from server.core.model import Address, AsTemplate, Thread
 from server.core.ports import Bus, Store
+from server.library import Library
 from server.library.noticing import Noticing
 from server.live.following import follow
 from server.live.hub import Hub
@@ -164,9 +165,11 @@ class Engine:
         self.conversations.observers.append(self.inbox.touch)
         self.conversations.overheard.append(self.inbox.overhear)
         self.started: list[Callable[[], Awaitable[None]]] = []  # once, when the store has been opened
+        self.beside: list[Callable[[], Coroutine[Any, Any, None]]] = []  # goes on for as long as the store is open
         self.swept: list[Callable[[], Awaitable[None]]] = []  # with every sweep of a process that works
         self.heard_working: dict[str, Callable[[bytes], None]] = {}  # on the bus, by processes that work
         self.stopping: list[Callable[[], Awaitable[None]]] = []  # in this order, before the worker stops
+        self.library: Library | None = None  # where it answers from the clinic's own content
         self.whatsapp: WhatsAppHouse | None = None  # where the clinic has a number there
         self.voice: VoiceHouse | None = None  # likewise
         self.open = False
@@ -219,6 +222,8 @@ class Engine:
         self._start(self.inbox.run())
         self._start(self._repair())
         self._start(self.noticing.run())
+        for beside in self.beside:
+            self._start(beside())
         if work:
             self._working = self._start(self.worker.run())
             self._start(self.media.run())

@@ -4,8 +4,6 @@ The service knows nothing of the knowledge base and the knowledge base nothing o
 what they mean by an answer is put side by side here.
 """
 
-from collections.abc import Collection
-
 from msgspec.structs import replace
 
 import knowledge_base as kb
@@ -26,7 +24,6 @@ class Knowing:
         base: kb.KnowledgeBase,
         country: str,
         allowed: Allowed = UNSAID,
-        medical: Collection[str] = (),
         page: str = "",
     ) -> None:
         """Ask ``base``.
@@ -34,11 +31,10 @@ class Knowing:
         Args:
             country: ISO 3166; says whose emergency numbers are given.
             allowed: what may go where.
-            medical: the entries with medical information; all others are administrative.
             page: where the chat stands on the clinic's website.
         """
-        self._base, self._country = base, country
-        self._allowed, self._medical, self._page = allowed, medical, page
+        self.base, self._country = base, country
+        self._allowed, self._page = allowed, page
 
     async def answer(self, question: Question) -> Reply:
         """Return what to say; a tapped "a person, please" needs no understanding."""
@@ -54,15 +50,18 @@ class Knowing:
             last_said=question.last_said,
             turn=question.turn,
         )
-        outcome = await self._base.consider(question.text, question.language, context)
+        asked_of = self.base.snapshot
+        outcome = await self.base.consider(question.text, question.language, context)
         if question.choice == PERSON_CHOICE and not isinstance(outcome, kb.Urgent):
             return Reply(ReplyKind.PERSON, "", outcome.language)
         reply = reply_of(outcome)
-        return self._kept_back(reply, question.channel) if isinstance(outcome, kb.Answer) else reply
+        if not isinstance(outcome, kb.Answer):
+            return reply
+        entry = asked_of.entries.get(outcome.entry) or self.base.snapshot.entries.get(outcome.entry)
+        return self._kept_back(reply, question.channel, medical=entry is None or entry.risk == "medical-info")
 
-    def _kept_back(self, reply: Reply, channel: Channel) -> Reply:
+    def _kept_back(self, reply: Reply, channel: Channel, *, medical: bool) -> Reply:
         """Return an answer as the clinic lets it go to this channel: itself, the way to the website, or to staff."""
-        medical = reply.why is not None and reply.why.entry in self._medical
         rule = self._allowed.rule(Content.MEDICAL if medical else Content.ADMINISTRATIVE, channel)
         if rule is Rule.LINK and self._page:
             there = Link(opened(self._page), say("to_website", reply.language))

@@ -70,7 +70,7 @@ async def _worked(request: Request, patience: float) -> Answer:
             child.kill()
         await child.wait()
     if child.returncode != 0:
-        log.warning("building the knowledge base broke off", extra={"exit_code": child.returncode})
+        log.warning("building the knowledge base broke off", extra={"error": str(child.returncode)})
         raise NotBuilt
     return msgspec.json.decode(await asyncio.to_thread((Path(request.out) / ANSWER).read_bytes), type=Answer)
 

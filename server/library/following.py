@@ -91,19 +91,23 @@ class Follower:
                 if isinstance(error, Unavailable) and error.code == Unavailable.code:
                     raise  # the store
                 self._not_before = now + BEFORE_AGAIN
-                log.error("the knowledge base cannot follow", extra={"code": error.code})
+                log.error("the knowledge base cannot follow", extra={"error": error.code})
 
     async def _follow(self) -> None:
         live, _ = await self._library.kept.live()
         day, runs = self._library.today(), self._base.snapshot
         if live is None:
-            if self._of_files is None or holds_on(runs, day):
+            astray = await asyncio.to_thread(self._library.shelf.forget)  # it began with what another store had live
+            if not astray and (self._of_files is None or holds_on(runs, day)):
                 return
-            folder = await self._library.built(self._of_files, day)
-        elif live.published.hash == runs.hash and holds_on(runs, day):
+            packed = self._of_files
+            if packed is None or astray:
+                packed = await asyncio.to_thread(pack, self._library.source, ())
+            await self._swap(await self._library.built(packed, day))
             return
-        else:
-            folder = await self._library.folder_of(live)
+        if live.published.hash == runs.hash and holds_on(runs, day):
+            return
+        folder = await self._library.folder_of(live)
         await self._swap(folder)
         await asyncio.to_thread(self._library.shelf.remember, folder)
         kept = {each.hash for each in await self._library.snapshots() if each.kept}
@@ -112,7 +116,7 @@ class Follower:
     async def _swap(self, folder: Path) -> None:
         snapshot = await asyncio.to_thread(mapped, folder)
         before = [self._base.swap(snapshot)]
-        log.info("the knowledge base was swapped", extra={"snapshot": snapshot.hash, "entries": len(snapshot.entries)})
+        log.info("the knowledge base was swapped", extra={"snapshot": snapshot.hash, "rows": len(snapshot.entries)})
         await asyncio.to_thread(before.clear)  # what it held is freed beside the loop
 
 

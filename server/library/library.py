@@ -234,10 +234,7 @@ class Library:
         return [each.published for each in await self.kept.publications()]
 
     async def _made_live(self, published: Published) -> Published:
-        log.info(
-            "knowledge was published",
-            extra={"snapshot": published.hash, "entries": published.entries, "back": published.back},
-        )
+        log.info("knowledge was published", extra={"snapshot": published.hash, "rows": published.entries})
         for told in self.published:
             await told(published)
         return replace(published, live=True)

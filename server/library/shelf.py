@@ -69,6 +69,14 @@ class Shelf:
         folder = self.folder / name
         return folder if Path(name).name == name and header_of(folder) is not None else None
 
+    def forget(self) -> bool:
+        """Note that nothing is live; return whether something was."""
+        try:
+            (self.folder / LATEST).unlink()
+        except OSError:
+            return False
+        return True
+
     def clear(self, keep: Collection[str]) -> None:
         """Remove what is not one of these, and what was never finished; what is mapped stays with those who map it."""
         sweep(self.folder)

@@ -75,6 +75,7 @@ FIELDS = {
     "request_id",
     "rows",
     "seq",
+    "snapshot",
     "thread_id",
     "topic",
     "work",
