@@ -2,8 +2,8 @@
 
 Whoever can make a server ask for an address can make it ask its own neighbours. So an address must be of an origin that
 the clinic itself has named, every address its name stands for must be public, the connection goes to exactly the one
-that was looked at, and all of this holds again wherever the page sends us on. An origin that the clinic has written down
-as a number or as `localhost` may be private: nobody's name server has a say in what it means.
+that was looked at, and all of this holds again wherever the page sends us on. An origin that the clinic has written as
+a number or as `localhost` may be private: nobody's name server has a say in what it means.
 """
 
 import asyncio
@@ -195,7 +195,7 @@ async def _asked(http: httpx.AsyncClient, parts: SplitResult, address: str) -> P
     http.cookies.clear()
     async with http.stream("GET", target, headers=headers, extensions=extensions) as answer:
         if answer.is_redirect:
-            return answer.headers.get("location", "")
+            return str(answer.headers.get("location", ""))
         if answer.status_code != httpx.codes.OK:
             raise NotFetched(Reason.STATUS)
         form = form_of(parts.path, answer.headers.get("content-type", ""))
