@@ -3,17 +3,20 @@
 import contextlib
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from knowledge_base import Bands, KnowledgeBase, Snapshot, load
 from knowledge_base.arrays import Unusable
 from knowledge_base.source import Source
-from server.engine import Engine
 from server.knowing import Knowing
 from server.library import TOPIC, Follower, Library
 from server.library.shelf import FOLDER, Shelf, mapped
 from server.service.clinic import Clinic, read_clinic
 from server.settings import CHECKOUT, Settings, WrongSettings
+
+if TYPE_CHECKING:
+    from server.engine import Engine
 
 DEMO = CHECKOUT / "knowledge_base" / "content"
 
@@ -66,7 +69,7 @@ def bands_of(settings: Settings) -> Bands:
     return Bands(answer=settings.answer_confidence, suggest=settings.suggest_confidence)
 
 
-def follow_published(engine: Engine, base: KnowledgeBase) -> Library:
+def follow_published(engine: "Engine", base: KnowledgeBase) -> Library:
     """Let a process answer from what is published, now and whenever that changes; return what it is edited with."""
     settings, bus = engine.settings, engine.bus
 

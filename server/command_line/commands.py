@@ -53,6 +53,7 @@ COMMANDS = {
         Command("serve", "Run it", "the website's chat, the console and the assistant (also without a command)"),
         Command("worker", "Run it", "only the work that conversations owe, beside `serve` on MongoDB and Redis"),
         Command("staff", "Run it", "add, list and disable colleagues, set a password"),
+        Command("kb", "Run it", "the knowledge base: ask, lint, import, export, publish, rollback, evaluate"),
         Command("check", "Run it", "compare what is derived with the log; --rebuild mends it"),
         Command("templates", "Run it", "`templates check`: compare WhatsApp's approved templates with the clinic's"),
         Command("talk", "Try it", "chat from this terminal, as a visitor or a colleague"),
