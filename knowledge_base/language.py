@@ -2,7 +2,7 @@
 
 A short message says little about its language ("termin", "ok"), and a conversation that changes language by mistake is
 worse than one that changes late. So the thread's language stands unless detection is sure and has enough to go by:
-one sentence in another language, or two clear messages running. A single foreign word or a name changes nothing.
+one sentence in another language, or two clear messages running. Foreign words and names change nothing.
 The model is py3langid's, offline; it takes half a second and some memory to load, so one copy is loaded once, in the
 background, and cut down to the languages a clinic is likely to meet.
 """
@@ -108,12 +108,12 @@ def spoken(text: str, thread_language: str | None, languages: Sequence[str], bef
     foreign = _foreign(among_all, languages) if letters >= ENOUGH else None
     if stands is None:
         chosen = likeliest if sureness >= LIKELY and not foreign else languages[0]
-    elif likeliest == stands or sureness < SURE or foreign:
+    elif likeliest == stands or foreign:
         chosen = stands
     elif before is None or (len(text.split()) >= SENTENCE and _is_clear(text)):
-        chosen = likeliest if letters >= ENOUGH else stands
+        chosen = likeliest if sureness >= SURE and letters >= ENOUGH else stands
     else:
-        chosen = likeliest if _is_clear(text) and _clearly(before, languages) == likeliest else stands
+        chosen = likeliest if sureness >= LIKELY and _both(before, text, languages) == likeliest else stands
     second = next((each for each in (likeliest, stands) if each and each != chosen), None)
     return Spoken(chosen, second, foreign, kept=before is not None and chosen == stands)
 
@@ -131,12 +131,13 @@ def _is_clear(text: str) -> bool:
     return sum(map(str.isalpha, text[:MAX_LOOKED_AT])) >= CLEAR and any(word[:1].islower() for word in words)
 
 
-def _clearly(text: str, languages: Sequence[str]) -> str | None:
-    """Return which of the clinic's languages a message clearly is in."""
-    if not _is_clear(text):
+def _both(before: str, text: str, languages: Sequence[str]) -> str | None:
+    """Return the language that two messages have in common, when they clearly have one together."""
+    if not all(len(each.split()) > 1 and _is_clear(each) for each in (before, text)):
         return None
-    likeliest, sureness = _likeliest(probabilities(text), languages)
-    return likeliest if sureness >= SURE else None
+    likeliest, sureness = _likeliest(probabilities(before), languages)
+    together, both_sure = _likeliest(probabilities(f"{before} {text}"), languages)
+    return likeliest if likeliest == together and sureness >= LIKELY and both_sure >= SURE else None
 
 
 def _foreign(among_all: dict[str, float], languages: Sequence[str]) -> str | None:
