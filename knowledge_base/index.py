@@ -31,7 +31,7 @@ Singles = NDArray[np.float32]
 Places = NDArray[np.int64]
 
 FORMAT = 1  # of a saved index; another is not read
-CANDIDATES = 200  # targets that are compared with exactly where not all are
+CANDIDATES = 80  # targets that are compared with exactly where not all are: a hundredth of 10,000 would do
 MAX_FITTED = 600  # questions a fit looks at: with 200 the curve of one base is off by a tenth in confidence
 UNASKED = 0.35  # weight of a question whose entry is missing: about one message in four is about something unforeseen
 UNASKED_HYBRID = 0.5  # the same by meaning, by which something near is found for nearly everything
