@@ -54,10 +54,15 @@ class Fault(Struct, frozen=True):
 
 
 class Imported(Struct, frozen=True):
-    """What a document holds: the entries that can be taken, in its order, and what is wrong with the others."""
+    """What a document holds: the entries that can be taken, in its order, and what is wrong with the others.
+
+    Args:
+        made: ids of those that the document has no fields for, and that are drafts for that reason.
+    """
 
     entries: tuple[Entry, ...]
     faults: tuple[Fault, ...]
+    made: frozenset[str] = frozenset()
 
 
 class Broken(Exception):

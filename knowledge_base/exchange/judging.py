@@ -77,6 +77,7 @@ def judge(found: Iterable[Found], assumed: Assumed, faults: Faults) -> Imported:
     """Return what can be taken, and what is wrong with the rest. Never raises."""
     entries: list[Entry] = []
     taken: set[str] = set()
+    made: set[str] = set()
     try:
         for each in found:
             before = len(faults.found)
@@ -87,10 +88,12 @@ def judge(found: Iterable[Found], assumed: Assumed, faults: Faults) -> Imported:
                 if len(entries) >= MAX_ENTRIES:
                     raise Broken("file.entries", each.at(()), most=f"{MAX_ENTRIES:,}")
                 taken.add(entry.id)
+                if each.foreign:
+                    made.add(entry.id)
                 entries.append(entry)
     except Broken as broken:
         faults.found.append(broken.fault)
-    return Imported(tuple(entries), tuple(sorted(faults.found, key=_place)))
+    return Imported(tuple(entries), tuple(sorted(faults.found, key=_place)), frozenset(made))
 
 
 def _place(fault: Fault) -> Place:
