@@ -41,7 +41,7 @@ from server.library.values import (
 from server.library.work import PACKED, READ, VERSIONS, Answer, FilesRead, Request
 from server.library.writing import checked
 
-TRIES = 3  # of publishing, when others publish at the same moment
+TRIES = 5  # of publishing, when others publish at the same moment
 
 log = logging.getLogger("onethread.library")
 
@@ -161,38 +161,50 @@ class Library:
         """
         for _ in range(TRIES):
             live, was = await self.kept.live()
-            before = await self._versions_of(live) if live else None
-            async with self._standing(Request("", self.today(), build=True, publish=True, before=before)) as (
-                answer,
-                out,
-            ):
-                header = answer.header
-                wrong = tuple(each for each in answer.findings)
-                if wrong or header is None:
-                    raise Unfit(wrong)
-                if live and live.published.hash == header.hash:
-                    return replace(live.published, live=True)
-                packed = await asyncio.to_thread((out / PACKED).read_bytes)
-                versions = msgspec.json.decode(
-                    await asyncio.to_thread((out / VERSIONS).read_bytes), type=dict[str, str]
-                )
-                digest, pieces = await self.kept.keep_content(packed, versions)
-                published = Published(
-                    number=live.published.number + 1 if live else 1,
-                    hash=header.hash,
-                    at=self._clock(),
-                    by=by,
-                    changes=answer.changes[:MAX_CHANGES],
-                    changed=len(answer.changes),
-                    entries=answer.entries,
-                )
-                new = Live(published, digest, pieces)
-                if await self.kept.make_live(new, was):
-                    if not await self.kept.has_content(new):  # forgotten by somebody who published at the same moment
-                        await self.kept.keep_content(packed, versions)
-                    await asyncio.to_thread(self.shelf.take, out, header)
-                    return await self._made_live(published)
+            edits = await self.kept.edits()  # after it: none that is live is left out
+            if live is None and edits and await self._files_alone(by):
+                continue
+            if (published := await self._published_of(edits, live, was, by)) is not None:
+                return published
         raise Unavailable("Others are publishing at this moment.")
+
+    async def _files_alone(self, by: StaffId) -> bool:
+        """Publish the files as they are, so that one can go back to them; ``False`` where they are not fit for it."""
+        with contextlib.suppress(Unfit):
+            await self._published_of({}, None, None, by)
+            return True
+        return False
+
+    async def _published_of(
+        self, edits: Mapping[str, bytes], live: Live | None, was: bytes | None, by: StaffId
+    ) -> Published | None:
+        """Publish the files with these edits, unless something else has become live meanwhile."""
+        before = await self._versions_of(live) if live else None
+        request = Request("", self.today(), build=True, publish=True, before=before)
+        async with self._standing(request, edits) as (answer, out):
+            if answer.findings or answer.header is None:
+                raise Unfit(answer.findings)
+            if live and live.published.hash == answer.header.hash:
+                return replace(live.published, live=True)
+            packed = await asyncio.to_thread((out / PACKED).read_bytes)
+            versions = msgspec.json.decode(await asyncio.to_thread((out / VERSIONS).read_bytes), type=dict[str, str])
+            digest, pieces = await self.kept.keep_content(packed, versions)
+            published = Published(
+                number=live.published.number + 1 if live else 1,
+                hash=answer.header.hash,
+                at=self._clock(),
+                by=by,
+                changes=answer.changes[:MAX_CHANGES],
+                changed=len(answer.changes),
+                entries=answer.entries,
+            )
+            new = Live(published, digest, pieces)
+            if not await self.kept.make_live(new, was):
+                return None
+            if not await self.kept.has_content(new):  # forgotten by somebody who published at the same moment
+                await self.kept.keep_content(packed, versions)
+            await asyncio.to_thread(self.shelf.take, out, answer.header)
+            return await self._made_live(published)
 
     async def rollback(self, by: StaffId, to: str | None = None) -> Published:
         """Let visitors get a former publication again, by default the one before; edits stay as they are.
