@@ -1,7 +1,8 @@
 """People on the phone in the cluster part: what they say, what they hear, and how both compare with the log.
 
 Nobody tells a caller that their words are kept. They know by what they hear: a sentence counts as acknowledged once the
-answer to that very question was spoken after it. What was said into a line that broke is not; the caller says it again.
+answer to that very question was spoken after it. What was said into a line that broke is not, and something else is
+asked.
 """
 
 import asyncio
@@ -11,6 +12,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
+from channels.voice import speaking
 from channels.voice.emulated import Heard
 from channels.voice.emulator import Handset
 from proof.exchange import DESK, Exchange
@@ -22,13 +24,18 @@ from server.core.identity import keyed_hash
 from server.core.model import Address, Channel, Role, ThreadId
 from server.core.ports import Store
 
-ASKED = ("When are you open?", "Where can I park my car?", "How do I get a prescription?")
-"""In turn, each with an answer unlike the others': so what is heard is the answer to what was said last."""
+ASKED = (
+    "When are you open?",
+    "Where can I park my car?",
+    "How do I get a prescription?",
+    "Who treats eczema?",
+    "Do you accept private insurance?",
+)
+"""In turn, each with an answer unlike the others': so a late answer is not taken for that to what was said last."""
 LANGUAGE = "en-GB"
-PATIENCE = 7.0  # seconds until a caller who hears no answer says it again
+PATIENCE = 7.0  # seconds until a caller who hears no answer says something else
 RINGS = 30.0  # seconds until a caller who hears nothing puts the phone down
-TIMES = 3  # that a caller says the same before they give up
-WORDS = 3  # by which an answer is recognised, before speaking and writing differ
+TIMES = 3  # that a caller speaks without an answer before they give up; fewer than there are questions
 MANY = 30  # calls among which some must have lost a socket
 CUT, LOSE, LEAVE = 0.15, 0.15, 0.1  # of the sentences: whose answer is cut off, whose socket is lost, who hangs up
 
@@ -90,9 +97,9 @@ class Caller:
 
     async def _call(self) -> None:
         spoke = await self._ring()
-        for turn in range(self._dice.randint(2, 5)):
+        for _ in range(self._dice.randint(2, 5)):
             over = self.stop.is_set() or spoke.handset.state == "over"
-            if over or not await self._ask(spoke, ASKED[turn % len(ASKED)]):
+            if over or not await self._ask(spoke):
                 break
         await self._put_down(spoke)
 
@@ -104,9 +111,10 @@ class Caller:
             await handset.waits(lambda: bool(handset.heard) or handset.state == "over", RINGS)
         return spoke
 
-    async def _ask(self, spoke: Spoke, asked: str) -> bool:
-        """Say it until it is answered; whether the call goes on."""
+    async def _ask(self, spoke: Spoke) -> bool:
+        """Speak until something is answered; whether the call goes on."""
         for _ in range(TIMES):
+            asked = ASKED[len(spoke.said) % len(ASKED)]
             chance = self._dice.random()
             if self._exchange.ways.bad and chance < LEAVE:
                 await self._say(spoke, asked)
@@ -202,11 +210,12 @@ def session_of(spoke: Spoke, secret: bytes) -> str:
 
 def restless(callers: Sequence[Caller]) -> list[str]:
     """Return the callers of whom the log says that a call is not over, or that nobody summed it up."""
-    found = []
-    for caller in callers:
-        ends = _ends(_log(caller))
-        found += [caller.name for each in ends.values() if not each[HungUp] or not each[Summarised]]
-    return found
+    return [
+        f"{caller.name} seq {each[Called][0]}"
+        for caller in callers
+        for each in _ends(_log(caller)).values()
+        if not each[HungUp] or (each[Posted] and not each[Summarised])
+    ]
 
 
 def open_calls(conversation: Conversation) -> list[str]:
@@ -333,11 +342,12 @@ def _ended(callers: Sequence[Caller], secret: bytes, lapsed: int) -> Observed:
             name = f"{caller.name} seq {seen[Called][0]}"
             open_.found += [name] if not seen[HungUp] or session not in ours else []
             twice.found += [name] if len(seen[HungUp]) > 1 else []
-            summed.found += [name] if len(seen[Summarised]) != 1 else []
+            summed.found += [name] if len(seen[Summarised]) != bool(seen[Posted]) else []
             anew.found += [name] if seen[HungUp] and seen[Called][-1] > seen[HungUp][0] else []
-    what = "Every call of which something is in the log: called, hung up, summed up"
+    what = "Every call of which something is in the log: called, hung up, and summed up if anybody spoke"
     seen_ = (
-        f"{open_} without an end, {twice} with two, {anew} begun anew after it, {summed} not summed up exactly once;"
+        f"{open_} without an end, {twice} with two, {anew} begun anew after it, {summed} not summed up"
+        " exactly once, or though nobody spoke;"
         f" {lapsed} of whose end nobody told ended by what they owed, a quarter of an hour put forward"
     )
     return Observed(what, f"{kept:,} calls", seen_, not (open_.found or twice.found or anew.found or summed.found))
@@ -347,19 +357,22 @@ Ends = dict[type[AnyEvent], list[int]]
 
 
 def _ends(log: Sequence[AnyEvent]) -> dict[str, Ends]:
-    """Return where each call of a log begins, ends and is summed up."""
+    """Return where each call of a log begins, is spoken in, ends and is summed up."""
     found: dict[str, Ends] = {}
+    now: Ends = {}
     for event in log:
         if isinstance(event, Called | HungUp | Summarised):
-            places: Ends = found.setdefault(event.session, {Called: [], HungUp: [], Summarised: []})
+            places = found.setdefault(event.session, {Called: [], HungUp: [], Summarised: [], Posted: []})
             places[type(event)].append(event.seq)
+            now = places if isinstance(event, Called) else now
+        elif isinstance(event, Posted) and event.channel is Channel.VOICE and now and not now[HungUp]:
+            now[Posted].append(event.seq)
     return found
 
 
 def _begins(text: str, answer: str) -> bool:
-    """Whether what is written begins as what was spoken does, by their first words."""
-    words = answer.split()[:WORDS]
-    return text.split()[: len(words)] == words
+    """Whether what was spoken begins as what is written does, once that is put as people say it."""
+    return answer.startswith(" ".join(speaking.spoken(text, "en")))
 
 
 def _cut_of(line: Heard, answer: str) -> bool:
