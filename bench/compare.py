@@ -16,7 +16,7 @@ from pathlib import Path
 
 import uvloop
 
-from bench import broadcast, charts, idle, storm, two_processes, webhooks
+from bench import broadcast, calls, charts, idle, storm, two_processes, webhooks
 from bench.answers import ask_in_turn, ask_together
 from bench.clients import Client, Faults, OnethreadClient, RelayClient, SocketIoClient
 from bench.load import lost, paced, saturate
@@ -82,6 +82,7 @@ def measure(plan: Plan) -> int:
         valkey = Valkey(parts.valkey_program(), Path(folder) / "valkey")
         wrong = uvloop.run(_run(plan, db.uri, Path(folder)))
         wrong += uvloop.run(_webhooks(plan, db.uri, Path(folder)))
+        wrong += uvloop.run(_calls(plan, db.uri, Path(folder)))
         with valkey:
             wrong += uvloop.run(_two(plan, db.uri, valkey.url, Path(folder)))
     return wrong
@@ -116,16 +117,32 @@ async def _run(plan: Plan, uri: str, folder: Path) -> int:
 
 async def _webhooks(plan: Plan, uri: str, folder: Path) -> int:
     """Measure the door for WhatsApp's webhooks; return how many it refused."""
-    ours = {"ONETHREAD_MONGODB_URI": uri, "ONETHREAD_MONGODB_DATABASE": "bench_webhooks"}
-    ours["ONETHREAD_SECRET"] = secrets.token_hex(32)
-    ours |= {"ONETHREAD_DATA": str(folder / "webhooks"), "ONETHREAD_LOG_LEVEL": "error"}
-    server = start_onethread(ours, folder / "webhooks.log")
+    server = _of_its_own("webhooks", uri, folder)
     try:
         table, refused = await webhooks.measure(server, uri, folder, plan.rounds - 1, plan.saturated)
     finally:
         server.stop()
     print(f"\n{table}")
     return refused
+
+
+async def _calls(plan: Plan, uri: str, folder: Path) -> int:
+    """Measure the sockets of calls; return how many turns were not answered."""
+    server = _of_its_own("calls", uri, folder)
+    try:
+        table, silent = await calls.measure(server, uri, folder, plan.rounds - 1, plan.saturated)
+    finally:
+        server.stop()
+    print(f"\n{table}")
+    return silent
+
+
+def _of_its_own(name: str, uri: str, folder: Path) -> Server:
+    """Start a server of ours for one door alone, on a database of its own."""
+    ours = {"ONETHREAD_MONGODB_URI": uri, "ONETHREAD_MONGODB_DATABASE": f"bench_{name}"}
+    ours |= {"ONETHREAD_SECRET": secrets.token_hex(32), "ONETHREAD_LOG_LEVEL": "error"}
+    ours |= {"ONETHREAD_DATA": str(folder / name)}
+    return start_onethread(ours, folder / f"{name}.log")
 
 
 async def _two(plan: Plan, uri: str, redis: str, folder: Path) -> int:

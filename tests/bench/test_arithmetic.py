@@ -5,7 +5,7 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from bench import charts, idle, storm, webhooks
+from bench import calls, charts, idle, storm, webhooks
 from bench.clients import Counting
 from bench.load import Slice, lost
 from bench.tables import micro, table, times
@@ -60,6 +60,15 @@ def test_answering_webhooks_is_compared_with_a_bare_door() -> None:
     }
 
     assert "| 3.0 ms | 1.50 | 3.0 ms | 1500 µs | 0 |" in webhooks.shown(waited)
+
+
+def test_first_words_on_the_phone_are_compared_with_a_bare_socket() -> None:
+    heard = {
+        name: calls.Heard([wait] * 3, [0.3 / wait], [wait / 2])
+        for name, wait in ((calls.OURS, 0.003), (calls.BARE, 0.002))
+    }
+
+    assert "| 3.0 ms | 1.50 | 3.0 ms | 100 | 0.67 | 1500 µs | 0 |" in calls.shown(heard)
 
 
 def test_a_chart_is_drawn_to_scale_and_can_be_read_without_seeing_it() -> None:
