@@ -7,11 +7,13 @@ what they mean by an answer is put side by side here.
 from msgspec.structs import replace
 
 import knowledge_base as kb
+from knowledge_base.entries import Entry
 from server.core.allowed import Allowed, Content, Rule
 from server.core.model import Channel, Choice, Link, Why
 from server.service.answering import PERSON_CHOICE, Question, Reply, ReplyKind
 from server.service.sentences import say
 
+SMALL_TALK = "smalltalk"  # the tag of what is said and not asked
 CHAT = "onethread"  # behind a page's address: the widget there is to be open
 UNSAID = Allowed()  # a clinic that has not said what may go where
 
@@ -58,15 +60,25 @@ class Knowing:
         if not isinstance(outcome, kb.Answer):
             return reply
         entry = asked_of.entries.get(outcome.entry) or self.base.snapshot.entries.get(outcome.entry)
-        return self._kept_back(reply, question.channel, medical=entry is None or entry.risk == "medical-info")
+        return self._kept_back(_with_leave(reply, entry), question.channel, medical=_is_medical(entry))
 
     def _kept_back(self, reply: Reply, channel: Channel, *, medical: bool) -> Reply:
         """Return an answer as the clinic lets it go to this channel: itself, the way to the website, or to staff."""
         rule = self._allowed.rule(Content.MEDICAL if medical else Content.ADMINISTRATIVE, channel)
         if rule is Rule.LINK and self._page:
             there = Link(opened(self._page), say("to_website", reply.language))
-            return replace(reply, text=say("on_website", reply.language), links=(there,))
+            return replace(reply, text=say("on_website", reply.language), links=(there,), may_reword=False)
         return reply if rule is Rule.SEND else Reply(ReplyKind.NOTHING, "", reply.language, why=reply.why)
+
+
+def _is_medical(entry: Entry | None) -> bool:
+    return entry is None or entry.risk == "medical-info"
+
+
+def _with_leave(reply: Reply, entry: Entry | None) -> Reply:
+    """Return the reply, and whether a language model may put it differently: administration only, and no small talk."""
+    plain = entry is not None and entry.risk == "admin" and entry.action == "answer" and SMALL_TALK not in entry.tags
+    return replace(reply, may_reword=plain and reply.kind is ReplyKind.ANSWER)
 
 
 def opened(page: str) -> str:

@@ -40,3 +40,14 @@ async def test_what_staff_decide_comes_to_staff_with_what_was_found(base: Knowle
 
     assert (reply.kind, reply.text) == (ReplyKind.NOTHING, "")
     assert reply.why == (await answered(base, Rule.SEND)).why
+
+
+async def test_a_language_model_may_reword_administration_and_nothing_else(base: KnowledgeBase) -> None:
+    knowing = Knowing(base, "DE")
+    entries = base.snapshot.entries.values()
+    for entry in entries:
+        reply = await knowing.answer(Question("", "en", choice=f"kb:{entry.id}"))
+        plain = entry.risk == "admin" and entry.action == "answer" and "smalltalk" not in entry.tags
+        assert reply.may_reword is plain, entry.id
+    assert {entry.risk for entry in entries} == {"admin", "medical-info", "never-auto"}
+    assert not (await answered(base, Rule.LINK)).may_reword
