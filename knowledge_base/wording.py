@@ -13,7 +13,7 @@ from msgspec import Struct
 from knowledge_base.entries import MAX_VOICE, MAX_WHATSAPP, Said
 
 _ADDRESS = re.compile(r"(?:https?://|www\.)\S+", re.IGNORECASE)
-_END = re.compile(r"(?:[.!?…]+[\"'”“»)]*|\n+)(?=\s|$)|;(?=\s)")
+_END = re.compile(r"[.!?…]+[\"'”“»)]*(?=\s|$)|\n+|;(?=\s)")
 _SHORT = frozenset({
     "a", "approx", "b", "bl", "bzw", "ca", "d", "dipl", "dr", "dvs", "e", "etc", "ev", "evtl", "ex", "g", "ggf", "inkl",
     "kl", "max", "med", "min", "mm", "mr", "mrs", "ms", "nr", "prof", "s", "st", "str", "tel", "tr", "u", "ung", "vgl",
@@ -41,14 +41,20 @@ def sentences(text: str) -> list[str]:
 
     Where it is not sure that one ends (after "Dr." or "24."), it does not: two in one are safer than half of one.
     """
-    found, start = [], 0
-    for end in _END.finditer(text):
-        if end[0] != ";" and not _ends(text[start : end.end()], text[end.end() :].lstrip()[:1]):
-            continue
-        found.append(text[start : end.end()].strip())
-        start = end.end()
-    found.append(text[start:].strip())
-    return [each for each in found if each]
+    ends = _places(text)
+    parts = (text[start:end].strip() for start, end in zip([0, *ends], ends, strict=False))
+    return [part for part in parts if part]
+
+
+def _places(text: str) -> list[int]:
+    """Return where sentences end."""
+    ends, start = [], 0
+    for found in _END.finditer(text):
+        here = found.end()
+        if found[0][0] in ";\n" or _ends(text[start:here], text[here:].lstrip()[:1]):
+            ends.append(here)
+            start = here
+    return [*ends, len(text)] if start < len(text) else ends
 
 
 def _ends(sentence: str, following: str) -> bool:
@@ -63,8 +69,8 @@ def _ends(sentence: str, following: str) -> bool:
 def fitting(text: str, fits: Callable[[str], bool]) -> str:
     """Return the first sentences of a text that fit together; nothing when not even the first does."""
     kept = ""
-    for sentence in sentences(text):
-        longer = f"{kept} {sentence}".strip()
+    for end in _places(text):
+        longer = text[:end].strip()
         if not fits(longer):
             break
         kept = longer
