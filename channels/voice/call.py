@@ -29,7 +29,7 @@ from channels.voice.wire import (
 )
 from server.core.calling import Turned
 from server.core.events import AnyEvent, Closed, Posted, Released, Taken
-from server.core.model import Channel, Choice, Ending, Role, Value
+from server.core.model import Channel, Choice, Ending, Handover, Role, Value
 
 STILL_THERE = 10.0  # seconds of silence until we ask whether somebody is there
 GOODBYE = 30.0  # seconds of silence until we hang up
@@ -46,6 +46,7 @@ TURNS = 3  # in which somebody who is called back may say at which number
 WORDS = 3  # of a turn from which the language that was heard in it is believed
 REMEMBERED = 20  # utterances that an interruption may be about
 WORLD: tuple[str, ...] = ("en", "de")  # in which somebody is told that theirs is not spoken here
+URGENT = "urgent"  # and why: nobody who may be in danger is to wait for us
 STAFF = "staff"  # what the end of a relay says to the action webhook: put them through
 CLOSE = 1008
 
@@ -144,10 +145,11 @@ class Transfer(Value, frozen=True):
 
 
 class CallBack(Value, frozen=True):
-    """Let staff call back, at this number or the caller's own."""
+    """Let staff call back, at this number or the caller's own; ``told``: and say what is true of it."""
 
     turn: str
     number: str | None = None
+    told: bool = True
 
 
 class Say(Value, frozen=True):
@@ -237,6 +239,7 @@ class Call:
         self._told_unspoken = False
         self.objected = False
         self._wants_person = False
+        self._urgent = False  # what was answered last is about an emergency
         self._promised = 0  # turns in which a number is one to be called back at
         self._finish: Finish | None = None
         self._over = False
@@ -535,6 +538,8 @@ class Call:
             found.append(Offer(()))  # a yes to what a colleague asks takes nothing that was offered before
         self._offers = bool(event.choices)
         found += self._say_all(sentences, now, of=event.seq)
+        if event.role is Role.ASSISTANT:
+            self._urgent = event.handover is Handover.URGENT
         if event.handover is not None and not self._wants_person:
             self._wants_person = True
             found.append(Transfer())
@@ -542,13 +547,14 @@ class Call:
 
     def _reach(self, number: str | None, now: float) -> list[Action]:
         if number is not None:
-            self._finish = Finish(Ending.TRANSFERRED, f"{STAFF}:objected" if self.objected else STAFF)
+            why = "objected" if self.objected else URGENT if self._urgent else ""
+            self._finish = Finish(Ending.TRANSFERRED, f"{STAFF}:{why}" if why else STAFF)
             return self._ending(self._say_all([phrase(Phrase.CONNECTING, self.language)], now), now)
         if self.objected:
             self._finish = Finish(Ending.CLINIC)
             return self._ending(self._say_all([phrase(Phrase.OBJECTED_ALONE, self.language)], now), now)
-        self._wants_person, self._promised = False, TURNS
-        return [CallBack(self._next())]
+        self._wants_person, self._promised = False, 0 if self._urgent else TURNS
+        return [CallBack(self._next(), told=not self._urgent)]  # what to do in an emergency is the last word
 
     def _away(self, now: float) -> list[Action]:
         self._finish = Finish(Ending.FAILED, f"{STAFF}:failed")

@@ -14,6 +14,7 @@ class Phrase(StrEnum):
     MOMENT = "moment"
     CONNECTING = "connecting"
     NOT_REACHED = "not_reached"
+    DO_NOT_WAIT = "do_not_wait"
     ANYTHING_ELSE = "anything_else"
     OBJECTED = "objected"
     OBJECTED_ALONE = "objected_alone"
@@ -52,6 +53,11 @@ _SAID: dict[Phrase, dict[str, str]] = {
         "de": "Dort nimmt gerade niemand ab.",
         "en": "Nobody is answering there at the moment.",
         "sv": "Ingen svarar där just nu.",
+    },
+    Phrase.DO_NOT_WAIT: {
+        "de": "Warten Sie bitte nicht auf uns: Tun Sie jetzt, was ich eben gesagt habe.",
+        "en": "Please do not wait for us: do now what I have just said.",
+        "sv": "Vänta inte på oss: gör nu det som jag nyss sa.",
     },
     Phrase.ANYTHING_ELSE: {
         "de": "Kann ich sonst noch etwas für Sie tun?",

@@ -250,13 +250,13 @@ class Talk:
                 await patient(lambda: calls.interrupted(line, of, already))
             case Transfer():
                 self._at_once.append(Reach(await patient(lambda: calls.transfer_to(line))))
-            case CallBack(turn=turn, number=number):
+            case CallBack(turn=turn, number=number, told=told):
                 try:
                     promised = await patient(lambda: calls.want_call_back(line, turn, number))
                 except Refused:  # no number at all: they may say it again
                     self._at_once.append(Came(Turned.NOTHING))
                 else:
-                    self._at_once.append(Promised(promised))
+                    self._at_once.append(Promised(promised if told else ""))
 
     async def _came(self, line: Line, turned: Turned) -> None:
         self._goes_on(line)

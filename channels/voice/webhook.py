@@ -17,7 +17,7 @@ from channels.keeping import whole_body
 from channels.twilio_signature import HEADER, MAX_FORM, fields_of, is_signed
 from channels.voice import twiml
 from channels.voice.accounts import Account
-from channels.voice.call import STAFF
+from channels.voice.call import STAFF, URGENT
 from channels.voice.desk import PATH, Desk
 from channels.voice.gather import WAITING, Asked, Gatherings
 from channels.voice.phrases import Phrase, phrase
@@ -39,7 +39,7 @@ class _Way(Value, frozen=True):
     """How a caller came to be put through.
 
     Args:
-        why: objected, where nothing may be stored; failed, where nothing can be.
+        why: objected, where nothing may be stored; failed, where nothing can be; urgent, where nobody is to wait.
         turn: the number of the gather's last request.
     """
 
@@ -183,7 +183,10 @@ class VoiceWebhooks:
             promised = await patient(lambda: self._desk.calls.want_call_back(line, "not_reached"))
         except Unavailable:
             return self._goodbye(account, Phrase.AWAY, language)
-        said = [phrase(Phrase.NOT_REACHED, line.language), promised, phrase(Phrase.ANYTHING_ELSE, line.language)]
+        after = [phrase(Phrase.DO_NOT_WAIT, line.language)]
+        if way.why != URGENT:
+            after = [promised, phrase(Phrase.ANYTHING_ELSE, line.language)]
+        said = [phrase(Phrase.NOT_REACHED, line.language), *after]
         verbs = [twiml.say(account, each, line.language) for each in said]
         talk = self._desk.switchboard.find(line.session)
         spoken = talk.spoken if talk is not None else None

@@ -211,6 +211,28 @@ def test_a_number_is_one_to_be_called_back_at_only_for_a_while(phone: Phone) -> 
     assert phone(*(Digit(each) for each in "017139")) == [Dial("x.6", "017139")]
 
 
+HELP = post(3, "Call 112 now.", handover=Handover.URGENT, urgent=True)
+
+
+def test_an_emergency_is_answered_first_and_then_put_through(phone: Phone) -> None:
+    assert phone(Came(Turned.POSTED), HELP) == [Say("Call 1 1 2 now.", "en"), Transfer()]
+    phone(Reach("+493023125199"))
+
+    assert phone.passes(60.0) == [Finish(Ending.TRANSFERRED, "staff:urgent")]
+
+
+def test_in_an_emergency_nobody_is_told_to_wait_for_a_call(phone: Phone) -> None:
+    phone(Came(Turned.POSTED), HELP)
+
+    assert phone(Reach(None)) == [CallBack("x.1", told=False)]
+    assert phone(Promised("")) == []
+    assert (
+        phone(Prompt("When will they call?"), Came(Turned.POSTED), post(5, "At eight.", handover=Handover.ASKED))[-1]
+        == Transfer()
+    )
+    assert phone(Reach(None)) == [CallBack("x.3")]
+
+
 def test_a_turn_in_pieces_is_heard_as_a_whole(phone: Phone) -> None:
     assert phone(Prompt("Do you", last=False), Prompt("Do you treat", last=False)) == []
     assert phone(Prompt("Do you treat eczema?")) == [Hear("x.1", "Do you treat eczema?")]

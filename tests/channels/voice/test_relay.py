@@ -146,6 +146,35 @@ async def test_where_nobody_answers_a_call_back_is_promised_and_the_call_goes_on
     await phone.hang_up()
 
 
+@pytest.mark.parametrize("reachable", [RELAY.transfer, None])
+async def test_in_an_emergency_what_to_do_is_said_first_and_nobody_waits_for_us(
+    here: World, reachable: str | None
+) -> None:
+    urgent = {"handover": Handover.URGENT, "urgent": True}
+    here.service.answers = lambda text: ("Please call 112 now.", urgent)
+    here.service.reachable = reachable
+    here.twilio.answers[RELAY.transfer] = "no-answer"
+    phone = here.twilio.ring(CALLER)
+    await phone.say_after_notice("My father does not breathe")
+    await phone.hears("Please call 1 1 2 now.")
+    if reachable:
+        await phone.hears(said(Phrase.DO_NOT_WAIT))
+        assert phone.heard[1:] == [
+            "Please call 1 1 2 now.",
+            said(Phrase.CONNECTING),
+            said(Phrase.NOT_REACHED),
+            said(Phrase.DO_NOT_WAIT),
+        ]
+        await phone.waits(lambda: phone.sockets == 2)
+    here.service.answers = lambda text: ("Help is on its way.", {})
+    await phone.say("I have called them")
+    await phone.hears("Help is on its way.")
+    await phone.hang_up()
+
+    assert here.service.wanted == [None]
+    assert "We call you back tomorrow." not in phone.heard
+
+
 async def test_outside_opening_hours_staff_call_back(here: World) -> None:
     here.service.answers = lambda text: ("A colleague will help you.", {"handover": Handover.ASKED})
     here.service.reachable = None
