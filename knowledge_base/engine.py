@@ -43,12 +43,16 @@ POLITE = frozenset(
 class Bands(Struct, frozen=True):
     """From which confidence it answers, from which it offers, and which score near an emergency is too near.
 
+    Small talk is answered sooner: nobody wants to choose between "Thanks" and "Praise", and a friendly word too many
+    does no harm.
+
     The defaults keep precision above .90 when answering, questions from outside included.
     """
 
     answer: float = 0.45
     suggest: float = 0.15
     near_urgent: float = 0.2
+    small_talk: float = 0.2
 
 
 class _Asked(Struct, frozen=True):
@@ -295,6 +299,8 @@ def _retrieve(asked: _Asked, language: Spoken) -> Outcome:
         return _small_talk(asked, _agreed(asked, entry), _why(asked, found, Band.ANSWER))
     if followed := _nearby(asked, found):
         return followed
+    if (chat := _chat(asked, found)) and not language.foreign:
+        return _small_talk(asked, chat, _why(asked, found, Band.ANSWER))
     why = _why(asked, found, Band.NONE)
     if language.foreign:
         return _nothing(asked, Reason.LANGUAGE, why)
@@ -302,7 +308,10 @@ def _retrieve(asked: _Asked, language: Spoken) -> Outcome:
         return _nothing(asked, Reason.NO_MATCH, why)
     if asked.context.misses >= MAX_MISSES:
         return _nothing(asked, Reason.MISSES, why)
-    return _suggestions(asked, _worth_offering(asked, best), replace(why, band=Band.SUGGEST))
+    offered = _worth_offering(asked, best)
+    if not offered:
+        return _nothing(asked, Reason.NO_MATCH, why)
+    return _suggestions(asked, offered, replace(why, band=Band.SUGGEST))
 
 
 def _answered_in(asked: _Asked, found: _Found, heard: Spoken) -> str:
@@ -353,7 +362,20 @@ def _worth_offering(asked: _Asked, best: Sequence[Match]) -> list[Entry]:
         for match in best
         if match.target.kind is Kind.ENTRY and match.score >= best[0].score * NEARLY_AS_GOOD
     ]
-    return near[:MAX_CHOICES]
+    return [each for each in near if not _is_only_talk(each)][:MAX_CHOICES]
+
+
+def _chat(asked: _Asked, found: _Found) -> Entry | None:
+    """Return the small talk that a message most likely is, where that is likely enough to join in."""
+    best = found.retrieved.best[0]
+    entry = asked.snapshot.entries.get(best.target.name) if best.target.kind is Kind.ENTRY else None
+    likely = found.retrieved.confidence >= asked.bands.small_talk
+    return entry if entry and likely and _is_only_talk(entry) and entry.speaks(asked.language) else None
+
+
+def _is_only_talk(entry: Entry) -> bool:
+    """Whether it is small talk that leads to nobody: there is nothing to choose in it."""
+    return _is_small_talk(entry) and entry.action == "answer"
 
 
 def _entry(asked: _Asked, entry: Entry, why: Why) -> Answer:
