@@ -334,19 +334,21 @@ def _answered(callers: Sequence[Caller], secret: bytes) -> Observed:
 
 def _ended(callers: Sequence[Caller], secret: bytes, lapsed: int) -> Observed:
     """Each call of which something was kept ends once and is summed up once; nothing of it begins it anew."""
-    open_, twice, anew, summed, kept = Faults(), Faults(), Faults(), Faults(), 0
+    open_, twice, anew, summed, kept, displaced = Faults(), Faults(), Faults(), Faults(), 0, 0
     for caller in callers:
         ours = {session_of(spoke, secret): spoke for spoke in caller.calls}
         for session, seen in _ends(_log(caller)).items():
             kept += 1
             name = f"{caller.name} seq {seen[Called][0]}"
+            last = max(event.seq for event in _log(caller) if isinstance(event, Called))
+            displaced += not seen[HungUp] and seen[Called][-1] < last
             open_.found += [name] if not seen[HungUp] or session not in ours else []
             twice.found += [name] if len(seen[HungUp]) > 1 else []
             summed.found += [name] if len(seen[Summarised]) != bool(seen[Posted]) else []
             anew.found += [name] if seen[HungUp] and seen[Called][-1] > seen[HungUp][0] else []
     what = "Every call of which something is in the log: called, hung up, and summed up if anybody spoke"
     seen_ = (
-        f"{open_} without an end, {twice} with two, {anew} begun anew after it, {summed} not summed up"
+        f"{open_} without an end ({displaced} of them with another call behind), {twice} with two, {anew} begun anew after it, {summed} not summed up"
         " exactly once, or though nobody spoke;"
         f" {lapsed} of whose end nobody told ended by what they owed, a quarter of an hour put forward"
     )
