@@ -234,7 +234,7 @@ def judge_callers(exchange: Exchange, callers: Sequence[Caller], secret: bytes, 
         _called(exchange, callers),
         _kept(callers),
         _ordered(callers),
-        _answered(callers, secret),
+        _answered(callers),
         _ended(callers, secret, lapsed),
     ]
 
@@ -297,7 +297,7 @@ def _ordered(callers: Sequence[Caller]) -> Observed:
     return Observed(what, f"{pairs:,} pairs", f"{wrong} out of order", not wrong.found)
 
 
-def _answered(callers: Sequence[Caller], secret: bytes) -> Observed:
+def _answered(callers: Sequence[Caller]) -> Observed:
     """What was spoken to a caller stands in the log; again only after a lost socket; cut off only where they spoke."""
     strange, again, never, heard, cut = Faults(), Faults(), Faults(), 0, 0
     for caller in callers:
@@ -336,7 +336,7 @@ def _ended(callers: Sequence[Caller], secret: bytes, lapsed: int) -> Observed:
     """Each call of which something was kept ends once and is summed up once; nothing of it begins it anew."""
     open_, twice, anew, summed, kept, displaced = Faults(), Faults(), Faults(), Faults(), 0, 0
     for caller in callers:
-        ours = {session_of(spoke, secret): spoke for spoke in caller.calls}
+        ours = {session_of(spoke, secret) for spoke in caller.calls}
         for session, seen in _ends(_log(caller)).items():
             kept += 1
             name = f"{caller.name} seq {seen[Called][0]}"
@@ -348,8 +348,8 @@ def _ended(callers: Sequence[Caller], secret: bytes, lapsed: int) -> Observed:
             anew.found += [name] if seen[HungUp] and seen[Called][-1] > seen[HungUp][0] else []
     what = "Every call of which something is in the log: called, hung up, and summed up if anybody spoke"
     seen_ = (
-        f"{open_} without an end ({displaced} of them with another call behind), {twice} with two, {anew} begun anew after it, {summed} not summed up"
-        " exactly once, or though nobody spoke;"
+        f"{open_} without an end ({displaced} of them with another call behind), {twice} with two, {anew} begun anew"
+        f" after it, {summed} not summed up exactly once, or though nobody spoke;"
         f" {lapsed} of whose end nobody told ended by what they owed, a quarter of an hour put forward"
     )
     return Observed(what, f"{kept:,} calls", seen_, not (open_.found or twice.found or anew.found or summed.found))
