@@ -1,4 +1,4 @@
-"""What the console says: a JSON file per language, all with the same keys; and times as its readers write them.
+"""What the console says: JSON files per language, all with the same keys; and times as its readers write them.
 
 A colleague reads the console in a language of their own, whatever the person on the other side speaks. Times are the
 clinic's, on whatever machine the browser runs. English stands in for a language that is not there.
@@ -21,8 +21,10 @@ FALLBACK = "en"
 @cache
 def table(language: str) -> dict[str, str]:
     """Return all texts of one of ``LANGUAGES``."""
-    file = resources.files(__name__) / f"{language}.json"
-    found: dict[str, str] = json.loads(file.read_text(encoding="utf-8"))
+    found: dict[str, str] = {}
+    for folder in ("", "knowledge"):
+        file = resources.files(__name__).joinpath(folder) / f"{language}.json"
+        found |= json.loads(file.read_text(encoding="utf-8"))
     return found
 
 
