@@ -22,6 +22,7 @@ from knowledge_base.outcome import Answer, Band, Choice, Context, Nothing, Outco
 from knowledge_base.phrases import MIN_TYPO_KEY, Phrases
 from knowledge_base.snapshot import Snapshot
 from knowledge_base.urgent import Finding
+from knowledge_base.urgent_score import Heard, score
 from knowledge_base.wording import Aside, in_turn, on_channel, worded
 
 CHOICE_PREFIX = "kb:"
@@ -33,6 +34,8 @@ MAX_PHRASE = 60  # characters: a longer message is no phrase
 MAX_NEAR = 8  # entries that a follow-up is compared with
 MAX_EARLIER = 3  # answers back that a follow-up may go on about, where what came since was small talk
 NEARLY_AS_GOOD = 0.6  # share of the best score from which another entry is worth offering
+BEYOND_DOUBT = 0.95  # confidence of an answer that is given although it is near to an emergency: an entry's own wording
+LIKELY_SELF_HARM = 0.5  # from here the words are the gentle ones
 ASSISTANT_TAGS = frozenset({"smalltalk"})
 ONCE_TAG = "once"  # said a second time running, its first button is done: an insult gets one calm word, then a person
 POLITE = frozenset(
@@ -102,12 +105,55 @@ def decide(
     asked = _Asked(snapshot, bands or Bands(), cleaned, stands or languages[0], context, meaning)
     if finding := snapshot.lexicon.find(cleaned, stands):
         return _urgent(asked, finding)
+    sounds = Heard(0.0, 0.0) if _is_ours(asked) else score().hear(cleaned, stands)
+    if sounds.urgent >= score().threshold:
+        return _maybe_urgent(asked, sounds, language)
     if chosen := _chosen(asked):
         return _entry(asked, chosen, _certain(asked, chosen, Band.CHOICE))
     if not t.words(t.fold(cleaned)):
         return _named(asked, stands) or _named_abroad(asked) or _nothing(asked, Reason.UNREADABLE, None)
     heard = _heard(asked, language)
-    return _going_on(asked, heard) or _named(asked, stands, heard) or _named_abroad(asked) or _retrieve(asked, heard)
+    said = _going_on(asked, heard) or _named(asked, stands, heard) or _named_abroad(asked) or _retrieve(asked, heard)
+    return _kept_back(asked, said) if sounds.urgent >= score().doubt else said
+
+
+def _is_ours(asked: _Asked) -> bool:
+    """Whether a message is word by word what the clinic itself wrote: a phrase of an entry, or a button."""
+    if len(asked.cleaned) > MAX_PHRASE:
+        return False
+    key = t.key(asked.cleaned)
+    if any(phrases.named(key, typos=False) for phrases in asked.snapshot.phrases.values()):
+        return True
+    chosen = _chosen(asked)
+    before = asked.snapshot.entries.get(asked.context.last_entry or "")
+    buttons = before.answers[asked.language].buttons if before and before.speaks(asked.language) else ()
+    labels = (button.label for button in buttons if chosen and button.entry == chosen.id and button.label)
+    return any(t.key(label) == key for label in labels)
+
+
+def _maybe_urgent(asked: _Asked, sounds: Heard, thread_language: str | None) -> Nothing:
+    """Return the safety line, or the gentle words of whom somebody in despair may call; a person comes in any case."""
+    asked = _in(asked, _heard(asked, thread_language).language)
+    gentle = asked.snapshot.urgent_texts.gentle
+    words = score().deciding_words(asked.cleaned, asked.language)
+    name = gentle if gentle and sounds.self_harm >= LIKELY_SELF_HARM else "score"
+    sureness = round(sounds.urgent, 3)
+    why = Why(
+        f"urgent:{name}", asked.snapshot.urgent_texts.titles.get(name, {}).get(asked.language, "urgent"),
+        asked.snapshot.hash, sureness, sureness, None, None, None, words, asked.snapshot.hash, Band.URGENT,
+    )  # fmt: skip
+    if name == "score":
+        return _nothing(asked, Reason.MAYBE_URGENT, why)
+    text = asked.snapshot.urgent_texts.text(asked.context.country, name, asked.language)
+    return Nothing(asked.language, Reason.MAYBE_URGENT, text, why)
+
+
+def _kept_back(asked: _Asked, said: Outcome) -> Outcome:
+    """Return what is said, or, where it was searched for, a person instead: it is too near to an emergency."""
+    searched = isinstance(said, Answer | Suggestions) and said.why.band in (Band.ANSWER, Band.SUGGEST)
+    if searched and said.why.confidence < BEYOND_DOUBT:
+        return _nothing(_in(asked, said.language), Reason.NO_MATCH, replace(said.why, band=Band.NONE))
+    return said
 
 
 def _urgent(asked: _Asked, finding: Finding) -> Urgent:
@@ -417,11 +463,11 @@ def _choice(asked: _Asked, button: Button) -> Choice | None:
 def _suggestions(asked: _Asked, entries: Iterable[Entry], why: Why) -> Suggestions:
     offered = (_choice(asked, Button(entry.id)) for entry in entries)
     choices = tuple(choice for choice in offered if choice)[:MAX_CHOICES]
-    return Suggestions(asked.snapshot.sentences["suggest"][asked.language], asked.language, choices, why)
+    return Suggestions(_sentence(asked, "suggest"), asked.language, choices, why)
 
 
 def _nothing(asked: _Asked, reason: Reason, why: Why | None) -> Nothing:
-    text = asked.snapshot.sentences[reason.value][asked.language]
+    text = _sentence(asked, reason.value)
     if reason is Reason.MAYBE_URGENT:
         line = asked.snapshot.urgent_texts.safety_line(asked.context.country, asked.language)
         text = f"{line} {text}"
@@ -432,7 +478,14 @@ def _nothing(asked: _Asked, reason: Reason, why: Why | None) -> Nothing:
 
 def _unless_open(asked: _Asked, text: str) -> str:
     """Return the text, with an honest word about when somebody reads it where nobody is there."""
-    return f"{text} {asked.snapshot.sentences['closed'][asked.language]}" if asked.context.open_now is False else text
+    return f"{text} {_sentence(asked, 'closed')}" if asked.context.open_now is False else text
+
+
+def _sentence(asked: _Asked, name: str) -> str:
+    """Return one of the sentences between the answers; on the phone in the words for it, where there are any."""
+    sentences = asked.snapshot.sentences
+    spoken_one = sentences.get(f"{name}_voice", {}).get(asked.language) if asked.context.channel == "voice" else None
+    return spoken_one or sentences[name][asked.language]
 
 
 def _in(asked: _Asked, language: str) -> _Asked:

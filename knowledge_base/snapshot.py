@@ -22,6 +22,7 @@ from knowledge_base.index import Kind, LanguageIndex, Target
 from knowledge_base.phrases import Phrases
 from knowledge_base.source import Source
 from knowledge_base.urgent import ELSEWHERE, Lexicon, UrgentFile, UrgentTexts, read_urgent
+from knowledge_base.urgent_score import score
 
 DEMO = Path(__file__).parent / "content"
 NUMBERS = {"whatsapp", "templates", "voice"}  # a clinic's other files, in the same folder
@@ -163,6 +164,7 @@ def spelt_right(entries: Iterable[Entry]) -> frozenset[str]:
 
 def lexicon(urgent: UrgentFile, known: frozenset[str]) -> Lexicon:
     """Return what finds emergencies; ``known``: words that are right as they are."""
+    score()  # so that the first message does not wait for it
     return Lexicon(urgent.lexicon, list(urgent.categories), known)
 
 

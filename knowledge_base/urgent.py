@@ -384,6 +384,7 @@ class UrgentTexts:
         self._home = home if home in file.countries else ELSEWHERE
         self._texts: dict[tuple[str, str, str], str] = {}
         self._safety: dict[tuple[str, str], str] = {}
+        self.gentle = next(iter(file.gentle), None)  # the category of somebody who may harm themselves
         self.titles = {name: category.title for name, category in file.categories.items()}
         if ELSEWHERE not in file.countries:
             raise source.error(".countries", f"expected `{ELSEWHERE}`, for people in any other country")
