@@ -1,5 +1,6 @@
 """The story on the demo page: a clock that goes forward alone, a desk with somebody at it, and six steps played."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -79,13 +80,19 @@ async def test_the_six_steps_are_played_on_the_page_and_are_one_conversation(tmp
         page = await context.new_page()
         wrong: list[str] = []
         page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("console", lambda said: wrong.append(said.text) if said.type in ("error", "warning") else None)
         await page.goto(f"{there.origin}/demo?lang=de&pace=0")
 
         steps = page.locator(".story .play")
         for number in range(await steps.count()):
             await steps.nth(number).click()
             await expect(page.locator(".story li").nth(number)).to_have_class("done", timeout=PATIENCE)
+            if number == 4:  # by the story's clock it is an hour since the call, of which somebody of the clinic knows
+                waiting = page.frame_locator(".desk").locator("[data-ago]")
+                await expect(waiting).to_have_text(re.compile(r"\b[56]\d min"), timeout=PATIENCE)
 
+        field = page.frame_locator(".desk").locator("#reply")  # opened while they were on the phone
+        await expect(field).to_have_attribute("placeholder", re.compile("WhatsApp"), timeout=PATIENCE)
         answer = page.locator(".message.ours .said").last
         await expect(answer).to_have_text("Bitte am Tag der Untersuchung nicht. Bis dahin gern.")
         assert len(await there.house.store.each_thread()) == 1

@@ -79,6 +79,7 @@ const shut = () => chosen().closed !== undefined || left() < 1;
 /** What the button does. */
 function label() {
   if (!by('reply')) return; // no conversation is open
+  by('reply').placeholder = chosen().says ?? by('way').dataset.says;
   const as = noting() ? 'note' : shut() ? 'hold' : whispering() ? 'whisper' : 'reply';
   for (const each of ['note', 'hold', 'whisper', 'reply']) document.querySelector(`#composer .tools [data-${each}]`).hidden = each !== as;
 }

@@ -229,7 +229,8 @@ function presence() {
 /** How long somebody has waited, in words that stay true. */
 function ago() {
   for (const each of all('[data-ago]')) {
-    const minutes = Math.max(0, Math.floor((Date.now() - Date.parse(each.dateTime)) / 60_000));
+    each.ahead ??= Date.parse(each.dataset.now) - Date.now(); // of our clock: it is the server's that counts
+    const minutes = Math.max(0, Math.floor((Date.now() + each.ahead - Date.parse(each.dateTime)) / 60_000));
     const [amount, unit] = minutes < 100 ? [minutes, 'minute'] : minutes < 2_880 ? [minutes / 60, 'hour'] : [minutes / 1_440, 'day'];
     const format = new Intl.NumberFormat(document.documentElement.lang, { style: 'unit', unit, maximumFractionDigits: 0 });
     each.textContent = `${each.dataset.ago} ${format.format(amount)}`;

@@ -160,10 +160,11 @@ const steps = [
   async () => {
     host().close?.();
     await openDesk();
-    (await until(() => seen("a[id^='row-']") ?? seen("#reply"))).click();
-    const field = await until(() => seen("#reply"));
+    await until(() => seen("#reply") ?? seen("a[id^='row-']"));
+    if (!seen("#reply")) seen("a[id^='row-']").click(); // opened again, it would be drawn anew under what is typed
+    await until(() => seen("#reply"));
     await sleep(PAUSE);
-    type(field, says.advice);
+    type(seen("#reply"), says.advice);
     await sleep(PAUSE);
     const before = messages();
     seen("[data-do='send']").click();
