@@ -32,7 +32,7 @@ _MARKUP = re.compile(r"</?[a-z][a-z0-9]*(?:\s[^<>]*)?/?>|&(?:[a-z]+|#\d+);", re.
 class Severity(StrEnum):
     """How much a finding matters."""
 
-    ERROR = "error"  # a patient meets it: something leads nowhere, is not answered, or is taken for something else
+    ERROR = "error"  # a patient meets it: a live entry leads nowhere, is not answered, or is taken for another
     WARNING = "warning"  # the entry works, though not as well as it could
 
 
@@ -101,7 +101,7 @@ def findings(entries: Sequence[Entry], snapshot: Snapshot, today: date) -> list[
 
 
 def _finding(entry: Entry, field: str, rule: str, **values: str) -> Finding:
-    severity = Severity.ERROR if rule in _ERRORS else Severity.WARNING
+    severity = Severity.ERROR if rule in _ERRORS and entry.status == "live" else Severity.WARNING
     return Finding(entry.id, field, rule, severity, values)
 
 

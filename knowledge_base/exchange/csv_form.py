@@ -123,7 +123,7 @@ def _names(first: tuple[int, list[str]] | None) -> list[str]:
 
 def _places(line: int, names: list[str]) -> At:
     def at(path: Path) -> Place:
-        name = path[0] if path else "id"
+        name = "text" if path[:1] == ("answers",) else path[0] if path else "id"
         return Place(line, names.index(str(name)) + 1 if name in names else 1)
 
     return at

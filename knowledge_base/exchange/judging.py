@@ -110,7 +110,7 @@ def _entry(found: Found, assumed: Assumed, taken: set[str], faults: Faults) -> E
         value = _completed(value, assumed, taken)
     for name in _NEEDED:
         if name not in value:
-            faults.add("expect.required", found.at(()), (name,), {"name": name})
+            faults.add("expect.required", found.at((name,)), (name,), {"name": name})
     for name, part in value.items():
         if name not in _TYPES:
             faults.add("expect.known", found.at((name,)), (name,), {"name": short(name)})

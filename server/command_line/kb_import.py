@@ -66,13 +66,13 @@ async def _fetched(args: argparse.Namespace, settings: Settings) -> Page:
 def _read(file: Path, form: str | None) -> Page | None:
     """Return what a file holds, as far as it may; what is wrong with it is said."""
     written = Form(form) if form else form_of(file.name)
-    if written is None:
-        print(f"{file}: expected a name that ends in .yaml, .csv, .md, .jsonld or .html, or --format.", file=sys.stderr)
-        return None
     try:
         if not file.is_file():
             reason = "is a folder" if file.is_dir() else "is no file" if file.exists() else "is not there"
             print(f"{file} {reason}.", file=sys.stderr)
+            return None
+        if written is None:
+            print(f"{file}: expected .yaml, .csv, .md, .jsonld or .html at its end, or --format.", file=sys.stderr)
             return None
         with file.open("rb") as opened:
             return Page(opened.read(MAX_BYTES + 1), written)
@@ -89,7 +89,7 @@ def _show(imported: Imported, planned: list[Planned], source: str, language: str
     for fault in imported.faults:
         print(f"{source}: {fault.sentence(language)}", file=sys.stderr)
     counts = ", ".join(f"{count} {each}" for each, count in counted(planned).items() if count)
-    print(f"{len(planned)} entries ({counts or 'none'}), {len(imported.faults)} faults")
+    print(f"{counts or 'no entries'}; {len(imported.faults)} that cannot be taken")
 
 
 def _lines(planned: list[Planned]) -> Iterator[str]:

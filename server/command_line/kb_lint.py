@@ -22,7 +22,7 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
         found = sorted(await library.lint(), key=lambda each: (each.file, each.line, each.entry, each.field))
         print(*(line(each, args.language) for each in found), sep="\n", end="\n" if found else "")
         errors = sum(each.severity is Severity.ERROR for each in found)
-        print(f"{errors} errors, {len(found) - errors} warnings")
+        print(f"errors: {errors}, warnings: {len(found) - errors}")
         return FAILED if errors or (args.strict and found) else 0
 
     return done(settings, lint)

@@ -18,7 +18,7 @@ class Becomes(StrEnum):
     NEW = "new"
     CHANGED = "changed"
     SAME = "same"  # nothing
-    KEPT = "kept"  # nothing: a draft made of another site's question does not stand in place of an entry of ours
+    KEPT = "kept"  # nothing: what was made of somebody's list of questions does not stand in place of an entry
 
 
 class Planned(Struct, frozen=True):
@@ -51,8 +51,7 @@ def _planned(entry: Entry, held: Held | None, made: bool) -> Planned:
         return Planned(entry, Becomes.NEW, None)
     if held.version == entry.version():
         return Planned(entry, Becomes.SAME, held.version)
-    becomes = Becomes.KEPT if made and held.entry.status != "draft" else Becomes.CHANGED
-    return Planned(entry, becomes, held.version)
+    return Planned(entry, Becomes.KEPT if made else Becomes.CHANGED, held.version)
 
 
 async def take(library: Library, planned: Iterable[Planned], by: StaffId) -> Taken:

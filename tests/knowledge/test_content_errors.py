@@ -222,6 +222,16 @@ def test_the_lint_remarks_on_what_is_unwise(bakery: Path, old: str, new: str, ru
     assert len({remark.sentence(language) for remark in remarks for language in ("de", "en", "sv")}) >= 3
 
 
+def test_no_patient_meets_a_draft_so_nothing_in_it_is_an_error(bakery: Path) -> None:
+    file = bakery / "bread.yaml"
+    text = (
+        file.read_text(encoding="utf-8").replace("status: live", "status: draft").replace("owner: bakery", 'owner: "?"')
+    )
+    file.write_text(text, encoding="utf-8")
+
+    assert {(remark.rule, remark.severity) for remark in lint(bakery, today=TODAY)} == {("no-owner", "warning")}
+
+
 def test_what_a_patient_meets_is_an_error_and_the_rest_a_warning(bakery: Path) -> None:
     file = bakery / "bread.yaml"
     text = (
