@@ -72,3 +72,11 @@ def test_wordings_come_in_turn() -> None:
     assert [in_turn("abc", turn, "") for turn in range(4)] == ["a", "b", "c", "a"]
     assert in_turn("abc", 1, "b") == "c"
     assert in_turn(("only",), 5, "only") == "only"
+
+
+def test_nobody_on_the_phone_is_asked_to_write_or_to_remember_much(base: KnowledgeBase) -> None:
+    for language in base.clinic.languages:
+        for text in ("", "Karte", "card", "kort", "xyzzy plugh qwer", "Quels sont vos horaires ?"):
+            said = base.answer(text, language, Context("voice", open_now=False)).text
+            assert len(said.split()) <= MAX_VOICE + 5
+            assert not {"schreiben", "write", "skriv", "skriva"} & set(said.lower().split())
