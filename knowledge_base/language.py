@@ -79,6 +79,11 @@ def warm_up() -> None:
     threading.Thread(target=_model, name="language-model", daemon=True).start()
 
 
+def loaded() -> None:
+    """Return once the model is there."""
+    _model()
+
+
 def probabilities(text: str) -> dict[str, float]:
     """Return how likely each language met is, given a cleaned text; they add up to 1."""
     return dict(_model().rank(text[:MAX_LOOKED_AT].lower()))

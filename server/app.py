@@ -227,6 +227,7 @@ def create_engine(
     engine = Engine(settings, store, is_away, bus, clinic, own or cast("Knowledge", knowledge), secret=secret)
     if own is not None:
         engine.library = follow_published(engine, own.base)
+        engine.started.append(own.warm_up)
     engine.whatsapp = whatsapp_of(engine, settings, settings.origin(port), secret)
     engine.voice = voice_of(engine, settings, settings.origin(port), secret)
     engine.conversations.observers.append(metrics.stored)

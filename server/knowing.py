@@ -4,9 +4,12 @@ The service knows nothing of the knowledge base and the knowledge base nothing o
 what they mean by an answer is put side by side here.
 """
 
+import asyncio
+
 from msgspec.structs import replace
 
 import knowledge_base as kb
+from knowledge_base import language
 from knowledge_base.entries import Entry
 from server.core.allowed import Allowed, Content, Rule
 from server.core.model import Channel, Choice, Link, Why
@@ -37,6 +40,10 @@ class Knowing:
         """
         self.base, self._country = base, country
         self._allowed, self._page = allowed, page
+
+    async def warm_up(self) -> None:
+        """Return once everything is loaded that is otherwise loaded when the first person asks something."""
+        await asyncio.to_thread(language.loaded)
 
     async def answer(self, question: Question) -> Reply:
         """Return what to say; a tapped "a person, please" needs no understanding."""

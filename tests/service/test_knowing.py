@@ -2,7 +2,7 @@
 
 import pytest
 
-from knowledge_base import Bands, KnowledgeBase, load
+from knowledge_base import Bands, KnowledgeBase, language, load
 from server.content import DEMO
 from server.core.allowed import Allowed, Content, Rule
 from server.core.model import Channel
@@ -51,3 +51,9 @@ async def test_a_language_model_may_reword_administration_and_nothing_else(base:
         assert reply.may_reword is plain, entry.id
     assert {entry.risk for entry in entries} == {"admin", "medical-info", "never-auto"}
     assert not (await answered(base, Rule.LINK)).may_reword
+
+
+async def test_nobody_who_asks_first_waits_for_what_is_loaded_then(base: KnowledgeBase) -> None:
+    await Knowing(base, "DE").warm_up()
+
+    assert language._load.cache_info().currsize == 1
