@@ -153,13 +153,11 @@ def _emergency_numbers(clinic: Clinic, urgent: UrgentFile) -> dict[str, str]:
 
 def spelt_right(entries: Iterable[Entry]) -> frozenset[str]:
     """Return the words of all questions: they are no typos of others."""
-    return frozenset(
-        word
-        for entry in entries
-        for questions in entry.questions.values()
-        for question in questions
-        for word in t.words(t.fold(question))
-    )
+    found: set[str] = set()
+    for entry in entries:
+        for questions in entry.questions.values():
+            found.update(t.words(t.fold(" ".join(questions))))
+    return frozenset(found)
 
 
 def lexicon(urgent: UrgentFile, known: frozenset[str]) -> Lexicon:

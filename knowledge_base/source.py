@@ -12,9 +12,23 @@ import msgspec
 import yaml
 
 _T = TypeVar("_T")
-_Loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)  # the C parser is ten times faster; wheels bring it
+_Parser = getattr(yaml, "CBaseLoader", yaml.BaseLoader)  # the C parser is ten times faster; wheels bring it
 _STEP = re.compile(r"\.([^.\[\]`]+)|\[(\d+|\.\.\.)\]")
 _WHERE = re.compile(r" - at `(key in )?\$?(.*)`$")
+
+
+class _Loader(_Parser):  # type: ignore[misc, valid-type]  # one of two classes
+    """The parser without its guesses about what a scalar may be: all are text."""
+
+    def resolve(self, kind: Any, value: Any, implicit: Any) -> str:
+        """Return the same for everything."""
+        return ""
+
+    def descend_resolver(self, current_node: Any, current_index: Any) -> None:
+        """There is nothing to resolve by where a node stands."""
+
+    def ascend_resolver(self) -> None:
+        """Likewise."""
 
 
 class ContentError(Exception):
