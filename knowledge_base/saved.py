@@ -28,6 +28,9 @@ from knowledge_base.urgent import UrgentFile, UrgentTexts
 
 HEADER = "snapshot.json"  # written last: a folder without it is not finished
 REST = "content.json"
+VERSIONS = "live.json"
+WORDS = "words.txt"
+AT_ONCE = 1000  # words taken in before other threads have their turn
 KEPT = 4096  # entries that were asked for last
 
 
@@ -49,10 +52,8 @@ class Header(Struct, frozen=True):
 
 class _Rest(Struct, frozen=True):
     clinic: Clinic
-    versions: dict[str, str]
     sentences: dict[str, dict[str, str]]
     urgent: UrgentFile
-    spelt_right: tuple[str, ...]
 
 
 class _Written(Struct, frozen=True, eq=False):
@@ -107,10 +108,11 @@ def save(snapshot: Snapshot, content: Content, folder: Path) -> Header:
     for language, index in snapshot.indexes.items():
         index.save(folder / f"index-{language}")
         snapshot.phrases[language].save(folder, f"phrases-{language}")
-    known = tuple(sorted(spelt_right(snapshot.entries.values())))
+    known = sorted(spelt_right(snapshot.entries.values()))
     sentences = {name: dict(each) for name, each in snapshot.sentences.items()}
-    rest = _Rest(snapshot.clinic, dict(snapshot.versions), sentences, content.urgent, known)
-    (folder / REST).write_bytes(msgspec.json.encode(rest))
+    (folder / REST).write_bytes(msgspec.json.encode(_Rest(snapshot.clinic, sentences, content.urgent)))
+    (folder / VERSIONS).write_bytes(msgspec.json.encode(dict(snapshot.versions)))
+    (folder / WORDS).write_text("\n".join(known), encoding="utf-8")
     encoder = next((index.encoder for index in snapshot.indexes.values() if index.encoder), "")
     languages = tuple(snapshot.indexes)
     header = Header(program(), snapshot.hash, snapshot.since, snapshot.until, languages, len(snapshot.entries), encoder)
@@ -138,22 +140,33 @@ def opened(folder: Path) -> Snapshot:
         raise Unusable("it is unfinished, or of another version")
     try:
         rest = msgspec.json.decode((folder / REST).read_bytes(), type=_Rest)
+        versions = msgspec.json.decode((folder / VERSIONS).read_bytes(), type=dict[str, str])
+        known = _words(folder / WORDS)
         urgent_texts = UrgentTexts(rest.urgent, Source.elsewhere(REST), rest.clinic.languages, rest.clinic.country)
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError, ContentError):
         raise Unusable(f"`{REST}` is missing or damaged") from None
     written = arrays.load(folder, "entries", _Written)
-    if len(written.ends) != len(rest.versions) + 1 or int(written.ends[-1]) != len(written.letters):
+    if len(written.ends) != len(versions) + 1 or int(written.ends[-1]) != len(written.letters):
         raise Unusable("its entries do not fit together")
     return Snapshot(
         clinic=rest.clinic,
-        entries=Entries(rest.versions, written),
-        versions=rest.versions,
+        entries=Entries(versions, written),
+        versions=versions,
         indexes={each: LanguageIndex.load(folder / f"index-{each}") for each in header.languages},
         phrases={each: Phrases.load(folder, f"phrases-{each}") for each in header.languages},
         sentences=rest.sentences,
-        lexicon=lexicon(rest.urgent, frozenset(rest.spelt_right)),
+        lexicon=lexicon(rest.urgent, known),
         urgent_texts=urgent_texts,
         hash=header.hash,
         since=header.since,
         until=header.until,
     )
+
+
+def _words(path: Path) -> frozenset[str]:
+    """Return the words of a file, taken in by and by: a loop in another thread is not to wait for all of them."""
+    found: set[str] = set()
+    words = path.read_text(encoding="utf-8").split("\n")
+    for begin in range(0, len(words), AT_ONCE):
+        found.update(words[begin : begin + AT_ONCE])
+    return frozenset(found)
