@@ -32,6 +32,7 @@ MAX_MISSES = 2  # times running that offering or finding nothing is bearable
 MAX_SENTENCES = 4  # of a message that are also looked at one by one
 MAX_PHRASE = 60  # characters: a longer message is no phrase
 MAX_NEAR = 8  # entries that a follow-up is compared with
+FOLLOWED = 0.9  # confidence of a follow-up: the share that was right of those that were answered as one
 MAX_EARLIER = 3  # answers back that a follow-up may go on about, where what came since was small talk
 NEARLY_AS_GOOD = 0.6  # share of the best score from which another entry is worth offering
 BEYOND_DOUBT = 0.95  # confidence of an answer that is given although it is near to an emergency: an entry's own wording
@@ -105,7 +106,7 @@ def decide(
     asked = _Asked(snapshot, bands or Bands(), cleaned, stands or languages[0], context, meaning)
     if finding := snapshot.lexicon.find(cleaned, stands):
         return _urgent(asked, finding)
-    sounds = Heard(0.0, 0.0) if _is_ours(asked) else score().hear(cleaned, stands)
+    sounds = Heard(0.0, 0.0) if _is_ours(asked) or _only_goes_on(asked) else score().hear(cleaned, stands)
     if sounds.urgent >= score().threshold:
         return _maybe_urgent(asked, sounds, language)
     if chosen := _chosen(asked):
@@ -122,13 +123,27 @@ def _is_ours(asked: _Asked) -> bool:
     if len(asked.cleaned) > MAX_PHRASE:
         return False
     key = t.key(asked.cleaned)
-    if any(phrases.named(key, typos=False) for phrases in asked.snapshot.phrases.values()):
+    if key in _abroad(asked.snapshot) or any(
+        phrases.named(key, typos=False) for phrases in asked.snapshot.phrases.values()
+    ):
         return True
     chosen = _chosen(asked)
     before = asked.snapshot.entries.get(asked.context.last_entry or "")
     buttons = before.answers[asked.language].buttons if before and before.speaks(asked.language) else ()
     labels = (button.label for button in buttons if chosen and button.entry == chosen.id and button.label)
     return any(t.key(label) == key for label in labels)
+
+
+def _only_goes_on(asked: _Asked) -> bool:
+    """Whether a message says nothing of its own: "is he there on Fridays?", "and over Christmas?" after an answer.
+
+    Beside pronouns and words that ask, there is a phrase of the clinic's in it or nothing at all.
+    """
+    lean = leaning(asked.cleaned, asked.language) if _last(asked, asked.language) else None
+    if lean is None or not lean.content:
+        return lean is not None and bool(lean.facts)
+    named = asked.snapshot.phrases[asked.language].named
+    return any(named(" ".join(words), typos=False) for words in (lean.rest, lean.content))
 
 
 def _maybe_urgent(asked: _Asked, sounds: Heard, thread_language: str | None) -> Nothing:
@@ -150,7 +165,7 @@ def _maybe_urgent(asked: _Asked, sounds: Heard, thread_language: str | None) -> 
 
 def _kept_back(asked: _Asked, said: Outcome) -> Outcome:
     """Return what is said, or, where it was searched for, a person instead: it is too near to an emergency."""
-    searched = isinstance(said, Answer | Suggestions) and said.why.band in (Band.ANSWER, Band.SUGGEST)
+    searched = isinstance(said, Answer | Suggestions) and said.why.band in (Band.ANSWER, Band.SUGGEST, Band.FOLLOW_UP)
     if searched and said.why.confidence < BEYOND_DOUBT:
         return _nothing(_in(asked, said.language), Reason.NO_MATCH, replace(said.why, band=Band.NONE))
     return said
@@ -234,7 +249,8 @@ def _follow(asked: _Asked, followed: Followed) -> Outcome:
     entry = followed.entries[0]
     if len(followed.entries) > 1:
         return _suggestions(asked, followed.entries, _certain(asked, entry, Band.SUGGEST))
-    return _entry(asked, entry, replace(_certain(asked, entry, Band.FOLLOW_UP), words=followed.words))
+    why = replace(_certain(asked, entry, Band.FOLLOW_UP), confidence=FOLLOWED, words=followed.words)
+    return _entry(asked, entry, why)
 
 
 def _named(asked: _Asked, stands: str | None, heard: Spoken | None = None) -> Outcome | None:
