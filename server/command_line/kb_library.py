@@ -52,9 +52,8 @@ async def opened(settings: Settings) -> "AsyncIterator[Library]":
 
     from knowledge_base.clinic import read_clinic
     from knowledge_base.source import Source
-    from server.content import bands_of, folder_of
+    from server.content import bands_of, folder_of, wanted, workplace_of
     from server.library import TOPIC, Library
-    from server.library.shelf import FOLDER
     from server.service.clock import DatabaseClock
     from server.stores import bus_of, store_of
 
@@ -65,7 +64,15 @@ async def opened(settings: Settings) -> "AsyncIterator[Library]":
     try:
         clock = DatabaseClock(store)
         await clock.measure()
-        library = Library(store, source, settings.data / FOLDER, clock=clock, zone=zone, bands=bands_of(settings))
+        library = Library(
+            store,
+            source,
+            workplace_of(settings),
+            clock=clock,
+            zone=zone,
+            bands=bands_of(settings),
+            encoder=wanted(settings),
+        )
 
         async def told(published: "Published") -> None:
             bus = bus_of(settings)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 
+from knowledge_base.encoding import Remembered, encoder_of
 from knowledge_base.entries import Entry
 from knowledge_base.saved import save
 from knowledge_base.snapshot import Content, build, live_versions, placeholders, read
@@ -84,7 +85,11 @@ def _from(folder: Path, edits: tuple[Entry, ...], packed: bytes, request: Reques
         (out / READ).write_bytes(msgspec.json.encode(_files_read(content, versions)))
     if not (request.build or request.check):
         return Answer(entries=len(versions) - 1)
-    snapshot = build(content, request.today)
+    encoder = encoder_of(request.encoder)
+    remembered = Remembered(encoder, out.parent) if encoder else None
+    snapshot = build(content, request.today, remembered)
+    if remembered:
+        remembered.keep()
     findings = everything(content, snapshot, request.today) if request.check else []
     changes: list[Change] = []
     if request.publish:

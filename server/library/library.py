@@ -17,6 +17,7 @@ import msgspec
 from msgspec.structs import replace
 
 from knowledge_base import Bands, Context, KnowledgeBase, Outcome, load
+from knowledge_base.encoding import Wanted
 from knowledge_base.entries import Entry
 from knowledge_base.lint import Finding
 from server.core.errors import Unavailable
@@ -60,6 +61,7 @@ class Library:
         bands: Bands | None = None,
         base: KnowledgeBase | None = None,
         patience: float = PATIENCE,
+        encoder: Wanted | None = None,
     ) -> None:
         """Keep edits in ``store``, over the files of ``source``.
 
@@ -68,7 +70,9 @@ class Library:
             zone: the clinic's, whose calendar says what is valid today.
             base: what this process answers from, if it does.
             patience: seconds for the child that builds.
+            encoder: what makes vectors of the questions.
         """
+        self._wanted = encoder or Wanted()
         self.kept, self.shelf, self.source, self.base = Kept(store), Shelf(workplace), source, base
         self.published: list[Callable[[Published], Awaitable[None]]] = []  # told of each publication from here
         self._clock, self._zone, self._bands, self._patience = clock, zone, bands or Bands(), patience
@@ -180,7 +184,7 @@ class Library:
     ) -> Published | None:
         """Publish the files with these edits, unless something else has become live meanwhile."""
         before = await self._versions_of(live) if live else None
-        request = Request("", self.today(), build=True, publish=True, before=before)
+        request = Request("", self.today(), build=True, publish=True, before=before, encoder=self._wanted)
         async with self._standing(request, edits) as (answer, out):
             if answer.findings or answer.header is None:
                 raise Unfit(answer.findings)
@@ -291,7 +295,10 @@ class Library:
                 digest.update(f"{id}\n".encode() + value + b"\n")
             key = f"{digest.hexdigest()} {self.today()}"
             if self._drafts is None or self._drafts[0] != key:
-                async with self._standing(Request("", self.today(), build=True), edits) as (_, out):
+                async with self._standing(Request("", self.today(), build=True, encoder=self._wanted), edits) as (
+                    _,
+                    out,
+                ):
                     self._drafts = key, KnowledgeBase(await asyncio.to_thread(mapped, out), self._bands)
             return self._drafts[1]
 
@@ -339,7 +346,7 @@ class Library:
         Raises:
             NotBuilt: it cannot be.
         """
-        request = Request("", day, build=True)
+        request = Request("", day, build=True, encoder=self._wanted)
         async with asked(self.shelf.folder, request, packed, self._patience) as (answer, out):
             if answer.header is None:
                 log.error("what was published cannot be built by this version")

@@ -4,6 +4,7 @@ from datetime import date
 
 from msgspec import Struct
 
+from knowledge_base.encoding import Wanted
 from knowledge_base.entries import Entry
 from knowledge_base.lint import Finding
 from knowledge_base.saved import Header
@@ -29,6 +30,7 @@ class Request(Struct, frozen=True):
         check: whether everything is to be looked at, not only what would keep it from being published.
         publish: whether it is about to be published: it must pass, and the piece itself is wanted.
         before: what is live now: the version of each entry.
+        encoder: what makes vectors of the questions.
     """
 
     out: str
@@ -39,6 +41,7 @@ class Request(Struct, frozen=True):
     check: bool = False
     publish: bool = False
     before: dict[str, str] | None = None
+    encoder: Wanted = Wanted()
 
 
 class Fault(Struct, frozen=True):
