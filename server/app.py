@@ -228,6 +228,7 @@ def create_engine(
     if own is not None:
         engine.library = follow_published(engine, own.base)
         engine.started.append(own.warm_up)
+        engine.calls.alarm = own.alarm
     engine.whatsapp = whatsapp_of(engine, settings, settings.origin(port), secret)
     engine.voice = voice_of(engine, settings, settings.origin(port), secret)
     engine.conversations.observers.append(metrics.stored)

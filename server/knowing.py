@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 import knowledge_base as kb
 from knowledge_base import language
+from knowledge_base.engine import decide
 from knowledge_base.entries import Entry
 from server.core.allowed import Allowed, Content, Rule
 from server.core.model import Channel, Choice, Link, Why
@@ -44,6 +45,15 @@ class Knowing:
     async def warm_up(self) -> None:
         """Return once everything is loaded that is otherwise loaded when the first person asks something."""
         await asyncio.to_thread(language.loaded)
+
+    def alarm(self, text: str, language: str) -> str:
+        """Return what to say at once to whoever tells of an emergency, and nothing to anybody else.
+
+        It is found out here and now: nothing is asked of any other service.
+        """
+        context = kb.Context(channel=Channel.VOICE.value, country=self._country)
+        outcome = decide(self.base.snapshot, text, language, context)
+        return outcome.text if isinstance(outcome, kb.Urgent) else ""
 
     async def answer(self, question: Question) -> Reply:
         """Return what to say; a tapped "a person, please" needs no understanding."""

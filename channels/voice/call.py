@@ -41,6 +41,7 @@ CODE = 6  # digits of a code
 NUMBER = 7  # digits from which what is said or dialled may be somebody's number
 LONGEST = 15  # digits of E.164
 MAX_MALFORMED = 10  # messages nobody can read: whoever sends so many is not Twilio
+MARGIN = 1.5  # seconds longer than we guess: what comes next would be spoken over the end of the notice
 CHOICE = 5.0  # seconds of silence after which nobody chooses a language any more
 TURNS = 3  # in which somebody who is called back may say at which number
 WORDS = 3  # of a turn from which the language that was heard in it is believed
@@ -88,6 +89,12 @@ class Promised(Value, frozen=True):
     sentence: str
 
 
+class Alarm(Value, frozen=True):
+    """What to say at once: the caller tells of an emergency."""
+
+    sentence: str
+
+
 class Nothing(Value, frozen=True):
     """A gather ended without a word."""
 
@@ -100,7 +107,7 @@ class Tick(Value, frozen=True):
     """Time has passed."""
 
 
-Told = Heard | Greeted | Came | Happened | Reach | Promised | Nothing | Away | Tick
+Told = Heard | Greeted | Came | Happened | Reach | Promised | Alarm | Nothing | Away | Tick
 
 # What to do -----------------------------------------------------------------------------------------------------------
 
@@ -116,6 +123,13 @@ class Hear(Value, frozen=True):
     """Let the caller have said this."""
 
     turn: str
+    text: str
+    language: str | None = None
+
+
+class Urge(Value, frozen=True):
+    """Ask whether this, which waits to be written down, tells of an emergency."""
+
     text: str
     language: str | None = None
 
@@ -159,6 +173,7 @@ class Say(Value, frozen=True):
     language: str
     last: bool = True
     interruptible: bool = True
+    preemptible: bool = False  # what is sent next is spoken at once, over this
 
 
 class Switch(Value, frozen=True):
@@ -180,7 +195,7 @@ class Drop(Value, frozen=True):
     code: int
 
 
-Action = Begin | Hear | Dial | Offer | Cut | Transfer | CallBack | Say | Switch | Finish | Drop
+Action = Begin | Hear | Urge | Dial | Offer | Cut | Transfer | CallBack | Say | Switch | Finish | Drop
 
 
 class _Spoken(msgspec.Struct):
@@ -226,7 +241,9 @@ class Call:
         self._partial: list[str] = []
         self._keys, self._keyed_at = "", 0.0
         self._held: list[Prompt | str] = []  # said or dialled before the notice was over
-        self._notice_until = 0.0
+        self._notice, self._notice_until = "", 0.0
+        self._margin = MARGIN if hears_silence else 0.0
+        self._alarmed = False  # they were told what to do in an emergency before anything else
         self._spoken: list[_Spoken] = []
         self._speaks_until = 0.0
         self._heard_at = 0.0
@@ -265,6 +282,8 @@ class Call:
                 return self._reach(number, now)
             case Promised(sentence=sentence):
                 return self._say_all(speaking.spoken(sentence, self.language), now)
+            case Alarm(sentence=sentence):
+                return self._alarm(sentence, now)
             case Nothing() if self._choosing:
                 return self._choose(None)
             case Nothing():
@@ -352,8 +371,8 @@ class Call:
         # In one piece, and to its end: whoever did not hear it has not agreed to anything.
         self._note(0, text, now)
         if not greeted.resumed:
-            self._notice_until = self._speaks_until
-        said: list[Action] = [*switch, Say(text, self.language, interruptible=greeted.resumed)]
+            self._notice, self._notice_until = text, self._speaks_until + self._margin
+        said: list[Action] = [*switch, Say(text, self.language, True, greeted.resumed, not greeted.resumed)]
         return said if self._notice_until > now else [*said, *self._release(now)]
 
     def _offer_languages(self, setup: Setup, now: float) -> list[Action]:
@@ -413,11 +432,26 @@ class Call:
             return []
         prompt = Prompt(whole.strip(), True, prompt.language)
         if self._choosing:
-            return self._choose_by_voice(prompt)
+            return [*self._urge(prompt), *self._choose_by_voice(prompt)]
         if self._waits_for_notice(now):
             self._held.append(prompt)
-            return []
+            return self._urge(prompt)
         return self._hear(prompt, now)
+
+    def _urge(self, prompt: Prompt) -> list[Action]:
+        return [] if self._alarmed else [Urge(prompt.text, prompt.language)]
+
+    def _alarm(self, sentence: str, now: float) -> list[Action]:
+        """Whoever is in danger is told at once what to do; the notice, and what follows, comes after it."""
+        if self._alarmed or not self._waits_for_notice(now):
+            return []
+        self._alarmed, self._spoken, self._speaks_until = True, [], now
+        said = self._say_all(speaking.spoken(sentence, self.language), now)
+        if self._greeted:
+            self._note(0, self._notice, now)
+            self._notice_until = self._speaks_until + self._margin
+            said.append(Say(self._notice, self.language, interruptible=False, preemptible=True))
+        return said
 
     def _hear(self, prompt: Prompt, now: float) -> list[Action]:
         found: list[Action] = []

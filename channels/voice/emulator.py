@@ -510,6 +510,7 @@ class Handset:
 
     async def _spoken(self, said: Node, text: str) -> None:
         if self.listens_slowly:
+            self._unheard = [each for each in self._unheard if not each[0].get("preemptible")]
             self._unheard.append((said, text))
             await self.change()
             return

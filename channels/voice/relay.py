@@ -38,8 +38,8 @@ class SocketMouth:
         """Speak a sentence; the space after it is part of it."""
         locale = self._account.voice(said.language).locale
         token = said.text if said.last else f"{said.text} "
-        keep = None if said.interruptible else False
-        await self._send(wire.Text(token, last=said.last, lang=locale, interruptible=keep))
+        keep, gives_way = None if said.interruptible else False, True if said.preemptible else None
+        await self._send(wire.Text(token, last=said.last, lang=locale, interruptible=keep, preemptible=gives_way))
 
     async def switch(self, language: str) -> None:
         """Speak another language; listen to it, too, unless every one is listened for anyway."""

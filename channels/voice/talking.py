@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from channels.voice.call import (
     Action,
+    Alarm,
     Away,
     Begin,
     Call,
@@ -35,6 +36,7 @@ from channels.voice.call import (
     Tick,
     Told,
     Transfer,
+    Urge,
 )
 from channels.voice.wire import point
 from server.core.calling import Calls, Incoming, Line, Turned
@@ -235,7 +237,7 @@ class Talk:
             case _:
                 return  # a call that has not begun: nobody is there to ask
 
-    async def _ask(self, action: Hear | Dial | Offer | Cut | Transfer | CallBack, line: Line) -> None:
+    async def _ask(self, action: Hear | Urge | Dial | Offer | Cut | Transfer | CallBack, line: Line) -> None:
         calls = self._calls
         match action:
             case Hear() | Dial() | CallBack() if self._objected:
@@ -244,6 +246,10 @@ class Talk:
                 await self._came(*await patient(lambda: calls.hear(line, turn, text, heard)))
             case Dial(turn=turn, digits=digits):
                 await self._came(*await patient(lambda: calls.dial(line, turn, digits)))
+            case Urge(text=text, language=heard):
+                sentence = await calls.urgent(line, text, heard)
+                if sentence:
+                    self._at_once.append(Alarm(sentence))
             case Offer(choices=choices):
                 self.line = await patient(lambda: calls.offered(line, choices))
             case Cut(of=of, heard=already):

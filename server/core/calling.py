@@ -115,6 +115,12 @@ class Calls(Protocol):
         a number or a word of an offered choice as its choice.
         """
 
+    async def urgent(self, line: Line, text: str, language: str | None = None) -> str:
+        """Return what to say at once to somebody who tells of an emergency; empty for anything else.
+
+        Stores nothing, and tells nobody what was said: they have not heard yet what they would agree to.
+        """
+
     async def objected(self, line: Line) -> None:
         """Remember for whoever carries the call next that nothing more of it may be written down.
 

@@ -68,6 +68,9 @@ class PhoneCalls:
         """
         self._store, self._conversations, self._linking, self._dialled = store, conversations, linking, dialled
         self._clinic, self._secret, self._clock, self._recall, self._follow = clinic, secret, clock, recall, follow
+        self.alarm: Callable[[str, str], str] = lambda text, language: (
+            ""
+        )  # what is said in an emergency, to these words
         self.transfers: dict[str, str] = {}  # by number of ours: where a person can be reached in opening hours
 
     # the beginning
@@ -358,6 +361,10 @@ class PhoneCalls:
             )
         except Refused:  # the conversation goes on elsewhere: what was cut off stands there as it was said
             return
+
+    async def urgent(self, line: Line, text: str, language: str | None = None) -> str:
+        """Return what to say at once in an emergency."""
+        return self.alarm(text, self._clinic.language(language or line.language))
 
     async def objected(self, line: Line) -> None:
         """Remember that nothing more of a call may be written down."""

@@ -53,6 +53,14 @@ async def test_a_language_model_may_reword_administration_and_nothing_else(base:
     assert not (await answered(base, Rule.LINK)).may_reword
 
 
+def test_an_emergency_is_known_at_once_and_nothing_else_is_one(base: KnowledgeBase) -> None:
+    knowing = Knowing(base, "DE")
+
+    assert "112" in knowing.alarm("Mein Vater atmet nicht mehr", "de")
+    assert "112" in knowing.alarm("My father does not breathe, he is unconscious", "en")
+    assert knowing.alarm(QUESTION, "en") == ""
+
+
 async def test_nobody_who_asks_first_waits_for_what_is_loaded_then(base: KnowledgeBase) -> None:
     await Knowing(base, "DE").warm_up()
 

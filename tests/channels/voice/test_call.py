@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from channels.voice.call import (
     Action,
+    Alarm,
     Away,
     Begin,
     Call,
@@ -30,6 +31,7 @@ from channels.voice.call import (
     Tick,
     Told,
     Transfer,
+    Urge,
 )
 from channels.voice.phrases import _SAID, LANGUAGES, Phrase, phrase
 from channels.voice.wire import Digit, Failed, Interrupted, Malformed, Prompt, Quiet, Setup, Unknown
@@ -81,7 +83,7 @@ def test_the_notice_comes_first_and_cannot_be_cut_off() -> None:
 
     assert phone(SETUP) == [Begin(SETUP)]
     assert phone(Greeted(NOTICE, "en")) == [
-        Say("An assistant speaks. Words are written down.", "en", last=True, interruptible=False)
+        Say("An assistant speaks. Words are written down.", "en", last=True, interruptible=False, preemptible=True)
     ]
 
 
@@ -89,7 +91,7 @@ def test_what_is_said_or_dialled_during_the_notice_counts_once_it_was_heard() ->
     phone = Phone()
     phone(SETUP, Prompt("Hello?"), Greeted(NOTICE, "en"))
 
-    assert phone(*(Digit(each) for each in "482913"), Prompt("Do you treat eczema?")) == []
+    assert phone(*(Digit(each) for each in "482913"), Prompt("Do you treat eczema?")) == [Urge("Do you treat eczema?")]
     assert phone(Quiet()) == [
         Hear("x.1", "Hello?"),
         Dial("x.2", "482913"),
@@ -101,8 +103,8 @@ def test_without_word_from_the_line_the_notice_is_over_when_it_must_have_been_sp
     phone = Phone()
     phone(SETUP, Greeted(NOTICE, "en"), Prompt("Hello?"))
 
-    assert phone.call.due() == 101.0
-    assert phone.passes(1.0) == [Hear("x.1", "Hello?")]
+    assert phone.call.due() == 102.5
+    assert phone.passes(2.5) == [Hear("x.1", "Hello?")]
 
 
 def test_a_call_that_comes_back_is_greeted_shortly_and_can_be_interrupted() -> None:
@@ -148,8 +150,10 @@ def test_whose_language_is_not_known_is_asked_in_each_before_anything_else() -> 
 def test_a_language_is_chosen_by_voice_and_what_is_said_first_is_said_in_it(told: Told, language: str) -> None:
     phone, said = chooses(told)
 
-    assert said[3:] == [Begin(SETUP, language)]
-    assert Say(" ".join(NOTICE), language, interruptible=False) in phone(Greeted(NOTICE, language, guessed=True))
+    assert said[-1] == Begin(SETUP, language)
+    assert Say(" ".join(NOTICE), language, interruptible=False, preemptible=True) in phone(
+        Greeted(NOTICE, language, guessed=True)
+    )
     assert phone.call.language == language
 
 
@@ -179,7 +183,7 @@ def test_a_code_that_a_link_dials_in_place_of_a_choice_is_a_code() -> None:
 def test_what_is_said_in_place_of_a_choice_counts_after_the_notice_and_says_the_language() -> None:
     phone, said = chooses(Prompt("Do you treat eczema?", True, "en"))
 
-    assert said[3:] == [Begin(SETUP, "en")]
+    assert said[3:] == [Urge("Do you treat eczema?", "en"), Begin(SETUP, "en")]
     phone(Greeted(NOTICE, "en"))
     assert phone(Quiet()) == [Hear("x.1", "Do you treat eczema?", "en")]
 
@@ -212,6 +216,30 @@ def test_a_number_is_one_to_be_called_back_at_only_for_a_while(phone: Phone) -> 
 
 
 HELP = post(3, "Call 112 now.", handover=Handover.URGENT, urgent=True)
+
+
+def test_in_an_emergency_what_to_do_is_said_over_the_notice_which_comes_again() -> None:
+    phone = Phone()
+    phone(SETUP, Greeted(NOTICE, "en"))
+
+    assert phone(Prompt("He does not breathe")) == [Urge("He does not breathe")]
+    assert phone(Alarm("Call 112 now.")) == [
+        Say("Call 1 1 2 now.", "en"),
+        Say(" ".join(NOTICE), "en", interruptible=False, preemptible=True),
+    ]
+    assert phone(Prompt("Quick!"), Alarm("Call 112 now.")) == []
+    assert phone(Quiet()) == [Hear("x.1", "He does not breathe"), Hear("x.2", "Quick!")]
+    assert phone(Prompt("He does not breathe")) == [Hear("x.3", "He does not breathe")]
+
+
+def test_in_an_emergency_nobody_has_to_choose_a_language_first() -> None:
+    phone, said = chooses(Prompt("He does not breathe"))
+
+    assert said[3:] == [Urge("He does not breathe"), Begin(SETUP, "de")]
+    assert phone(Alarm("Rufen Sie 112."), Greeted(NOTICE, "de")) == [
+        Say("Rufen Sie 1 1 2.", "de"),
+        Say(" ".join(NOTICE), "de", interruptible=False, preemptible=True),
+    ]
 
 
 def test_an_emergency_is_answered_first_and_then_put_through(phone: Phone) -> None:

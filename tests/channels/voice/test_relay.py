@@ -146,6 +146,21 @@ async def test_where_nobody_answers_a_call_back_is_promised_and_the_call_goes_on
     await phone.hang_up()
 
 
+async def test_an_emergency_is_answered_before_the_notice_is_over_and_stored_after_it(here: World) -> None:
+    here.service.alarms["He does not breathe"] = "Please call 112 now."
+    phone = here.twilio.ring(CALLER)
+    phone.listens_slowly = True
+    await phone.waits(lambda: phone.being_spoken == [NOTICE])
+    await phone.say("He does not breathe")
+    await phone.waits(lambda: phone.being_spoken == ["Please call 1 1 2 now.", NOTICE])
+    assert here.service.log == []
+
+    await phone.listen()
+    await phone.waits(lambda: phone.being_spoken == ["You said: He does not breathe."])
+    assert phone.heard == ["Please call 1 1 2 now.", NOTICE]
+    await phone.hang_up()
+
+
 @pytest.mark.parametrize("reachable", [RELAY.transfer, None])
 async def test_in_an_emergency_what_to_do_is_said_first_and_nobody_waits_for_us(
     here: World, reachable: str | None

@@ -54,6 +54,7 @@ class Service:
         self.rings: list[Incoming] = []
         self.reachable: str | None = RELAY.transfer
         self.away = False
+        self.alarms: dict[str, str] = {}  # by what is said: what to do in that emergency
         self.guesses = False  # nobody's language is known
         self.on_the_line = ""  # the session of which the conversation knows
         self.answers: Answer | None = lambda text: (f"You said: {text}.", {})
@@ -143,6 +144,9 @@ class Service:
         self._check()
         if line.rung:
             self.lines[line.session] = msgspec.structs.replace(line, objected=True)
+
+    async def urgent(self, line: Line, text: str, language: str | None = None) -> str:
+        return self.alarms.get(text, "")
 
     async def put_through(self, line: Line) -> None:
         self._check()
