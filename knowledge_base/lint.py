@@ -15,8 +15,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from knowledge_base import text as t
+from knowledge_base.doubles import alike
 from knowledge_base.entries import MAX_VOICE, MAX_WHATSAPP, Entry, Said
-from knowledge_base.index import Kind
 from knowledge_base.remarks import say
 from knowledge_base.snapshot import DEMO, Snapshot, build, read
 
@@ -84,7 +84,7 @@ def findings(entries: Sequence[Entry], snapshot: Snapshot, today: date) -> list[
 
     Args:
         entries: all there are; one that leads to another is judged by them, and those retired are passed over.
-        snapshot: what is compared with: its live entries, its lexicon, its languages.
+        snapshot: whose languages and emergencies count.
     """
     known = {each.id for each in entries if each.status != "retired"}
     found: list[Finding] = []
@@ -96,7 +96,7 @@ def findings(entries: Sequence[Entry], snapshot: Snapshot, today: date) -> list[
         for language in snapshot.clinic.languages:
             found += _language(entry, language)
         found += _alarming(entry, snapshot)
-        found += _near_duplicates(entry, snapshot, known)
+    found += _near_duplicates([each for each in entries if each.status != "retired"], snapshot.clinic.languages)
     return found
 
 
@@ -187,13 +187,18 @@ def _asked(entry: Entry) -> Iterator[tuple[str, str, str]]:
         yield language, f"title.{language}", title
 
 
-def _near_duplicates(entry: Entry, snapshot: Snapshot, known: Iterable[str]) -> Iterator[Finding]:
-    """Yield each question that a live entry asks too; of two live ones, only the first says so."""
-    for language, index in snapshot.indexes.items():
-        for number, question in enumerate(entry.questions.get(language, ())):
-            for other, _, cosine in index.likeness(t.words(t.fold(question))):
-                if cosine < NEAR_DUPLICATE or other.kind is not Kind.ENTRY or other.name not in known:
-                    continue
-                if other.name > entry.id or (other.name < entry.id and entry.id not in snapshot.entries):
-                    yield _finding(entry, f"questions.{language}[{number}]", "near-duplicate", other=other.name)
-                    break
+def _near_duplicates(entries: Sequence[Entry], languages: Iterable[str]) -> Iterator[Finding]:
+    """Yield each question that another entry asks too: a draft's rather than a live one's, else the first by id."""
+    ordered = sorted(entries, key=lambda entry: (entry.status != "live", _descending(entry.id)))
+    for language in languages:
+        asked = [(entry, number) for entry in ordered for number in range(len(entry.questions.get(language, ())))]
+        told: set[tuple[str, int]] = set()
+        for one, other in alike([entry.questions[language][number] for entry, number in asked], NEAR_DUPLICATE):
+            (entry, number), (there, _) = asked[one], asked[other]
+            if entry.id != there.id and (entry.id, number) not in told:
+                told.add((entry.id, number))
+                yield _finding(entry, f"questions.{language}[{number}]", "near-duplicate", other=there.id)
+
+
+def _descending(id: str) -> tuple[int, ...]:
+    return tuple(-ord(letter) for letter in id)
