@@ -6,6 +6,7 @@ Versions that are locked stay as they are unless --upgrade is given.
 import argparse
 import subprocess
 import sys
+import tomllib
 
 from server.command_line.environment import CHECKOUT, LOCKS
 from server.settings import Settings
@@ -23,16 +24,19 @@ OPTIONS = (
 )
 
 
+EXTRA = CHECKOUT / "requirements" / "semantic.lock"  # that extra alone: it is installed on top of the core
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """--upgrade."""
     parser.add_argument("--upgrade", action="store_true", help="take the newest versions that pyproject.toml allows")
 
 
 def run(args: argparse.Namespace, settings: Settings) -> int:
-    """Write the core's lock, then the tests' and the benchmark's on top of it."""
+    """Write the core's lock, then the tests' and the benchmark's on top of it, and the extra's own."""
     upgrade = ["--upgrade"] if args.upgrade else []
     core, test = (path.relative_to(CHECKOUT) for path in (LOCKS["core"], LOCKS["test"]))
-    extras = ["--extra=test", "--extra=bench", f"--constraints={core}"]
+    extras = ["--extra=test", "--extra=bench", "--extra=semantic", f"--constraints={core}"]
     for path, more in ((core, upgrade), (test, upgrade + extras)):
         print(f"Writing {path}.")
         command = [
@@ -48,4 +52,26 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
         ]
         if subprocess.run(command, cwd=CHECKOUT, stdout=subprocess.DEVNULL, check=False).returncode != 0:
             return 1
-    return 0
+    return _write_extra(upgrade)
+
+
+def _write_extra(upgrade: list[str]) -> int:
+    path = EXTRA.relative_to(CHECKOUT)
+    print(f"Writing {path}.")
+    asked = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]["optional-dependencies"]["semantic"]
+    command = [
+        sys.executable,
+        "-m",
+        "uv",
+        "pip",
+        "compile",
+        *OPTIONS,
+        *upgrade,
+        "--no-deps",
+        f"--output-file={path}",
+        "-",
+    ]
+    done = subprocess.run(
+        command, cwd=CHECKOUT, input="\n".join(asked), text=True, stdout=subprocess.DEVNULL, check=False
+    )
+    return 0 if done.returncode == 0 else 1
