@@ -7,7 +7,7 @@ folder holds is no code, and it is only used by the very program that wrote it: 
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from datetime import date
-from functools import cache
+from functools import cache, lru_cache
 from hashlib import sha256
 from pathlib import Path
 
@@ -24,10 +24,11 @@ from knowledge_base.index import LanguageIndex
 from knowledge_base.phrases import Phrases
 from knowledge_base.snapshot import Content, Snapshot, lexicon, spelt_right
 from knowledge_base.source import ContentError, Source
-from knowledge_base.urgent import UrgentFile, UrgentTexts
+from knowledge_base.urgent import Lexicon, UrgentFile, UrgentTexts
 
 HEADER = "snapshot.json"  # written last: a folder without it is not finished
 REST = "content.json"
+URGENT = "urgent.json"
 VERSIONS = "live.json"
 WORDS = "words.txt"
 AT_ONCE = 1000  # words taken in before other threads have their turn
@@ -53,7 +54,7 @@ class Header(Struct, frozen=True):
 class _Rest(Struct, frozen=True):
     clinic: Clinic
     sentences: dict[str, dict[str, str]]
-    urgent: UrgentFile
+    tagged: dict[str, tuple[str, ...]]
 
 
 class _Written(Struct, frozen=True, eq=False):
@@ -110,7 +111,8 @@ def save(snapshot: Snapshot, content: Content, folder: Path) -> Header:
         snapshot.phrases[language].save(folder, f"phrases-{language}")
     known = sorted(spelt_right(snapshot.entries.values()))
     sentences = {name: dict(each) for name, each in snapshot.sentences.items()}
-    (folder / REST).write_bytes(msgspec.json.encode(_Rest(snapshot.clinic, sentences, content.urgent)))
+    (folder / REST).write_bytes(msgspec.json.encode(_Rest(snapshot.clinic, sentences, dict(snapshot.tagged))))
+    (folder / URGENT).write_bytes(msgspec.json.encode(content.urgent, order="deterministic"))
     (folder / VERSIONS).write_bytes(msgspec.json.encode(dict(snapshot.versions)))
     (folder / WORDS).write_text("\n".join(known), encoding="utf-8")
     encoder = next((index.encoder for index in snapshot.indexes.values() if index.encoder), "")
@@ -142,7 +144,8 @@ def opened(folder: Path) -> Snapshot:
         rest = msgspec.json.decode((folder / REST).read_bytes(), type=_Rest)
         versions = msgspec.json.decode((folder / VERSIONS).read_bytes(), type=dict[str, str])
         known = _words(folder / WORDS)
-        urgent_texts = UrgentTexts(rest.urgent, Source.elsewhere(REST), rest.clinic.languages, rest.clinic.country)
+        urgent, rules = _urgent((folder / URGENT).read_bytes())
+        urgent_texts = UrgentTexts(urgent, Source.elsewhere(URGENT), rest.clinic.languages, rest.clinic.country)
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError, ContentError):
         raise Unusable(f"`{REST}` is missing or damaged") from None
     written = arrays.load(folder, "entries", _Written)
@@ -155,12 +158,20 @@ def opened(folder: Path) -> Snapshot:
         indexes={each: LanguageIndex.load(folder / f"index-{each}") for each in header.languages},
         phrases={each: Phrases.load(folder, f"phrases-{each}") for each in header.languages},
         sentences=rest.sentences,
-        lexicon=lexicon(rest.urgent, known),
+        lexicon=rules.among(known),
         urgent_texts=urgent_texts,
         hash=header.hash,
+        tagged=rest.tagged,
         since=header.since,
         until=header.until,
     )
+
+
+@lru_cache(maxsize=2)
+def _urgent(encoded: bytes) -> tuple[UrgentFile, Lexicon]:
+    """Return what is said and found in emergencies: it is the same in nearly every snapshot, and long to build."""
+    urgent = msgspec.json.decode(encoded, type=UrgentFile)
+    return urgent, lexicon(urgent, frozenset())
 
 
 def _words(path: Path) -> frozenset[str]:

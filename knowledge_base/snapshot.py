@@ -69,6 +69,7 @@ class Snapshot(Struct, frozen=True, eq=False):
         indexes: one for each of the clinic's languages.
         phrases: for each language, which entries a whole message stands for.
         hash: of all content that is live on some day, whatever day it is; logged with every answer.
+        tagged: the ids of the entries with each tag.
         since: the day from which on these entries are the valid ones; ``None``: they always were.
         until: the day on which others will be.
     """
@@ -82,6 +83,7 @@ class Snapshot(Struct, frozen=True, eq=False):
     lexicon: Lexicon
     urgent_texts: UrgentTexts
     hash: str
+    tagged: Mapping[str, tuple[str, ...]]
     since: date | None = None
     until: date | None = None
 
@@ -136,9 +138,18 @@ def build(content: Content, today: date, encoder: Encoder | None = None) -> Snap
         lexicon=lexicon(content.urgent, spelt_right(entries.values())),
         urgent_texts=UrgentTexts(content.urgent, content.urgent_source, clinic.languages, clinic.country),
         hash=_hash(content),
+        tagged=_tagged(entries.values()),
         since=since,
         until=until,
     )
+
+
+def _tagged(entries: Iterable[Entry]) -> dict[str, tuple[str, ...]]:
+    found: dict[str, list[str]] = {}
+    for entry in entries:
+        for tag in entry.tags:
+            found.setdefault(tag, []).append(entry.id)
+    return {tag: tuple(ids) for tag, ids in found.items()}
 
 
 def placeholders(clinic: Clinic, urgent: UrgentFile) -> dict[str, dict[str, str]]:

@@ -17,6 +17,7 @@ A rule's first group is the rarest: only messages that have a word of it are loo
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from typing import Annotated
 
 from msgspec import Meta, Struct
@@ -257,7 +258,8 @@ class Lexicon:
         """
         self._stems = Stems()
         self._order = {category: number for number, category in enumerate(categories)}
-        self._known = known.union(*(_folded(words.known) for words in lexicon.values()))
+        self._own = frozenset().union(*(_folded(words.known) for words in lexicon.values()))
+        self._known = self._own | known
         self._negations = {language: _folded(words.negations) for language, words in lexicon.items()}
         self._uncertain = {language: _folded(words.uncertain) for language, words in lexicon.items()}
         self._no_more = {language: _folded(words.no_more) for language, words in lexicon.items()}
@@ -272,6 +274,12 @@ class Lexicon:
                     for stem in rule.groups[0]:
                         self._by_first.setdefault(stem, []).append(rule)
         self._stems.finish()
+
+    def among(self, known: frozenset[str]) -> "Lexicon":
+        """Return the same rules among other words that are right as they are; next to nothing is built for it."""
+        other = copy(self)
+        other._known = self._own | known
+        return other
 
     def find(self, cleaned: str, language: str | None) -> Finding | None:
         """Return the emergency a cleaned message speaks of.
