@@ -398,7 +398,7 @@ class Answering:
         reply = await self._knowledge.answer(question)
         if reply.kind is ReplyKind.URGENT:
             return reply
-        return _beyond_words(post, thread.language or reply.language) or reply
+        return _beyond_words(post, came.language or thread.language or reply.language) or reply
 
     def _text(self, reply: Reply, handover: Handover | None) -> str:
         """Return what is said; with a hand-over outside opening hours, also when somebody will read it."""

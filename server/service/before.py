@@ -24,7 +24,7 @@ class Before(Value, frozen=True):
         entries: those that were answered with, the latest first.
         question: what the person wrote before the latest.
         said: what the assistant said last.
-        language: in which language, where the person has not chosen another since.
+        language: in which language, where the person has not chosen another since; on the phone a caller has.
     """
 
     entries: tuple[str, ...] = ()
@@ -52,12 +52,12 @@ def before(thread: Thread, post: Posted, log: Sequence[AnyEvent]) -> Before:
     asked = {each.seq: each for each in posts if each.role is Role.PERSON}
     question = asked.get(told[0].reply_to or told[0].covers or 0) if told else None
     last = next(iter(asked.values()), None)
-    chosen = last is not None and post.language is not None and last.language not in (None, post.language)
+    same = last is not None and last.language == post.language and post.channel is not Channel.VOICE
     return Before(
         entries=tuple(dict.fromkeys(each.why.entry for each in told if each.why)),
         question=question.text if question else "",
         said=latest.text,
-        language=None if chosen else latest.language,
+        language=latest.language if same else None,
     )
 
 

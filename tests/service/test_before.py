@@ -60,7 +60,8 @@ def test_what_was_offered_or_urgent_was_no_answer() -> None:
 
 
 def test_a_language_that_somebody_chose_since_wins() -> None:
-    assert before(Thread("t1"), replace(NOW, language="sv"), [ASKED, ANSWERED]).language is None
+    for now in (replace(NOW, language="sv"), replace(NOW, language=None), replace(NOW, channel=Channel.VOICE)):
+        assert before(Thread("t1"), now, [ASKED, ANSWERED]).language is None
 
 
 def test_of_a_call_that_has_not_shown_whose_it_is_only_the_call_counts() -> None:
