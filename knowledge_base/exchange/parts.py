@@ -135,6 +135,9 @@ class Together:
 
         path: Path = (name,)
         into = whole.value
+        if language is None and name not in ABOUT:
+            self.faults.add("expect.language", at(()), path)
+            return
         if language is not None and name in (*ASKED, *SAID):
             path = (name, language) if name in ASKED else ("answers", language, name)
             for step in path[:-1]:

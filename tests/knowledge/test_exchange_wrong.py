@@ -2,13 +2,16 @@
 
 import csv
 import io
+import random
 import time
 
 import pytest
+from msgspec.structs import replace
 
 from knowledge_base.entries import Entry, Said
 from knowledge_base.exchange import MAX_BYTES, Assumed, Form, Imported, form_of, judging, read, write, yaml_form
 from knowledge_base.exchange.faults import MAX_FAULTS
+from knowledge_base.outcome import Link
 from knowledge_base.remarks import keys, languages
 from tests.knowledge.conftest import TODAY
 
@@ -329,6 +332,49 @@ def test_no_document_takes_long(form: Form, text: str) -> None:
     read(text.encode(), form, ASSUMED)
 
     assert time.process_time() - began < 10  # seconds of half a megabyte: far more than any takes, far less than a loop
+
+
+JUNK = (
+    b"\n", b"\t", b'"', b"'", b":", b"-", b"{", b"}", b"[", b"]", b"<script>", b"#", b"## ", b"```", b"```onethread\n",
+    b"|", b",", b";", b"\\", b"\xff", b"\0", b"null", b"\\ud800", b"1e999", b"&a ", b"*a", b"? ", b"@type",
+    b"additionalProperty",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("form", list(Form))
+def test_whatever_becomes_of_a_document_it_is_read(form: Form) -> None:
+    chance = random.Random(6)
+    said = {"en": Said("From seven.", voice="Seven.", links=(Link("Map", "https://x.example"),))}
+    entry = Entry("x", "live", "me", TODAY, "admin", {"en": "X"}, said, {"en": ("Who?", "Whose?"), "de": ("Wer?",)})
+    whole = write([entry, replace(entry, id="y")], form).encode()
+
+    for _ in range(150):
+        damaged = bytearray(whole)
+        for _ in range(chance.randint(1, 8)):
+            start = chance.randrange(len(damaged) + 1)
+            damaged[start : start + chance.choice((0, 0, 1, 3, 20))] = chance.choice(JUNK)
+        imported = read(bytes(damaged), form, ASSUMED)
+
+        assert all(line for line in lines(imported))
+        assert imported.entries or imported.faults
+        again = read(write(imported.entries, form).encode(), form, ASSUMED)
+        assert again.entries == imported.entries
+
+
+def test_what_is_about_a_language_names_it() -> None:
+    about = '{"@type":"PropertyValue","propertyID":"onethread","value":{"id":"x","title":["a"]}}'
+    ours = '{"@type":"Question","name":"Who?","additionalProperty":' + about + "}"
+
+    imported = jsonld(
+        '{"@type":"FAQPage","mainEntity":['
+        + ours
+        + ","
+        + ours.replace('"@type":"Q', '"inLanguage":"en","@type":"Q')
+        + "]}"
+    )
+
+    assert imported.entries == ()
+    assert "line 1, column 34, title: expected a language code" in lines(imported)[0]
 
 
 def test_every_fault_and_finding_has_its_sentence_in_every_language() -> None:
