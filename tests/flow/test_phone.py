@@ -8,9 +8,10 @@ import pytest
 
 from channels.voice.emulated import Number
 from channels.voice.emulator import TwilioVoice
-from server.core.events import AnyEvent, Called, HungUp, Interrupted, Posted, Tasked
+from server.core.calling import Line
+from server.core.events import AnyEvent, Called, HungUp, Interrupted, Posted, Tasked, Unheard
 from server.core.identity import StaffRole
-from server.core.model import Assurance, Channel, Ending, Role, TaskKind, ThreadId
+from server.core.model import Assurance, Channel, Ending, NotHeard, Role, TaskKind, ThreadId
 from server.service.answering import PERSON_CHOICE, Question, Reply, ReplyKind
 from server.service.sentences import say
 from server.voice_house import DEMO_ACCOUNT, VoiceHouse
@@ -164,3 +165,39 @@ async def test_the_demo_s_own_phone_needs_no_network(running: Running) -> None:
     await phone.hang_up()
 
     assert stand_in.problems == []
+
+
+async def test_an_objection_in_the_middle_outlives_the_process_that_heard_it(
+    running: Running, twilio: TwilioVoice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def reached(line: Line) -> str:  # at any hour
+        return DEMO_ACCOUNT.transfer
+
+    voice = voice_of(running)
+    monkeypatch.setattr(voice.calls, "transfer_to", reached)
+    phone = twilio.ring(CALLER)
+    await phone.say_after_notice("Do you treat eczema?")
+    await phone.hears("You said: Do you treat eczema?")
+    phone.listens_slowly = True  # so that it is not put through yet
+    await phone.say("Bitte nicht mitschreiben")
+    await phone.waits(lambda: phone.being_spoken != [])
+    await voice.desk.switchboard.stop()
+    await phone.lose_socket()
+    await phone.waits(lambda: phone.sockets == 2 and phone.being_spoken != [])
+    await phone.say("It is about my results")
+    phone.listens_slowly = False
+    await phone.listen()
+    await phone.becomes("put_through")
+    [thread] = await running.house.store.each_thread()
+    during = await running.house.conversations.refresh(thread)
+    await phone.is_hung_up_on()
+    await phone.over()
+
+    assert during.call is not None
+    assert (during.call.objected, during.call.away) == (True, True)
+    log = await log_of(running, thread)
+    assert [each.text for each in log if isinstance(each, Posted) and each.role is Role.PERSON] == [
+        "Do you treat eczema?"
+    ]
+    assert [each.why for each in log if isinstance(each, Unheard)] == [NotHeard.OBJECTED, NotHeard.PUT_THROUGH]
+    assert [each.why for each in log if isinstance(each, HungUp)] == [Ending.TRANSFERRED]

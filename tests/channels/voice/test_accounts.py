@@ -45,6 +45,13 @@ def test_a_number_at_twilio_has_what_the_file_and_the_environment_say(tmp_path: 
     )
 
 
+def test_a_number_asks_for_the_language_unless_told_not_to(tmp_path: Path) -> None:
+    [asking] = _read(tmp_path, TWILIO)
+    [silent] = _read(tmp_path, TWILIO.replace("  mode:", "  ask_language: false\n  mode:"))
+
+    assert (asking.asks, silent.asks) == (True, False)
+
+
 def test_a_language_without_a_voice_of_its_own_has_the_providers(tmp_path: Path) -> None:
     [account] = _read(tmp_path, TWILIO)
 
