@@ -278,18 +278,25 @@ _LOOKED: WeakKeyDictionary[Library, tuple[object, list[Finding]]] = WeakKeyDicti
 
 
 async def _findings(desk: Desk) -> list[Finding]:
-    """Return what is wrong or unwise in everything as it stands; looked at anew only when something has changed."""
+    """Return what is wrong or unwise in everything as it stands; looked at anew only when something has changed.
+
+    Raises:
+        NotBuilt: the looking broke off.
+    """
     standing = (desk.today, tuple((held.entry.id, held.version) for held in await desk.library.entries()))
     looked = _LOOKED.get(desk.library)
     if looked is None or looked[0] != standing:
-        looked = _LOOKED[desk.library] = (standing, await desk.library.lint())
+        try:
+            looked = _LOOKED[desk.library] = (standing, await desk.library.lint())
+        except Unfit as error:
+            return list(error.findings)
     return looked[1]
 
 
 @get("/try", **needs(Action.READ))
 async def try_page(request: AnyRequest, desk: NamedDependency[Desk]) -> Page:
     """Show where a question can be tried out."""
-    return desk.page(request, "try", "try", text="", language="", channel="web", live=None, drafts=None)
+    return desk.page(request, "try", "try", text="", language="", channel="web", live=None, drafts=None, amiss="")
 
 
 @post("/try", status_code=200, **needs(Action.READ, form=True))
@@ -299,10 +306,13 @@ async def try_out(request: AnyRequest, data: Form, desk: NamedDependency[Desk], 
     text, channel = _field(data, "asked")[:MAX_ASKED].replace("\0", ""), _field(data, "channel")
     language = _field(data, "language") if _field(data, "language") in desk.languages else ""
     channel = channel if channel in CHANNELS else "web"
-    live = drafts = None
+    live, drafts, amiss = None, None, ""
     if text.strip():
         live = outcome_shown(await desk.library.ask(text, language or None, channel))
-        drafts = outcome_shown(await desk.library.ask(text, language or None, channel, drafts=True))
+        try:
+            drafts = outcome_shown(await desk.library.ask(text, language or None, channel, drafts=True))
+        except (Unfit, NotBuilt) as error:
+            amiss = error.code
     part = request.headers.get("hx-target") == "outcome" and "hx-request" in request.headers
     return desk.page(
         request,
@@ -313,6 +323,7 @@ async def try_out(request: AnyRequest, data: Form, desk: NamedDependency[Desk], 
         channel=channel,
         live=live,
         drafts=drafts,
+        amiss=amiss,
     )
 
 
@@ -426,7 +437,11 @@ async def publish_page(request: AnyRequest, desk: NamedDependency[Desk], done: N
 
 async def _publishing(request: AnyRequest, desk: Desk, *, status: int = 200, done: str = "", error: str = "") -> Page:
     held = await desk.library.entries()
-    findings = await _findings(desk)
+    findings: list[Finding] = []
+    try:
+        findings = await _findings(desk)
+    except NotBuilt:
+        status, error = status if error else 503, error or "not_built"
     remarks = [remark(each, desk.words.language) for each in findings]
     errors = [each for each in remarks if each.error]
     pending = [each for each in held if not each.published]

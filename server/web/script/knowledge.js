@@ -53,8 +53,10 @@ document.addEventListener('keydown', (event) => {
     if (key.toLowerCase() !== 's' || !form?.querySelector('[data-save]')) return;
     event.preventDefault();
     form.requestSubmit();
-  } else if (key === 'Escape' && writing) target.blur();
-  else if (!writing && !altKey && !document.querySelector('dialog[open]') && localStorage.getItem('onethread.keys') !== 'off') {
+  } else if (key === 'Escape' && writing) {
+    event.preventDefault(); // a search keeps its words
+    target.blur();
+  } else if (!writing && !altKey && !document.querySelector('dialog[open]') && localStorage.getItem('onethread.keys') !== 'off') {
     const deed = deeds[key.toLowerCase()] ?? (/^[1-5]$/.test(key) && (() => document.querySelector(`nav [data-key="${key}"]`).click()));
     if (!deed) return;
     event.preventDefault();
