@@ -15,7 +15,7 @@ import msgspec
 from msgspec.structs import replace
 
 from channels.voice import speaking
-from channels.voice.phrases import Phrase, phrase
+from channels.voice.phrases import LANGUAGES, Phrase, phrase
 from channels.voice.wire import (
     Digit,
     Failed,
@@ -232,7 +232,8 @@ class Call:
         """
         self._name, self._languages, self._seconds = name, tuple(languages), seconds
         self._hears_silence, self._our = hears_silence, our
-        self._chooses, self._choosing = chooses, False
+        self._choices = tuple(each for each in self._languages if each in LANGUAGES)[:9]  # that we can ask for
+        self._chooses, self._choosing = chooses and len(self._choices) > 1, False
         self.language = self._languages[0]
         self.setup: Setup | None = None
         self._greeted = False
@@ -381,7 +382,7 @@ class Call:
         if setup.choosing:
             return []
         said: list[Action] = []
-        for place, language in enumerate(self._languages[:9]):
+        for place, language in enumerate(self._choices):
             said += self._say_all([phrase(Phrase.CHOOSE, language).format(speaking.figure(place, language))], now)
             said[-1] = replace(said[-1], language=language)
         return said
@@ -393,13 +394,13 @@ class Call:
 
     def _choose_by_key(self, keys: str) -> list[Action]:
         place = int(keys) if len(keys) == 1 else 0
-        if 1 <= place <= len(self._languages):
-            return self._choose(self._languages[place - 1])
+        if 1 <= place <= len(self._choices):
+            return self._choose(self._choices[place - 1])
         self._held.append(keys)  # a code, or 0 for a person
         return self._choose(None)
 
     def _choose_by_voice(self, prompt: Prompt) -> list[Action]:
-        language = speaking.language_in(prompt.text, self._languages)
+        language = speaking.language_in(prompt.text, self._choices)
         if language is not None:
             return self._choose(language)
         self._held.append(prompt)
