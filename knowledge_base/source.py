@@ -13,22 +13,30 @@ import yaml
 
 _T = TypeVar("_T")
 _Parser = getattr(yaml, "CBaseLoader", yaml.BaseLoader)  # the C parser is ten times faster; wheels bring it
+_DEPTH = 50  # levels; no content file has more than seven
 _STEP = re.compile(r"\.([^.\[\]`]+)|\[(\d+|\.\.\.)\]")
 _WHERE = re.compile(r" - at `(key in )?\$?(.*)`$")
 
 
 class _Loader(_Parser):  # type: ignore[misc, valid-type]  # one of two classes
-    """The parser without its guesses about what a scalar may be: all are text."""
+    """The parser without its guesses about what a scalar may be: all are text. It refuses to go on and on inside."""
+
+    depth = 0
 
     def resolve(self, kind: Any, value: Any, implicit: Any) -> str:
         """Return the same for everything."""
         return ""
 
     def descend_resolver(self, current_node: Any, current_index: Any) -> None:
-        """There is nothing to resolve by where a node stands."""
+        """There is nothing to resolve by where a node stands; only how deep that is counts."""
+        self.depth += 1
+        if self.depth > _DEPTH:  # recursion in C, which would end the process
+            mark = current_node.start_mark if current_node is not None else None
+            raise yaml.MarkedYAMLError(problem="too many levels inside each other", problem_mark=mark)
 
     def ascend_resolver(self) -> None:
-        """Likewise."""
+        """Count one level less."""
+        self.depth -= 1
 
 
 class ContentError(Exception):

@@ -25,6 +25,10 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
 
     wrong = 0
     for number, path in enumerate(args.sets):
+        if path.exists() and not path.is_file():  # a device would be read for ever
+            print(f"{path.name or path}: expected a file", file=sys.stderr)
+            wrong += 1
+            continue
         try:
             table = evaluate(path, args.semantic, split=args.split).table()
         except (WrongSet, EncoderUnavailable) as error:

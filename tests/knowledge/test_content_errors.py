@@ -179,6 +179,14 @@ def test_a_missing_empty_or_unreadable_file_is_said_so(content: Path) -> None:
         load(content, TODAY)
 
 
+@pytest.mark.parametrize("text", ["- " + "[" * 100_000, "[" * 3_000 + "]" * 3_000, "- " * 3_000 + "x"])
+def test_a_file_that_goes_on_and_on_inside_is_refused(bakery: Path, text: str) -> None:
+    (bakery / "bread.yaml").write_text(text, encoding="utf-8")
+
+    with pytest.raises(ContentError, match=r"bread\.yaml, line 1: not YAML: too many levels inside each other"):
+        load(bakery, TODAY)
+
+
 def test_a_folder_without_content_is_said_so(tmp_path: Path) -> None:
     with pytest.raises(ContentError, match=r"clinic\.yaml"):
         load(tmp_path / "nowhere", TODAY)

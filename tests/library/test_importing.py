@@ -136,7 +136,7 @@ def test_no_wrong_source_is_a_traceback(kb: Kb, tmp_path: Path) -> None:
     assert kb("import", "https://evil.example/faq", "--messages", "sv")[2].startswith("https://evil.example/faq: sidan")
     assert kb("export", "folder")[0] == 1
     assert kb("export", "nowhere/x.csv")[0] == 1
-    assert kb("evaluate", "folder", "missing.json")[0] == 1
+    assert kb("evaluate", "folder", "missing.json", "/dev/zero")[0] == 1
     assert kb("ask", "x" * 5_000)[0] == kb("ask", "x", "--language", "1; drop")[0] == kb("ask")[0] == 2
 
 
