@@ -40,6 +40,7 @@ MAX_NUMBER = 32  # characters: E.164 has 16, and somebody may want an extension 
 MAX_ABOUT = 500  # characters: what is left to do, in a sentence or two
 MAX_POINTS = 20  # things that were agreed in one call
 MAX_LENGTH = 7 * 24 * 3600  # seconds: longer than any line stays up
+MAX_BEHIND = 4  # calls at once in one conversation, beside the newest: a family shares a number, and lines hang
 MAX_OUR = 256  # characters of a number of ours
 _NUMBER = re.compile(r"\+?[0-9][0-9 ()/.,;#*-]*")
 
@@ -49,9 +50,13 @@ def idle(now: datetime, rules: Rules) -> owed.Wake:
     return owed.Wake(due=now + rules.call_idle, reason=owed.WakeReason.CALL)
 
 
-def lost(call: Call, now: datetime, by: dict[str, Any]) -> events.HungUp:
-    """Return the end of a call of which nothing came any more."""
-    why, owes = Ending.TRANSFERRED if call.away else Ending.LOST, (_summary(now, call),)
+def lapsed(thread: Thread, of: int, now: datetime, by: dict[str, Any]) -> events.HungUp | None:
+    """Return the end of the call of which nothing came after event ``of``, if there is one."""
+    call = next((each for each in (thread.call, *thread.calls_behind) if each is not None and each.last == of), None)
+    if call is None:
+        return None
+    why = Ending.TRANSFERRED if call.away else Ending.LOST
+    owes = (_summary(now, call),) if call is thread.call else ()  # of one behind another it is owed already
     return events.HungUp(**by, session=call.session, why=why, seconds=_lasted(call, now), owes=owes)
 
 
@@ -136,14 +141,19 @@ def _ring(
 
 def _hang_up(thread: Thread, command: commands.HangUp, now: datetime, by: dict[str, Any]) -> events.HungUp | None:
     check_short("session", command.session, MAX_ID)
-    call = thread.call
-    if not command.past and (call is None or call.session != command.session):
+    call = _named(thread, command.session) if not command.past else thread.call
+    if call is None and not command.past:
         return None
     seconds = min(max(0, command.seconds), MAX_LENGTH)
     if not seconds and call is not None and not command.past:  # whoever put it through does not know
         seconds = _lasted(call, now)
-    owes = () if command.past or call is None else (_summary(now, call),)
+    owes = () if command.past or call is None or call is not thread.call else (_summary(now, call),)
     return events.HungUp(**by, session=command.session, why=command.why, seconds=seconds, past=command.past, owes=owes)
+
+
+def _named(thread: Thread, session: str) -> Call | None:
+    """Return the call with this name, also one that another came on top of."""
+    return next((each for each in (thread.call, *thread.calls_behind) if each and each.session == session), None)
 
 
 def _stop_listening(
@@ -204,8 +214,10 @@ def changes(thread: Thread, event: CallEvent) -> dict[str, Any]:
         case events.Called():
             return _called(thread, event)
         case events.HungUp(session=session):
-            over = thread.call is not None and thread.call.session == session
-            return {"call": None} if over else {}
+            if thread.call is not None and thread.call.session == session:
+                return {"call": None}
+            left = tuple(each for each in thread.calls_behind if each.session != session)
+            return {"calls_behind": left} if left != thread.calls_behind else {}
         case events.Unheard(session=session, why=why):
             call = thread.call
             if call is None or call.session != session:
@@ -232,14 +244,16 @@ def _called(thread: Thread, event: events.Called) -> dict[str, Any]:
     found: dict[str, Any] = {} if thread.last_person else {"channel": Channel.VOICE}
     if event.past:
         return found
-    before = thread.call if thread.call is not None and thread.call.session == event.session else None
+    before = _named(thread, event.session)
     language = event.language or (before.language if before is not None else None)
     began = before.began if before is not None else event.at
     proof = event.proof or (before.proof if before is not None else "")
     caller = event.caller.value if event.caller is not None else ""
     objected = before is not None and before.objected
     call = Call(event.session, event.our, event.assurance, began, language, event.seq, proof[:MAX_ID], caller, objected)
-    return {**found, "open": True, "call": call}
+    known = (*thread.calls_behind, thread.call)
+    behind = tuple(each for each in known if each is not None and each.session != event.session)[-MAX_BEHIND:]
+    return {**found, "open": True, "call": call, "calls_behind": behind}
 
 
 def spoken(call: Call, event: events.Posted) -> Call:

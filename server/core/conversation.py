@@ -525,8 +525,8 @@ def _lapse(thread: Thread, command: commands.Lapse, now: datetime) -> AnyEvent |
     """
     if thread.floor.is_staff and thread.floor_seq == command.of:
         return events.Released(**_by(thread, command, now), reason="idle", owes=_unanswered(thread, now))
-    if thread.call is not None and thread.call.last == command.of:
-        return calls.lost(thread.call, now, _by(thread, command, now))
+    if (over := calls.lapsed(thread, command.of, now, _by(thread, command, now))) is not None:
+        return over
     if thread.snoozed_until is not None and thread.snoozed_until <= now:
         return events.Woken(**_by(thread, command, now))
     return None
@@ -748,7 +748,7 @@ def evolve(thread: Thread, event: AnyEvent) -> Thread:
             return _received(thread, event, receipt)
         case events.MovedTo(to=to):
             resumed = thread.open or thread.open_when_moved
-            return _next(thread, event, moved_to=to, open=False, open_when_moved=resumed, call=None)
+            return _next(thread, event, moved_to=to, open=False, open_when_moved=resumed, call=None, calls_behind=())
         case events.Called(caller=Address() as caller, assurance=assurance, attested=attested):
             sure = assurance if attested else min(assurance, Assurance.CALLER_ID)  # a number can be put on
             known = _linked(thread.addresses, caller, sure)
