@@ -37,7 +37,7 @@ from server.library.work import (
 )
 
 MEMORY = 4 * 1024**3  # bytes of addresses, most of which are libraries
-SECONDS = 300  # of processor time
+SECONDS = 600  # of processor time
 NICE = 10
 
 

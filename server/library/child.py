@@ -18,7 +18,7 @@ from server.library.values import NotBuilt
 from server.library.work import ANSWER, EDITS, GIVEN, Answer, Request
 from server.settings import CHECKOUT
 
-PATIENCE = 120.0  # seconds for everything
+PATIENCE = 300.0  # seconds for everything: ten thousand entries take ten, or a minute where their meaning is compared
 UNFINISHED = "building-"
 LEFT = 900.0  # seconds after which what nobody finished is swept away
 ENVIRONMENT = ("PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "SYSTEMROOT")

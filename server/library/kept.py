@@ -120,12 +120,11 @@ class Kept:
 
     async def keep_content(self, packed: bytes, versions: Mapping[str, str]) -> tuple[str, int]:
         """Keep content and return its digest and the number of its pieces."""
-        digest = sha256(packed).hexdigest()[:32]
+        digest = await asyncio.to_thread(_digest, packed)
         pieces = [packed[n : n + PIECE] for n in range(0, len(packed), PIECE)]
         for number, piece in enumerate(pieces):
             await self._store.put(CONTENT, f"{digest}:{number}", piece)
-        named = zlib.compress(msgspec.json.encode(versions))
-        await self._store.put(CONTENT, f"{digest}:{VERSIONS}", named)
+        await self._store.put(CONTENT, f"{digest}:{VERSIONS}", await asyncio.to_thread(_deflated, versions))
         return digest, len(pieces)
 
     async def has_content(self, live: Live) -> bool:
@@ -145,7 +144,7 @@ class Kept:
         """
         pieces = [await self._store.get(CONTENT, f"{live.digest}:{number}") for number in range(live.pieces)]
         whole = b"".join(piece for piece in pieces if piece is not None)
-        if sha256(whole).hexdigest()[:32] != live.digest:
+        if await asyncio.to_thread(_digest, whole) != live.digest:
             raise Gone
         return whole
 
@@ -158,7 +157,7 @@ class Kept:
         value = await self._store.get(CONTENT, f"{live.digest}:{VERSIONS}")
         if value is None:
             raise Gone
-        return msgspec.json.decode(zlib.decompress(value), type=dict[str, str])
+        return await asyncio.to_thread(_inflated, value)
 
     async def make_live(self, live: Live, was: bytes | None) -> bool:
         """Let this be what is live, where ``was`` still is; ``False`` where something else is."""
@@ -201,6 +200,18 @@ class Kept:
                 await self._store.drop(CONTENT, f"{each.digest}:{number}")
         for each in newest[LISTED:]:
             await self._store.drop(PUBLISHED, f"{each.published.number:08}")
+
+
+def _digest(packed: bytes) -> str:
+    return sha256(packed).hexdigest()[:32]
+
+
+def _deflated(versions: Mapping[str, str]) -> bytes:
+    return zlib.compress(msgspec.json.encode(versions))
+
+
+def _inflated(value: bytes) -> dict[str, str]:
+    return msgspec.json.decode(zlib.decompress(value), type=dict[str, str])
 
 
 def _kept(newest: list[Live]) -> set[str]:

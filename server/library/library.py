@@ -39,7 +39,7 @@ from server.library.values import (
     UnknownEntry,
     UnknownSnapshot,
 )
-from server.library.work import PACKED, READ, VERSIONS, Answer, FilesRead, Request
+from server.library.work import PACKED, READ, VERSIONS, Answer, FilesRead, FromFile, Request
 from server.library.writing import checked
 
 TRIES = 5  # of publishing, when others publish at the same moment
@@ -93,17 +93,15 @@ class Library:
         Raises:
             Unfit: a file cannot be read, and could not since the start.
         """
-        files, versions = await self.files(), await self._live_versions()
-        edits = {id: msgspec.json.decode(value, type=Edit) for id, value in (await self.kept.edits()).items()}
-        ids = sorted({*(each.entry.id for each in files.entries), *edits})
-        found = [_held(id, files, edits.get(id), versions) for id in ids]
-        return [each for each in found if each is not None]
+        files, versions, edits = await self.files(), await self._live_versions(), await self.kept.edits()
+        return await asyncio.to_thread(_all_held, files, edits, versions)
 
     async def entry(self, id: str) -> Held | None:
         """Return one entry as it stands."""
         value = await self.kept.edit(id)
         edit = msgspec.json.decode(value, type=Edit) if value is not None else None
-        return _held(id, await self.files(), edit, await self._live_versions())
+        in_file = _in_file(id, await self.files())
+        return _held(in_file, edit, await self._live_versions())
 
     async def save(self, entry: Entry, by: StaffId, base: str | None) -> Held:
         """Keep an entry as staff wrote it; visitors get it when it is published.
@@ -119,7 +117,8 @@ class Library:
         entry = checked(entry, files.values)
         was = await self.kept.edit(entry.id)
         edit = msgspec.json.decode(was, type=Edit) if was is not None else None
-        in_file = next((each.entry for each in files.entries if each.entry.id == entry.id), None)
+        from_file = _in_file(entry.id, files)
+        in_file = from_file.entry if from_file else None
         stands = edit.entry if edit else in_file
         current = stands.version() if stands else None
         if base != current:
@@ -131,7 +130,7 @@ class Library:
             if not await self.kept.replace(edit, was, in_file if was is None else None):
                 now = await self.kept.edit(entry.id)
                 raise Stale(msgspec.json.decode(now, type=Edit).entry.version() if now is not None else None)
-        held = _held(entry.id, files, edit, await self._live_versions())
+        held = _held(from_file, edit, await self._live_versions())
         if held is None:
             raise UnknownEntry
         return held
@@ -191,7 +190,8 @@ class Library:
             if live and live.published.hash == answer.header.hash:
                 return replace(live.published, live=True)
             packed = await asyncio.to_thread((out / PACKED).read_bytes)
-            versions = msgspec.json.decode(await asyncio.to_thread((out / VERSIONS).read_bytes), type=dict[str, str])
+            read = await asyncio.to_thread((out / VERSIONS).read_bytes)
+            versions = await asyncio.to_thread(msgspec.json.decode, read, type=dict[str, str])
             digest, pieces = await self.kept.keep_content(packed, versions)
             published = Published(
                 number=live.published.number + 1 if live else 1,
@@ -395,13 +395,27 @@ def _first_of_now(known: list[Live]) -> int:
     return min(each.published.number for each in known if each.digest == known[0].digest)
 
 
-def _held(id: str, files: FilesRead, edit: Edit | None, live: Mapping[str, str]) -> Held | None:
-    in_file = next((each for each in files.entries if each.entry.id == id), None)
+def _in_file(id: str, files: FilesRead) -> FromFile | None:
+    return next((each for each in files.entries if each.entry.id == id), None)
+
+
+def _all_held(files: FilesRead, edits: Mapping[str, bytes], live: Mapping[str, str]) -> list[Held]:
+    in_files = {each.entry.id: each for each in files.entries}
+    decoder = msgspec.json.Decoder(Edit)
+    found = []
+    for id in sorted({*in_files, *edits}):
+        edit = decoder.decode(edits[id]) if id in edits else None
+        if (held := _held(in_files.get(id), edit, live)) is not None:
+            found.append(held)
+    return found
+
+
+def _held(in_file: FromFile | None, edit: Edit | None, live: Mapping[str, str]) -> Held | None:
     entry = edit.entry if edit else in_file.entry if in_file else None
     if entry is None:
         return None
     version = entry.version()
-    published = live.get(id) == (version if entry.status == "live" else None)
+    published = live.get(entry.id) == (version if entry.status == "live" else None)
     file, line = (in_file.file, in_file.line) if in_file else ("", 0)
     if edit is None:
         return Held(entry, Origin.FILE, version, published, file=file, line=line)
