@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from knowledge_base import text as t
 from knowledge_base.encoding import Meaning
 from knowledge_base.entries import Button, Entry, Said
-from knowledge_base.followup import Followed, about_it, leaning, nearby
+from knowledge_base.followup import Followed, about_it, is_elsewhere, leaning, nearby, points_back
 from knowledge_base.index import Kind, Match, Retrieved
 from knowledge_base.language import Spoken, spoken, supported
 from knowledge_base.outcome import Answer, Band, Choice, Context, Nothing, Outcome, Reason, Suggestions, Urgent, Why
@@ -233,6 +233,21 @@ def _nearby(asked: _Asked, found: _Found) -> Outcome | None:
     return _follow(asked if followed.entries[0].speaks(asked.language) else _in(asked, found.language), followed)
 
 
+def _pointing_back(asked: _Asked, sure: Entry, language: str) -> Outcome | None:
+    """Return what to say to a message that looks like one entry and asks, with a "that", what another has just told."""
+    last = _last(asked, language)
+    lean = leaning(asked.cleaned, language) if last else None
+    followed = points_back(lean, last, sure, language) if last and lean else None
+    return _follow(asked, followed) if followed and followed.entries[0].speaks(asked.language) else None
+
+
+def _is_elsewhere(asked: _Asked, found: _Found) -> bool:
+    """Whether a fact about the last subject is asked for that nobody has told: other subjects can only be offered."""
+    lean = leaning(asked.cleaned, found.language) if _last(asked, found.language) else None
+    sure = asked.snapshot.entries[found.retrieved.best[0].target.name]
+    return lean is not None and is_elsewhere(lean, sure, found.language)
+
+
 def _last(asked: _Asked, language: str) -> Entry | None:
     """Return the entry that was answered last, small talk apart."""
     context = asked.context
@@ -356,8 +371,10 @@ def _retrieve(asked: _Asked, language: Spoken) -> Outcome:
         return _nothing(asked, Reason.LANGUAGE if language.foreign else Reason.NO_MATCH, None)
     if _near_urgent(asked, found):
         return _nothing(asked, Reason.MAYBE_URGENT, _why(asked, found, Band.URGENT))
-    if _answers(asked, found):
+    if _answers(asked, found) and not _is_elsewhere(asked, found):
         entry = asked.snapshot.entries[best[0].target.name]
+        if followed := _pointing_back(asked, entry, found.language):
+            return followed
         return _small_talk(asked, _agreed(asked, entry), _why(asked, found, Band.ANSWER))
     if followed := _nearby(asked, found):
         return followed

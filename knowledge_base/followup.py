@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from knowledge_base import text as t
 from knowledge_base.entries import Entry
-from knowledge_base.leaning import MANNERS, Fact, Manner
+from knowledge_base.leaning import MANNERS, WHO, Fact, Manner
 from knowledge_base.phrases import Phrases
 
 MAX_WORDS = 10  # of a message that may lean on the one before; whoever writes more says what they mean
@@ -112,20 +112,35 @@ def _pointing(words: list[str], manner: Manner) -> bool:
 def about_it(
     lean: Leaning, last: Entry, entries: Mapping[str, Entry], phrases: Phrases, language: str
 ) -> Followed | None:
-    """Return what a message means that can only be understood by the last turn, however sure it looks by itself.
+    """Return what a message means that asks for facts about what was talked about and for nothing else.
 
-    It asks for facts about what was talked about and for nothing else; or it points at it and the answer has the words.
+    It can only be understood by the last turn, however sure it looks by itself.
     """
+    if not lean.facts or lean.content or (not lean.person and any(fact.name == WHO for fact in lean.facts)):
+        return None
     told = _told(last, language)
-    if lean.facts and not lean.content:
-        if told.tells(lean):
-            return Followed((last,), lean.rest)
-        if lean.person and (named := _doctors(lean, told, entries, phrases, language)):
-            return named
-        return _known_for(lean, last, entries, language)
-    if lean.thing and lean.content and not (lean.person and not lean.facts) and told.tells(lean, answer=True):
-        return Followed((last,), lean.content)
-    return None
+    if told.tells(lean):
+        return Followed((last,), lean.rest)
+    if lean.person and (named := _doctors(lean, told, entries, phrases, language)):
+        return named
+    return _known_for(lean, last, entries, language)
+
+
+def points_back(lean: Leaning, last: Entry, sure: Entry, language: str) -> Followed | None:
+    """Return what a message means that says "for that" and asks what the last answer has told, word by word.
+
+    Args:
+        sure: the entry it looks like by itself; related to the last one, it is meant all the same.
+    """
+    if not lean.thing or not lean.content or sure.id in (last.id, *last.related) or (lean.person and not lean.facts):
+        return None
+    return Followed((last,), lean.content) if _told(last, language).tells(lean, answer=True) else None
+
+
+def is_elsewhere(lean: Leaning, sure: Entry, language: str) -> bool:
+    """Whether a message asks only for facts about what it points at, and looks like an entry that is about others."""
+    pointed = bool(lean.facts) and not lean.content and (lean.thing or lean.person)
+    return pointed and not _is_known_for(lean, sure, language)
 
 
 def nearby(
@@ -174,14 +189,20 @@ def _doctors(
 
 
 def _known_for(lean: Leaning, last: Entry, entries: Mapping[str, Entry], language: str) -> Followed | None:
-    """Return the related entry that is about the fact as such, as `prices` is about what things cost."""
-    for name in last.related:
-        entry = entries.get(name)
-        if entry and entry.speaks(language) and _told(entry, language).tells(lean):
-            asked = [word for words in _names(entry, language) for word in words]
-            if all(any(fact.asked.match(word) for word in asked) for fact in lean.facts):
-                return Followed((entry,), lean.rest)
+    """Return the entry, related to the last one or one further, that is about the fact: `prices` is about costs."""
+    beside = [entries[name] for name in last.related if name in entries]
+    further = [entries[name] for each in beside for name in each.related if name in entries]
+    for entry in (*beside, *further):
+        if entry.id != last.id and entry.speaks(language) and _is_known_for(lean, entry, language):
+            return Followed((entry,), lean.rest)
     return None
+
+
+def _is_known_for(lean: Leaning, entry: Entry, language: str) -> bool:
+    """Whether an entry tells every fact that is asked for and has names for it."""
+    named = [word for words in _names(entry, language) for word in words]
+    about = all(any(fact.asked.match(word) for word in named) for fact in lean.facts)
+    return about and _told(entry, language).tells(lean)
 
 
 def _names(entry: Entry, language: str) -> list[list[str]]:

@@ -92,6 +92,7 @@ def _manner(
     )
 
 
+WHO = "who"  # the fact that is only asked for with a pronoun: "and who are you?" is about us
 _CLOCK = r"\b\d{1,2}(?:[.:]\d\d)? ?(?:uhr|am|pm)\b|klockan \d"
 _HOUSE = r"[a-z] \d{1,3}\b(?! ?(?:uhr|am\b|pm\b|euro|minut|stund|%|[.:]\d))"
 _DE_FASTING = "nüchtern essen. esse. trinken. trinke. frühstück"
@@ -145,13 +146,14 @@ DE = _manner(
             _HOUSE,
         ),
         _fact("fasting", _DE_FASTING, _DE_FASTING),
+        _fact(WHO, "heißt. heißen. name. namen. wer.", "dr."),
     ),
 )  # fmt: skip
 
 EN = _manner(
     joins="and,but,or,what about,how about,and what about,and how about,also",
     opens="after at before by during for from in on only over till to until via with without just",
-    ends="too either then instead",
+    ends="too either then instead well",
     things="it that this those these them they its their there afterwards beforehand one",
     people="he she him her his hers",
     empty=r"\b(?:is|are) there\b(?! (?:on|at|in)\b)|\bthere (?:is|are)\b",
@@ -185,6 +187,7 @@ EN = _manner(
             _HOUSE,
         ),
         _fact("fasting", _EN_FASTING, _EN_FASTING),
+        _fact(WHO, "name. called. who.", "dr."),
     ),
 )  # fmt: skip
 
@@ -224,6 +227,7 @@ SV = _manner(
             _HOUSE,
         ),
         _fact("fasting", _SV_FASTING, _SV_FASTING),
+        _fact(WHO, "heter. namn. namnet. vem.", "dr."),
     ),
 )  # fmt: skip
 
