@@ -28,7 +28,7 @@ def done(settings: Settings, work: "Callable[[Library], Awaitable[int]]") -> int
     try:
         return asyncio.run(opened_and_done())
     except Unfit as unfit:
-        print("Nothing was published; what runs goes on running.", file=sys.stderr)
+        print("The content cannot be used as it is; what visitors get has not changed.", file=sys.stderr)
         if unfit.fault:
             print(f"  {unfit.fault}", file=sys.stderr)
         for each in unfit.findings:
