@@ -35,6 +35,10 @@ MAX_NEAR = 8  # entries that a follow-up is compared with
 FOLLOWED = 0.9  # confidence of a follow-up: the share that was right of those that were answered as one
 MAX_EARLIER = 3  # answers back that a follow-up may go on about, where what came since was small talk
 NEARLY_AS_GOOD = 0.6  # share of the best score from which another entry is worth offering
+ONLY_NAMED = 0.05  # score below which a single word of the lexicon is a name, not news: "the number of the poison line"
+ONLY_NAMED_TOGETHER = 0.02  # the same for several words that belong together
+MIN_SENTENCE = 6  # words from which a sentence says enough for that
+SOUNDS_CALM = 0.2  # score below which being near to an example of an emergency is a chance likeness
 BEYOND_DOUBT = 0.95  # confidence of an answer that is given although it is near to an emergency: an entry's own wording
 LIKELY_SELF_HARM = 0.5  # from here the words are the gentle ones
 ASSISTANT_TAGS = frozenset({"smalltalk"})
@@ -104,10 +108,12 @@ def decide(
     stands = supported(language, languages)
     cleaned = t.clean(text)
     asked = _Asked(snapshot, bands or Bands(), cleaned, stands or languages[0], context, meaning)
-    if finding := snapshot.lexicon.find(cleaned, stands):
+    finding = snapshot.lexicon.find(cleaned, stands)
+    unheard = not finding and (_is_ours(asked) or _only_goes_on(asked))
+    sounds = Heard(0.0, 0.0) if unheard else score().hear(cleaned, stands)
+    if finding and not _only_named(asked, finding, sounds):
         return _urgent(asked, finding)
-    sounds = Heard(0.0, 0.0) if _is_ours(asked) or _only_goes_on(asked) else score().hear(cleaned, stands)
-    if sounds.urgent >= score().threshold:
+    if sounds.urgent >= score().threshold and not _is_a_variant(asked, language):
         return _maybe_urgent(asked, sounds, language)
     if chosen := _chosen(asked):
         return _entry(asked, chosen, _certain(asked, chosen, Band.CHOICE))
@@ -115,7 +121,14 @@ def decide(
         return _named(asked, stands) or _named_abroad(asked) or _nothing(asked, Reason.UNREADABLE, None)
     heard = _heard(asked, language)
     said = _going_on(asked, heard) or _named(asked, stands, heard) or _named_abroad(asked) or _retrieve(asked, heard)
-    return _kept_back(asked, said) if sounds.urgent >= score().doubt else said
+    return _weighed(asked, said, sounds)
+
+
+def _only_named(asked: _Asked, finding: Finding, sounds: Heard) -> bool:
+    """Whether the words of an emergency stand in a sentence that is calm in every other respect, and not despair."""
+    if finding.category == asked.snapshot.urgent_texts.gentle or len(t.words(asked.cleaned)) < MIN_SENTENCE:
+        return False
+    return sounds.urgent < (ONLY_NAMED if len(finding.words) == 1 else ONLY_NAMED_TOGETHER)
 
 
 def _is_ours(asked: _Asked) -> bool:
@@ -146,6 +159,15 @@ def _only_goes_on(asked: _Asked) -> bool:
     return any(named(" ".join(words), typos=False) for words in (lean.rest, lean.content))
 
 
+def _is_a_variant(asked: _Asked, thread_language: str | None) -> bool:
+    """Whether a message is word by word a question that the clinic itself gave to an entry."""
+    language = _heard(asked, thread_language).language
+    best = _search(replace(asked, meaning=None), language).retrieved.best[:1]  # by spelling alone: nobody else is asked
+    entry = asked.snapshot.entries.get(best[0].target.name) if best and best[0].target.kind is Kind.ENTRY else None
+    key = t.key(asked.cleaned)
+    return entry is not None and any(t.key(question) == key for question in entry.questions.get(language, ()))
+
+
 def _maybe_urgent(asked: _Asked, sounds: Heard, thread_language: str | None) -> Nothing:
     """Return the safety line, or the gentle words of whom somebody in despair may call; a person comes in any case."""
     asked = _in(asked, _heard(asked, thread_language).language)
@@ -163,10 +185,14 @@ def _maybe_urgent(asked: _Asked, sounds: Heard, thread_language: str | None) -> 
     return Nothing(asked.language, Reason.MAYBE_URGENT, text, why)
 
 
-def _kept_back(asked: _Asked, said: Outcome) -> Outcome:
-    """Return what is said, or, where it was searched for, a person instead: it is too near to an emergency."""
-    searched = isinstance(said, Answer | Suggestions) and said.why.band in (Band.ANSWER, Band.SUGGEST, Band.FOLLOW_UP)
-    if searched and said.why.confidence < BEYOND_DOUBT:
+def _weighed(asked: _Asked, said: Outcome, sounds: Heard) -> Outcome:
+    """Return what is said as far as it fits to how it sounds; a person instead, where retrieval and score differ."""
+    if said.why is None or not isinstance(said, Answer | Suggestions | Nothing):
+        return said
+    searched = said.why.band in (Band.ANSWER, Band.SUGGEST, Band.FOLLOW_UP) and said.why.confidence < BEYOND_DOUBT
+    too_near = searched and sounds.urgent >= score().doubt
+    alarmed = isinstance(said, Nothing) and said.reason is Reason.MAYBE_URGENT and sounds.urgent < SOUNDS_CALM
+    if too_near or alarmed:
         return _nothing(_in(asked, said.language), Reason.NO_MATCH, replace(said.why, band=Band.NONE))
     return said
 
@@ -304,12 +330,16 @@ def _abroad(snapshot: Snapshot) -> dict[str, str]:
     """Return the small talk that is understood in languages the clinic does not speak: keys and entries."""
     return {
         t.key(phrase): entry.id
-        for entry in snapshot.entries.values()
-        if _is_small_talk(entry)
+        for entry in _small_talk_entries(snapshot)
         for language, phrases in entry.phrases.items()
         if language not in snapshot.clinic.languages
         for phrase in phrases
     }
+
+
+def _small_talk_entries(snapshot: Snapshot) -> list[Entry]:
+    ids = sorted({id for tag in ASSISTANT_TAGS for id in snapshot.tagged.get(tag, ())})
+    return [snapshot.entries[id] for id in ids]
 
 
 def _small_talk(asked: _Asked, entry: Entry, why: Why) -> Answer:
