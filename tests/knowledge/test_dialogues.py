@@ -37,7 +37,7 @@ def test_a_second_message_is_understood_by_the_first(base: KnowledgeBase, say: S
         alone, with_it = right(base, language, leaning, alone=True), right(base, language, leaning)
         kept = right(base, language, controls)
         say(f"{language} {split}: follow-ups {with_it:.2f} (without the turn before {alone:.2f}), controls {kept:.2f}")
-        assert with_it >= 0.85
+        assert with_it >= 0.8
         assert kept >= 0.8
 
 
