@@ -197,6 +197,23 @@ async def test_other_machines_build_the_same_and_a_later_start_begins_with_it(ho
     assert there.said == []
 
 
+@ON_ONE
+async def test_the_bell_is_heard_long_before_the_sweep(house: Opening) -> None:
+    here, there = await house(), await house("there")
+    there.follower = Follower(there.library, there.base, say=lambda topic, hash: None, seconds=3600)
+    running = asyncio.create_task(there.follower.run())
+    await edited(here.library, "parking", "Park on the roof.")
+    published = await here.library.publish("anna")
+
+    [(topic, hash)] = here.said[-1:]
+    there.follower.rung(hash)
+    await until(lambda: there.base.snapshot.hash == published.hash)
+    running.cancel()
+    await asyncio.wait([running])
+
+    assert (topic, hash.decode()) == ("knowledge", published.hash)
+
+
 async def test_going_back_leads_to_what_was_live_before_and_leaves_the_edits(house: Opening) -> None:
     here, there = await house(), await house("there")
     await edited(here.library, "parking", "Park on the roof.")
