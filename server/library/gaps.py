@@ -5,10 +5,14 @@ two asked equally often what was asked lately. All here is values and pure funct
 """
 
 import math
+import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
 
 from knowledge_base import text as t
 from server.core.events import Posted
@@ -19,6 +23,8 @@ ALIKE = 0.6  # cosine from which two questions ask the same
 VARIANT = 0.2  # score of the best entry from which a question is rather another wording of it than something new
 SURE = 0.6  # confidence below which an answer is worth looking at
 HALF_LIFE = timedelta(days=14)  # after which a question counts half when clusters are put in order
+MOST_KNOWN = 2_000  # questions of the knowledge base in one language that are looked at: what is common shows in these
+BREATH = 8  # questions after which other threads get their turn: a millisecond or two
 FEW = 100  # questions below which what many of them share is no common wording, but what they are about
 _RETRIEVED = frozenset({"answer", "suggest", "none"})  # how `Why.band` says that a search decided
 
@@ -146,7 +152,7 @@ def clusters(gaps: Iterable[Gap], now: datetime, known: Mapping[str, Sequence[st
     """Return the gaps put together, what is most worth mending first.
 
     Greedy: each question, from the oldest, joins the nearest cluster of its language whose first question is at least
-    ``ALIKE``, or begins one.
+    ``ALIKE``, or begins one. For a thread of its own: some thousand questions take a second.
 
     Args:
         known: the questions of the knowledge base by language: how common a wording is cannot be told from a few.
@@ -162,42 +168,79 @@ def clusters(gaps: Iterable[Gap], now: datetime, known: Mapping[str, Sequence[st
     return sorted(found, key=lambda cluster: (-cluster.weight, cluster.id))
 
 
-Vector = dict[str, float]
-
-
 def _clusters(gaps: Sequence[Gap], now: datetime, known: Sequence[str]) -> list[Cluster]:
-    counted = [t.grams(t.words(t.fold(_plain(gap.text)))) for gap in gaps]
-    rarity = _rarity([*counted, *(t.grams(t.words(t.fold(question))) for question in known)])
-    members: list[list[Gap]] = []
-    having: dict[str, list[tuple[int, float]]] = defaultdict(list)  # the first question of each cluster, by n-gram
-    for gap, grams in zip(gaps, counted, strict=True):
-        vector = _vector(grams, rarity)
-        likeness: dict[int, float] = defaultdict(float)
-        for gram, weight in vector.items():
-            for number, its in having.get(gram, ()):
-                likeness[number] += weight * its
-        nearest = max(likeness, key=lambda number: (likeness[number], -number), default=-1)
-        if nearest >= 0 and likeness[nearest] >= ALIKE:
+    likeness = _Likeness(_counted([_plain(gap.text) for gap in gaps]), _counted(known[:: _step(len(known))]))
+    first = np.zeros(len(gaps), dtype=np.bool_)  # whether a question is the first of a cluster
+    members: dict[int, list[Gap]] = {}
+    for number, gap in enumerate(gaps):
+        _breathe(number)
+        near = np.where(first, likeness.to(number), 0.0)
+        nearest = int(np.argmax(near))  # of several the oldest
+        if near[nearest] >= ALIKE:
             members[nearest].append(gap)
-            continue
-        for gram, weight in vector.items():
-            having[gram].append((len(members), weight))
-        members.append([gap])
-    return [_cluster(some, now) for some in members]
+        else:
+            first[number], members[number] = True, [gap]
+    return [_cluster(some, now) for some in members.values()]
 
 
-def _rarity(counted: Sequence[Mapping[str, int]]) -> Vector:
-    having: Counter[str] = Counter()
-    for grams in counted:
-        having.update(grams.keys())
-    many = 1 + max(len(counted), FEW)
-    return {gram: math.log(many / (1 + number)) + 0.5 for gram, number in having.items()}
+class _Likeness:
+    """The cosine of each question to all others, one question at a time: only shared n-grams are visited."""
+
+    def __init__(self, counted: Sequence[Mapping[str, int]], known: Sequence[Mapping[str, int]]) -> None:
+        vocabulary: dict[str, int] = {}
+        numbers = [[vocabulary.setdefault(gram, len(vocabulary)) for gram in grams] for grams in counted]
+        having = np.zeros(len(vocabulary) + 1)
+        for some in numbers:
+            having[some] += 1
+        for grams in known:
+            having[[vocabulary.get(gram, len(vocabulary)) for gram in grams]] += 1
+        rarity = np.log((1 + max(len(counted) + len(known), FEW)) / (1 + having)) + 0.5
+        self._numbers = [np.array(some, dtype=np.intp) for some in numbers]
+        self._weights = [
+            _unit((1 + np.log(np.fromiter(grams.values(), dtype=np.float64, count=len(grams)))) * rarity[some])
+            for grams, some in zip(counted, self._numbers, strict=True)
+        ]
+        owners = np.repeat(np.arange(len(counted)), [len(some) for some in numbers])
+        gram = np.concatenate(self._numbers) if counted else np.empty(0, dtype=np.intp)
+        order = np.argsort(gram, kind="stable")
+        borders = np.cumsum(np.bincount(gram, minlength=len(vocabulary)))[:-1]
+        weights = np.concatenate(self._weights) if counted else np.empty(0)
+        self._having, self._weighing = np.split(owners[order], borders), np.split(weights[order], borders)
+
+    def to(self, number: int) -> NDArray[np.float64]:
+        """Return the cosine of one question to each."""
+        size = len(self._numbers)
+        some = self._numbers[number].tolist()
+        if not some:
+            return np.zeros(size)
+        visited = np.concatenate([self._having[gram] for gram in some])
+        weights = np.concatenate(
+            [self._weighing[gram] * mine for gram, mine in zip(some, self._weights[number].tolist(), strict=True)]
+        )
+        return np.bincount(visited, weights, minlength=size).astype(np.float64, copy=False)
 
 
-def _vector(grams: Mapping[str, int], rarity: Vector) -> Vector:
-    weights = {gram: (1 + math.log(count)) * rarity[gram] for gram, count in grams.items()}
-    length = math.sqrt(math.fsum(weight * weight for weight in weights.values())) or 1.0
-    return {gram: weight / length for gram, weight in weights.items()}
+def _unit(weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    return weights / (math.sqrt(float(weights @ weights)) or 1.0)
+
+
+def _counted(texts: Sequence[str]) -> list[dict[str, int]]:
+    found = []
+    for number, text in enumerate(texts):
+        _breathe(number)
+        found.append(t.grams(t.words(t.fold(text))))
+    return found
+
+
+def _breathe(number: int) -> None:
+    """Let other threads have their turn, every few milliseconds: this one never waits by itself."""
+    if number % BREATH == 0:
+        time.sleep(0.0005)
+
+
+def _step(length: int) -> int:
+    """Return how many questions are passed over for one that is looked at."""
+    return max(1, -(-length // MOST_KNOWN))
 
 
 def _cluster(gaps: Sequence[Gap], now: datetime) -> Cluster:

@@ -4,6 +4,7 @@ They are forms that work without script. Whoever is signed in may read and try; 
 What is typed never stands in an address, which logs see.
 """
 
+import asyncio
 import contextlib
 from collections import defaultdict
 from collections.abc import Iterable
@@ -48,11 +49,10 @@ from server.web.knowledge_shown import (
     ROWS,
     STATES,
     Asked,
+    Listing,
     Remark,
     by_field,
     charts,
-    fits,
-    found,
     new_id,
     outcome_shown,
     percent,
@@ -210,8 +210,8 @@ async def list_page(request: AnyRequest, desk: NamedDependency[Desk]) -> Page:
     """Show the entries, or those that are looked for."""
     asked = _asked(request)
     held = await desk.library.entries()
-    fitting = found([each for each in held if fits(each, asked, desk.languages, desk.today)], asked.q)
-    rows = [row(each, desk.languages, desk.words.language, desk.today) for each in fitting[: asked.rows]]
+    listing = _LISTED.setdefault(desk.library, Listing())
+    rows, total = await asyncio.to_thread(listing.rows, held, asked, desk.languages, desk.words.language, desk.today)
     part = request.headers.get("hx-target") == "found" and "hx-request" in request.headers
     return desk.page(
         request,
@@ -219,12 +219,15 @@ async def list_page(request: AnyRequest, desk: NamedDependency[Desk]) -> Page:
         "found" if part else "list",
         asked=asked,
         rows=rows,
-        total=len(fitting),
-        more=asked.url(asked.rows + 4 * ROWS) if len(fitting) > asked.rows else "",
+        total=total,
+        more=asked.url(asked.rows + 4 * ROWS) if total > asked.rows else "",
         states=STATES,
         dues=DUES,
         owners=sorted({each.entry.owner for each in held}),
     )
+
+
+_LISTED: WeakKeyDictionary[Library, Listing] = WeakKeyDictionary()
 
 
 def _asked(request: AnyRequest) -> Asked:

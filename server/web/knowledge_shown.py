@@ -1,6 +1,7 @@
 """What the knowledge pages show: entries as rows, what is asked of a list, an entry with all that is known of it."""
 
 import re
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
@@ -22,6 +23,7 @@ from server.web.strings import Words
 
 ROWS = 100  # entries shown at first
 MOST_ROWS = 10_000
+BREATH = 64  # entries after which other threads get their turn: a few milliseconds
 REVIEW_SOON = timedelta(days=30)  # before an entry counts as not reviewed for too long
 STATES = ("live", "draft", "retired", "unpublished")
 DUES = ("expired", "review")
@@ -117,27 +119,46 @@ def fits(held: Held, asked: Asked, languages: Sequence[str], today: date) -> boo
     )
 
 
-def found(held: Sequence[Held], query: str) -> list[Held]:
-    """Return the entries in which every word of a query begins some word: of id, title, tag, question or answer.
+class Listing:
+    """The entries as they are looked through, in a thread of its own: what was folded once is remembered."""
 
-    Those it is found in by name come first.
-    """
-    wanted = t.words(t.fold(query))
-    if not wanted:
-        return list(held)
-    ranked = []
-    for each in held:
-        entry = each.entry
-        name = f" {t.fold(' '.join((entry.id.replace('-', ' '), entry.id, *entry.title.values(), *entry.tags)))}"
-        if all(f" {word}" in name for word in wanted):
-            ranked.append((0, each))
-            continue
-        said = (text for one in entry.answers.values() for text in (one.text, one.voice, one.whatsapp))
-        asked = (sentence for of in (entry.questions, entry.phrases) for some in of.values() for sentence in some)
-        whole = f"{name} {' '.join(t.words(t.fold(' '.join((*asked, *said)))))}"
-        if all(f" {word}" in whole for word in wanted):
-            ranked.append((1, each))
-    return [each for _, each in sorted(ranked, key=lambda pair: pair[0])]
+    def __init__(self) -> None:
+        self._folded: dict[str, tuple[str, str, str]] = {}  # by id: the version, its names, all of its words
+
+    def rows(
+        self, held: Sequence[Held], asked: Asked, languages: Sequence[str], reader: str, today: date
+    ) -> tuple[list[RowShown], int]:
+        """Return the rows that a list asks for, and how many there are in all."""
+        fitting = self._found([each for each in held if fits(each, asked, languages, today)], asked.q)
+        return [row(each, languages, reader, today) for each in fitting[: asked.rows]], len(fitting)
+
+    def _found(self, held: Sequence[Held], query: str) -> list[Held]:
+        """Return the entries in which every word of a query begins some word; those found by name come first."""
+        wanted = [f" {word}" for word in t.words(t.fold(query))]
+        if not wanted:
+            return list(held)
+        ranked = []
+        for number, each in enumerate(held):
+            if number % BREATH == 0:
+                time.sleep(0.0005)
+            _, names, words = self._words(each)
+            if all(word in words for word in wanted):
+                ranked.append((not all(word in names for word in wanted), each))
+        return [each for _, each in sorted(ranked, key=lambda pair: pair[0])]
+
+    def _words(self, held: Held) -> tuple[str, str, str]:
+        known = self._folded.get(held.entry.id)
+        if known is None or known[0] != held.version:
+            entry = held.entry
+            said = (text for one in entry.answers.values() for text in (one.text, one.voice, one.whatsapp))
+            asked = (sentence for of in (entry.questions, entry.phrases) for some in of.values() for sentence in some)
+            names = _folded((entry.id, *entry.title.values(), *entry.tags))
+            known = self._folded[entry.id] = held.version, names, names + _folded((*asked, *said))
+        return known
+
+
+def _folded(texts: Iterable[str]) -> str:
+    return f" {' '.join(t.words(t.fold(' '.join(texts))))} "
 
 
 # what is wrong --------------------------------------------------------------------------------------------------------
@@ -155,7 +176,8 @@ class Remark(msgspec.Struct, frozen=True):
 def remark(finding: Finding, language: str) -> Remark:
     """Return what was found, for somebody who reads ``language``."""
     error = finding.severity is Severity.ERROR
-    return Remark(finding.sentence(language), error, finding.entry, field_at(finding.field) if finding.field else "")
+    field = field_at(finding.field) or field_at(f"{finding.field}.{finding.values.get('language', '')}")
+    return Remark(finding.sentence(language), error, finding.entry, field)
 
 
 def by_field(remarks: Iterable[Remark]) -> dict[str, list[Remark]]:
