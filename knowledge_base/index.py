@@ -31,7 +31,7 @@ Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
 Places = NDArray[np.int64]
 
-FORMAT = 1  # of a saved index; another is not read
+FORMAT = 2  # of a saved index; another is not read
 CANDIDATES = 80  # targets that are compared with exactly where not all are: a hundredth of 10,000 would do
 MAX_FITTED = 600  # questions a fit looks at: with 200 the curve of one base is off by a tenth in confidence
 UNASKED = 0.35  # weight of a question whose entry is missing: about one message in four is about something unforeseen
@@ -284,9 +284,10 @@ class LanguageIndex:
         shares = np.zeros(len(self._lexical.codes) + 1)
         shares[numbers[theirs]] = found.vector.weights[mine] * weights[theirs]
         whole = float(shares.sum()) or 1.0
-        rows = [self._lexical.numbers(row) for row in t.gram_codes(folded)]
+        words = t.levelled(folded)
+        rows = [self._lexical.numbers(row) for row in t.gram_codes(words)]
         by_place, start = [], 0
-        for place, word in enumerate(folded):
+        for place, word in enumerate(words):
             end = start + len(word) + 2  # with the blank on either side
             inside = [row[start : end - size + 1] for size, row in zip(t.GRAM_SIZES, rows, strict=True)]
             share = float(shares[np.unique(np.concatenate(inside))].sum()) / whole
@@ -412,7 +413,7 @@ class LanguageIndex:
 
 
 def _codes(folded: list[str]) -> NDArray[np.uint64]:
-    return np.concatenate(t.gram_codes(folded))
+    return np.concatenate(t.gram_codes(t.levelled(folded)))
 
 
 def _scores(cosines: Floats, starts: Places, together: Floats) -> Floats:

@@ -263,3 +263,17 @@ def test_the_door_answers_by_itself() -> None:
 
     assert isinstance(outcome, Answer)
     assert outcome.entry == "address"
+
+
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("en", "When are you open on Mondays?"), ("en", "Are you open on Fridays?"),
+        ("de", "Haben Sie am Freitag offen?"), ("de", "Wann haben Sie montags geöffnet?"), ("sv", "När har ni öppet på måndagar?"),
+    ],
+)  # fmt: skip
+def test_whatever_the_day_the_opening_hours_answer(base: KnowledgeBase, language: str, text: str) -> None:
+    outcome = base.answer(text, language)
+
+    assert isinstance(outcome, Answer)
+    assert outcome.entry == "opening-hours"
