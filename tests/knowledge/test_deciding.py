@@ -269,7 +269,8 @@ def test_the_door_answers_by_itself() -> None:
     ("language", "text"),
     [
         ("en", "When are you open on Mondays?"), ("en", "Are you open on Fridays?"),
-        ("de", "Haben Sie am Freitag offen?"), ("de", "Wann haben Sie montags geöffnet?"), ("sv", "När har ni öppet på måndagar?"),
+        ("de", "Haben Sie am Freitag offen?"), ("de", "Wann haben Sie montags geöffnet?"),
+        ("sv", "När har ni öppet på måndagar?"),
     ],
 )  # fmt: skip
 def test_whatever_the_day_the_opening_hours_answer(base: KnowledgeBase, language: str, text: str) -> None:
