@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from knowledge_base.clinic import Clinic
 from knowledge_base.encoding import Encoder, EncoderUnavailable, Singles, at_once
-from knowledge_base.engine import Bands, decide
+from knowledge_base.engine import Bands, alarm, decide
 from knowledge_base.outcome import (
     Answer,
     Band,
@@ -60,6 +60,10 @@ class KnowledgeBase:
         encoder = self._encoder(self.snapshot)
         meaning = at_once(encoder) if encoder and encoder.instant else None
         return decide(self.snapshot, text, language, context, self.bands, meaning)
+
+    def alarm(self, text: str, language: str | None = None, context: Context = _NO_CONTEXT) -> Urgent | Nothing | None:
+        """Return what to say to what is, or may be, an emergency; ``None`` to everything else. Quick."""
+        return alarm(self.snapshot, text, language, context)
 
     async def consider(self, text: str, language: str | None = None, context: Context = _NO_CONTEXT) -> Outcome:
         """Return what ``answer`` does, having waited for an encoder if need be; without its help if it takes too long.

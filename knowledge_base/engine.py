@@ -104,24 +104,51 @@ def decide(
         language: the thread's, ``None`` at its beginning.
         meaning: the vectors of texts, by the encoder of the snapshot's indexes; without it spelling alone is compared.
     """
-    languages = snapshot.clinic.languages
-    stands = supported(language, languages)
-    cleaned = t.clean(text)
-    asked = _Asked(snapshot, bands or Bands(), cleaned, stands or languages[0], context, meaning)
-    finding = snapshot.lexicon.find(cleaned, stands)
-    unheard = not finding and (_is_ours(asked) or _only_goes_on(asked))
-    sounds = Heard(0.0, 0.0) if unheard else score().hear(cleaned, stands)
-    if finding and not _only_named(asked, finding, sounds):
-        return _urgent(asked, finding)
-    if sounds.urgent >= score().threshold and not _is_a_variant(asked, language):
-        return _maybe_urgent(asked, sounds, language)
+    asked, stands = _prepared(snapshot, text, language, context, bands, meaning)
+    alarm, sounds = _alarm(asked, stands, language)
+    if alarm is not None:
+        return alarm
     if chosen := _chosen(asked):
         return _entry(asked, chosen, _certain(asked, chosen, Band.CHOICE))
-    if not t.words(t.fold(cleaned)):
+    if not t.words(t.fold(asked.cleaned)):
         return _named(asked, stands) or _named_abroad(asked) or _nothing(asked, Reason.UNREADABLE, None)
     heard = _heard(asked, language)
     said = _going_on(asked, heard) or _named(asked, stands, heard) or _named_abroad(asked) or _retrieve(asked, heard)
     return _weighed(asked, said, sounds)
+
+
+def alarm(snapshot: Snapshot, text: str, language: str | None, context: Context) -> Urgent | Nothing | None:
+    """Return what is said to an emergency, or to what may be one; ``None``: it sounds like neither.
+
+    It is the first thing that ``decide`` asks, and a tenth of its work: for messages that somebody else answers.
+    """
+    return _alarm(*_prepared(snapshot, text, language, context), language)[0]
+
+
+def _prepared(
+    snapshot: Snapshot,
+    text: str,
+    language: str | None,
+    context: Context,
+    bands: Bands | None = None,
+    meaning: Meaning | None = None,
+) -> tuple[_Asked, str | None]:
+    """Return a message with all that is needed to answer it, and which of the clinic's languages it stands in."""
+    stands = supported(language, snapshot.clinic.languages)
+    spoken_in = stands or snapshot.clinic.languages[0]
+    return _Asked(snapshot, bands or Bands(), t.clean(text), spoken_in, context, meaning), stands
+
+
+def _alarm(asked: _Asked, stands: str | None, language: str | None) -> tuple[Urgent | Nothing | None, Heard]:
+    """Return what is said to an emergency, if it sounds like one, and how much like one it sounds."""
+    finding = asked.snapshot.lexicon.find(asked.cleaned, stands)
+    unheard = not finding and (_is_ours(asked) or _only_goes_on(asked))
+    sounds = Heard(0.0, 0.0) if unheard else score().hear(asked.cleaned, stands)
+    if finding and not _only_named(asked, finding, sounds):
+        return _urgent(asked, finding), sounds
+    if sounds.urgent >= score().threshold and not _is_a_variant(asked, language):
+        return _maybe_urgent(asked, sounds, language), sounds
+    return None, sounds
 
 
 def _only_named(asked: _Asked, finding: Finding, sounds: Heard) -> bool:
