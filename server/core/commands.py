@@ -17,6 +17,7 @@ from server.core.model import (
     Channel,
     Choice,
     Ending,
+    Erasing,
     File,
     Handover,
     Link,
@@ -309,6 +310,8 @@ class Summarise(Command, frozen=True, kw_only=True):
 
 class Erase(Command, frozen=True, kw_only=True):
     """Forget this person: every word, name, number and address goes."""
+
+    why: Erasing = Erasing.OTHER
 
 
 AnyCommand = (

@@ -156,7 +156,9 @@ def decide(thread: Thread, command: AnyCommand, now: datetime, rules: Rules = RU
         ):
             return calls.decide(thread, command, now, rules, _by(thread, command, now))
         case commands.Erase():
-            return events.Erased(**_by(thread, command, now), owes=(owed.Erase(due=now),)) if thread.seq else None
+            if not thread.seq:
+                return None
+            return events.Erased(**_by(thread, command, now), why=command.why, owes=(owed.Erase(due=now),))
     assert_never(command)
 
 
@@ -214,8 +216,8 @@ def _post(thread: Thread, command: commands.Post, now: datetime, rules: Rules) -
         case Role.ASSISTANT if command.to is not None:
             said = _asked_elsewhere(thread, command, command.to)
         case Role.ASSISTANT | Role.SYSTEM:
-            if thread.floor.is_staff:
-                raise NotYourFloor
+            if thread.floor.is_staff and not (command.urgent and command.covers is None and command.handover is None):
+                raise NotYourFloor  # only in an emergency does anybody speak beside a colleague
             covers = None if command.covers is None else min(command.covers, thread.last_person)
             if covers is not None and covers <= thread.answered:
                 return None
@@ -707,7 +709,7 @@ def evolve(thread: Thread, event: AnyEvent) -> Thread:
         case events.Revoked(of=of):
             others = (each for each in thread.revoked if each != of)
             return _next(thread, event, revoked=(*others, of)[-MAX_REVOKED:])
-        case events.Reacted() | events.Edited() | events.FileChanged() | events.Transcribed():
+        case events.Reacted() | events.Edited() | events.FileChanged() | events.Transcribed() | events.Emptied():
             return _next(thread, event)  # what they change are words, which no state has
         case events.Retried(of=of):
             return _next(thread, event, deliveries=delivery.again(thread.deliveries, of))

@@ -19,6 +19,7 @@ from server.core.model import (
     Channel,
     Choice,
     Ending,
+    Erasing,
     File,
     Handover,
     Link,
@@ -235,7 +236,11 @@ class Summarised(Event, frozen=True, kw_only=True, tag="summarised"):
 
 
 class Erased(Event, frozen=True, kw_only=True, tag="erased"):
-    pass
+    why: Erasing = Erasing.OTHER
+
+
+class Emptied(Event, frozen=True, kw_only=True, tag="emptied"):
+    """What erasing leaves of an event before it: its place, its sender and its key, so that it cannot come again."""
 
 
 AnyEvent = (
@@ -271,6 +276,7 @@ AnyEvent = (
     | TaskDone
     | Summarised
     | Erased
+    | Emptied
 )
 
 STAFF_ONLY = (
@@ -293,8 +299,14 @@ STAFF_ONLY = (
     Tasked,
     TaskDone,
     Summarised,
+    Emptied,
 )
 """Kinds that a visitor is never shown, not even as a number that is missing: their seqs become ``skip`` frames."""
+
+
+def emptied(event: AnyEvent) -> Emptied:
+    """Return what stays of an event of somebody who was erased."""
+    return Emptied(thread=event.thread, seq=event.seq, sender=event.sender, key=event.key, at=event.at, role=event.role)
 
 
 REVOKED = "revoked"  # the id of the words that stand for a message that was taken back

@@ -315,6 +315,17 @@ class Ending(StrEnum):
     FAILED = "failed"
 
 
+class Erasing(StrEnum):
+    """Why a person was erased. A word of ours and never somebody's own: that could bring back what was erased."""
+
+    ASKED = "asked"  # the person wants it
+    WITHDRAWN = "withdrawn"  # they take back that they had agreed
+    MISTAKE = "mistake"  # it should never have been kept
+    KEPT_ENOUGH = "kept_enough"  # it is older than the clinic keeps anything
+    RESTORED = "restored"  # a backup from before had brought it back
+    OTHER = "other"
+
+
 class TaskKind(StrEnum):
     """What somebody of the staff is to do."""
 

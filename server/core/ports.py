@@ -162,6 +162,23 @@ class Backlog(Value, frozen=True):
     unreadable: int = 0  # kept because nobody can read them
 
 
+class TraceKind(StrEnum):
+    """What sort of record leads to a person."""
+
+    ADDRESS = "address"
+    RAW = "raw"  # a webhook's body
+    THING = "thing"  # of the small things by name
+
+
+class Trace(Value, frozen=True):
+    """A record beside the log that leads to a person."""
+
+    kind: TraceKind
+    id: str
+    collection: str = ""  # of a thing
+    value: bytes = b""  # likewise
+
+
 class Store(Protocol):
     """The log, and the records beside it.
 
@@ -326,6 +343,44 @@ class Store(Protocol):
 
     async def each_thread(self, after: ThreadId = "", limit: int = 1000) -> list[ThreadId]:
         """Return thread ids in ascending order after this one: how ``check --rebuild`` walks the log."""
+
+    # erasing
+
+    async def empty(self, thread: ThreadId, before: int) -> int:
+        """Leave of every event with a seq below ``before`` only what ``events.emptied`` does; return of how many.
+
+        Nothing of them is owed any more. Those that say that somebody was erased stay as they are.
+        """
+
+    async def traces(self, threads: Sequence[ThreadId], names: Sequence[str] = ()) -> list[Trace]:
+        """Return the records beside the log that lead to these threads.
+
+        Args:
+            names: what else gives them away: numbers, ids of files. Only bodies that nobody works at the moment are
+                looked at for these, and things; never what the clinic publishes.
+        """
+
+    async def forget(self, traces: Sequence[Trace]) -> None:
+        """Delete these records; those that are gone are fine."""
+
+    async def forget_words(self, thread: ThreadId) -> int:
+        """Delete all that was remembered for searching in a thread; return how many words."""
+
+    async def wipe(self, samples: Sequence[str] = ()) -> None:
+        """Leave nothing in the store's own files of what was deleted or emptied before.
+
+        Args:
+            samples: of what was deleted: long enough that nobody else has said the same.
+
+        Raises:
+            Unavailable: others are in the way; what is left can be wiped later.
+        """
+
+    async def note_erased(self, thread: ThreadId, at: datetime) -> None:
+        """Note that what was said in a thread until then is erased, where restoring from a backup leaves it alone."""
+
+    async def noted_erased(self) -> dict[ThreadId, datetime]:
+        """Return what was noted so."""
 
     # staff
 

@@ -328,6 +328,7 @@ def _staff_frame_of(
     | events.Assigned
     | events.Snoozed
     | events.Woken
+    | events.Emptied
     | events.Named
     | events.Received
     | events.MovedTo
@@ -351,6 +352,8 @@ def _staff_frame_of(
             return _Snoozed(thread=thread, seq=seq, at=at, kind="snoozed", who=who, until=stamp(until))
         case events.Woken():
             return _Event(thread=thread, seq=seq, at=at, kind="woken", who=who)
+        case events.Emptied():
+            return _Event(thread=thread, seq=seq, at=at, kind="emptied", who=who)
         case events.Named(called=called):
             return _Named(thread=thread, seq=seq, at=at, kind="named", who=who, name=displayed(called))
         case events.Received(receipt=receipt):

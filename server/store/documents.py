@@ -27,6 +27,10 @@ UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}  # version 
 MAX_EVENT = 1_048_576  # bytes: a hundred times the longest text; what is larger is no event of ours
 MAX_SEQ = 2**63 - 1  # what both databases count to
 
+ERASED = "erased"  # where it is noted who was erased
+NOBODYS = (ERASED, "store")  # collections of small things that lead to nobody
+WORKED_WITHIN = timedelta(seconds=5)  # what is due later, of webhooks, has been worked once, and waits
+
 Document = dict[str, Any]
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)

@@ -9,6 +9,7 @@ in a pipeline. Whatever people wrote goes into a pipeline as ``$literal``, or it
 """
 
 import asyncio
+import re
 import secrets
 from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -46,6 +47,8 @@ from server.core.ports import (
     Row,
     Session,
     Stored,
+    Trace,
+    TraceKind,
     Unknown,
     View,
 )
@@ -65,6 +68,7 @@ INSERT_BYTES = 8 * 1024 * 1024  # in one insert; MongoDB takes 48 MB, and nobody
 WIRE_7_0 = 21  # the protocol version that MongoDB 7.0 speaks
 COUNTED = 10_000  # documents looked at to say how much waits: beyond that it is "very much"
 TOGETHER = 100  # of the newest conversations, looked at together for words; further back twice as many each time
+TOGETHER_READ = 500  # records read in one operation while everything is looked through
 LANE_KEPT = timedelta(days=1)  # a lane that nobody holds or waits for is forgotten after this
 
 DUPLICATE_KEY = 11000
@@ -614,6 +618,74 @@ class MongoStore:
         first_events = {"_id.s": 1, "_id.t": {"$gt": after}}
         found = await self._all("events", first_events, {"_id": 1}, [("_id.t", 1)], limit)
         return [each["_id"]["t"] for each in found]
+
+    # erasing
+
+    async def empty(self, thread: ThreadId, before: int) -> int:
+        """Leave of every event with a seq below ``before`` only its place, sender and key; return of how many."""
+        which = {
+            "_id": {"$gte": _place(thread, 0), "$lt": _place(thread, before)},
+            "kind": {"$nin": ["emptied", "erased"]},
+        }
+        kept = {name: f"${name}" for name in ("_id", "sender", "key", "at", "role")}
+        bare = [{"$replaceWith": {**kept, "v": {"$literal": documents.VERSION}, "kind": "emptied"}}]
+        return (await self._do(self._in("events").update_many(which, bare))).modified_count
+
+    async def traces(self, threads: Sequence[ThreadId], names: Sequence[str] = ()) -> list[Trace]:
+        """Return the records beside the log that lead to these threads."""
+        parts = [part.encode() for part in (*threads, *names)]
+        leads = {"$regex": "|".join(re.escape(thread) for thread in threads)}
+        wanted = {"$or": [{"first": {"$in": list(threads)}}, {"thread": leads}]} if threads else {"_id": None}
+        traces = [Trace(TraceKind.ADDRESS, each["_id"]) for each in await self._all("addresses", wanted, {"_id": 1})]
+        waits = {"$or": [{"due": {"$exists": False}}, {"due": {"$gt": await self.now() + documents.WORKED_WITHIN}}]}
+        bodies = [
+            each["_id"] async for each in self._pages("raw", waits) if any(part in each["body"] for part in parts)
+        ]
+        traces += [Trace(TraceKind.RAW, id) for id in bodies]
+        somebodys = {"_id.c": {"$not": {"$regex": "^knowledge"}, "$nin": list(documents.NOBODYS)}}
+        async for each in self._pages("things", somebodys):
+            id, value = each["_id"], each["value"]
+            if any(part in value or part in id["i"].encode() for part in parts):
+                traces.append(Trace(TraceKind.THING, id["i"], id["c"], value))
+        return traces
+
+    async def _pages(self, collection: str, wanted: Document) -> AsyncIterator[Document]:
+        """Yield all documents, page by page: each is an operation with a time of its own."""
+        after: Document = {}
+        while True:
+            page = await self._all(collection, {"$and": [wanted, after]}, None, [("_id", 1)], TOGETHER_READ)
+            for each in page:
+                yield each
+            if len(page) < TOGETHER_READ:
+                return
+            after = {"_id": {"$gt": page[-1]["_id"]}}
+
+    async def forget(self, traces: Sequence[Trace]) -> None:
+        """Delete these records; those that are gone are fine."""
+        by_kind = {TraceKind.ADDRESS: "addresses", TraceKind.RAW: "raw", TraceKind.THING: "things"}
+        for kind, collection in by_kind.items():
+            ids: list[object] = [
+                {"c": each.collection, "i": each.id} if kind is TraceKind.THING else each.id
+                for each in traces
+                if each.kind is kind
+            ]
+            if ids:
+                await self._do(self._in(collection).delete_many({"_id": {"$in": ids}}))
+
+    async def forget_words(self, thread: ThreadId) -> int:
+        """Delete all that was remembered for searching in a thread; return how many words."""
+        return (await self._do(self._in("words").delete_many({"_id.t": thread}))).deleted_count
+
+    async def wipe(self, samples: Sequence[str] = ()) -> None:
+        """Do nothing: no document has what was deleted, and the database's files are its own."""
+
+    async def note_erased(self, thread: ThreadId, at: datetime) -> None:
+        """Note that what was said in a thread until then is erased, in a collection that no backup of ours replaces."""
+        await self._change(documents.ERASED, {"_id": thread}, {"$max": {"at": at}})
+
+    async def noted_erased(self) -> dict[ThreadId, datetime]:
+        """Return what was noted so."""
+        return {each["_id"]: each["at"] for each in await self._all(documents.ERASED, {})}
 
     # staff
 

@@ -37,11 +37,13 @@ from server.core.ports import (
     Row,
     Session,
     Stored,
+    Trace,
+    TraceKind,
     Unknown,
     View,
 )
 from server.store import documents
-from server.store.documents import Columns, micros, moment
+from server.store.documents import EPOCH, WORKED_WITHIN, Columns, micros, moment
 from server.store.folder_blobs import FolderBlobs
 from server.store.searching import RARE, WALK, asked_words, span
 from server.store.sqlite_file import SqliteFile
@@ -530,6 +532,89 @@ class SqliteStore:
         sql = """SELECT json_group_array(thread) FROM (
             SELECT thread FROM events WHERE seq = 1 AND thread > ? ORDER BY thread LIMIT ?)"""
         return sorted(await self._json(list[ThreadId], sql, after, limit))
+
+    # erasing
+
+    async def empty(self, thread: ThreadId, before: int) -> int:
+        """Leave of every event with a seq below ``before`` only its place, sender and key; return of how many."""
+        sql = """UPDATE events SET owes = NULL, due = NULL, v = ?3, body = json_object(
+            'kind', 'emptied', 'thread', thread, 'seq', seq, 'sender', sender, 'key', key,
+            'at', json_extract(body, '$.at'), 'role', json_extract(body, '$.role'))
+            WHERE thread = ?1 AND seq < ?2 AND json_extract(body, '$.kind') NOT IN ('emptied', 'erased')"""
+        return await self._write(sql, thread, before, documents.VERSION)
+
+    async def traces(self, threads: Sequence[ThreadId], names: Sequence[str] = ()) -> list[Trace]:
+        """Return the records beside the log that lead to these threads."""
+        ids, parts = json.dumps(list(threads)), json.dumps([*threads, *names])
+        has = "EXISTS (SELECT 1 FROM json_each(?1) AS part WHERE instr({}, {}))".format
+        leads = has("thread", "part.value")
+        addresses = f"SELECT id FROM addresses WHERE first IN (SELECT value FROM json_each(?1)) OR {leads}"  # noqa: S608  # ours
+        things = f"""SELECT id, collection, value FROM things
+            WHERE collection NOT LIKE 'knowledge%' AND collection NOT IN (SELECT value FROM json_each(?2)) AND (
+            {has("things.id", "part.value")} OR {has("things.value", "CAST(part.value AS BLOB)")})"""  # noqa: S608  # ours
+        raw = f"""SELECT id FROM raw WHERE (due IS NULL OR due > ?2)
+            AND {has("body", "CAST(part.value AS BLOB)")}"""  # noqa: S608  # ours
+        waiting = _now() + micros(EPOCH + WORKED_WITHIN)
+        return [
+            *(Trace(TraceKind.ADDRESS, id) for (id,) in await self._all(addresses, ids)),
+            *(Trace(TraceKind.RAW, id) for (id,) in await self._all(raw, parts, waiting)),
+            *(
+                Trace(TraceKind.THING, id, collection, value)
+                for id, collection, value in await self._all(things, parts, json.dumps(documents.NOBODYS))
+            ),
+        ]
+
+    async def forget(self, traces: Sequence[Trace]) -> None:
+        """Delete these records; those that are gone are fine."""
+        deletes = {
+            TraceKind.ADDRESS: "DELETE FROM addresses WHERE id = ?",
+            TraceKind.RAW: "DELETE FROM raw WHERE id = ?",
+            TraceKind.THING: "DELETE FROM things WHERE id = ? AND collection = ?",
+        }
+
+        def forget(connection: sqlite3.Connection) -> None:
+            for each in traces:
+                which = (each.id, each.collection) if each.kind is TraceKind.THING else (each.id,)
+                connection.execute(deletes[each.kind], which)
+
+        if traces:
+            await self._file.write(forget)
+
+    async def forget_words(self, thread: ThreadId) -> int:
+        """Delete all that was remembered for searching in a thread; return how many words."""
+        return await self._write("DELETE FROM words WHERE thread = ?", thread)
+
+    async def wipe(self, samples: Sequence[str] = ()) -> None:
+        """Leave nothing in the file and its log of what was deleted before.
+
+        What is deleted is overwritten at once (``secure_delete``), but older states of a page lie in the log, and bytes
+        of what moved to another page may lie in between. So the log is cut off, and the file is looked through: where
+        it has a sample that no record has, it is written anew.
+        """
+        if not await self._file.cut_log():
+            raise Unavailable
+        found = await self._file.lying_about([sample.encode() for sample in samples])
+        if found and not all([await self._is_said(each.decode()) for each in found]):
+            await self._file.write_anew()
+            if not await self._file.cut_log():
+                raise Unavailable
+
+    async def _is_said(self, sample: str) -> bool:
+        """Whether somebody else has said this, or something that contains it."""
+        sql = """SELECT EXISTS (SELECT 1 FROM events WHERE instr(body, ?1))
+            OR EXISTS (SELECT 1 FROM rows WHERE instr(preview, ?1) OR instr(snapshot, ?1))
+            OR EXISTS (SELECT 1 FROM things WHERE instr(value, CAST(?1 AS BLOB)))
+            OR EXISTS (SELECT 1 FROM raw WHERE instr(body, CAST(?1 AS BLOB)))"""
+        return bool(await self._value(sql, sample))
+
+    async def note_erased(self, thread: ThreadId, at: datetime) -> None:
+        """Note that what was said in a thread until then is erased."""
+        await self.put(documents.ERASED, thread, at.isoformat().encode())
+
+    async def noted_erased(self) -> dict[ThreadId, datetime]:
+        """Return what was noted so."""
+        kept = await self.listing(documents.ERASED)
+        return {thread: datetime.fromisoformat(at.decode()) for thread, at in kept.items()}
 
     # staff
 

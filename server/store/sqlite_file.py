@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import fcntl
 import functools
+import mmap
 import os
 import sqlite3
 import threading
@@ -33,6 +34,7 @@ BUSY_SECONDS = 5.0  # how long to wait for another process's transaction, which 
 WRITER_CACHE = 32_768  # KiB: an insert touches three trees at places far apart, and reading them back is slow
 READER_CACHE = 8_192  # KiB, of each reader
 WAL_BYTES = 64 * 1024 * 1024  # to which the log beside the database is cut back after a burst
+CUTS = 3  # tries of cutting the log off, each of which waits for readers
 OLDEST = (3, 35, 0)  # of SQLite: RETURNING
 
 _AWAY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL})
@@ -123,6 +125,37 @@ class SqliteFile:
         self._writes.put(_Write(fast, careful or fast, future))
         with translated():
             return await future
+
+    # wiping
+
+    async def cut_log(self) -> bool:
+        """Write everything into the file and leave nothing in the log beside it; ``False``: others were in the way."""
+        return await self._alone(_cut_log)
+
+    async def write_anew(self) -> None:
+        """Write the whole file anew, without anything that no record has. Nobody else writes meanwhile.
+
+        Raises:
+            Unavailable: the disk is full, or others are in the way.
+        """
+        await self._alone(lambda connection: connection.execute("VACUUM").fetchall())
+
+    async def lying_about(self, samples: Sequence[bytes]) -> list[bytes]:
+        """Return those of these samples that stand anywhere in the file, be it in no record."""
+        return await asyncio.to_thread(_found_in, self._path, samples)
+
+    async def _alone(self, work: Job[T]) -> T:
+        """Do what cannot be part of a transaction, on a connection of its own."""
+
+        def run() -> T:
+            connection = self._connect(READER_CACHE)
+            try:
+                return work(connection)
+            finally:
+                connection.close()
+
+        with translated():
+            return await asyncio.to_thread(run)
 
     # the file
 
@@ -221,6 +254,21 @@ class SqliteFile:
                 write = self._writes.get_nowait()
             return batch, True
         return batch, False
+
+
+def _cut_log(connection: sqlite3.Connection) -> bool:
+    for _ in range(CUTS):
+        busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if not busy:
+            return True
+    return False
+
+
+def _found_in(path: Path, samples: Sequence[bytes]) -> list[bytes]:
+    if not samples or not path.stat().st_size:
+        return []
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as whole:
+        return [sample for sample in samples if whole.find(sample) >= 0]
 
 
 class _Failed:

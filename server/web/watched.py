@@ -17,7 +17,7 @@ from server.web.metrics import Metrics
 
 AGAIN = 0.25  # seconds between two questions whether it is back
 PATIENCE = 20.0  # seconds for an answer: a store says long before that it has none
-PATIENT = frozenset({"append", "open", "close"})  # these wait for their own answer, whatever became of others
+PATIENT = frozenset({"append", "open", "close", "wipe"})  # these wait for their own answer, whatever became of others
 
 log = logging.getLogger("onethread.store")
 

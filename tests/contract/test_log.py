@@ -58,6 +58,7 @@ async def test_every_kind_of_event_can_be_stored(store: Store) -> None:
         events.JoinedWith(**who, seq=15, key="15", other="u", upto=3),
         events.PartedFrom(**who, seq=16, key="16", other="u"),
         events.Erased(**who, seq=17, key="17"),
+        events.emptied(events.Woken(**who, seq=18, key="18")),
     ]
     await keep(store, *kinds)
 
