@@ -7,7 +7,7 @@ its content is kept whole in the store, so that going back, starting later and s
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from datetime import date, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -16,8 +16,8 @@ from zoneinfo import ZoneInfo
 import msgspec
 from msgspec.structs import replace
 
-from knowledge_base import Bands, Context, KnowledgeBase, Outcome, load
-from knowledge_base.encoding import Wanted
+from knowledge_base import Bands, Context, Encoder, EncoderUnavailable, KnowledgeBase, Outcome, load
+from knowledge_base.encoding import Wanted, encoder_of
 from knowledge_base.entries import Entry
 from knowledge_base.lint import Finding
 from server.core.errors import Unavailable
@@ -79,7 +79,8 @@ class Library:
         self._files: tuple[str, FilesRead] | None = None
         self._drafts: tuple[str, KnowledgeBase] | None = None
         self._versions: tuple[str, Mapping[str, str]] | None = None
-        self._one = asyncio.Lock()  # child at a time for what is only looked at
+        self._linted: tuple[str, Sequence[Finding]] | None = None
+        self._one, self._reading = asyncio.Lock(), asyncio.Lock()  # one child at a time for what is only looked at
 
     def today(self) -> date:
         """Return the day by the clinic's calendar."""
@@ -264,8 +265,12 @@ class Library:
             Unfit: a file cannot be read.
             NotBuilt: the looking broke off.
         """
-        async with self._one, self._standing(Request("", self.today(), check=True)) as (answer, _):
-            return list(answer.findings)
+        async with self._one:
+            key, edits = await self._as_it_stands()
+            if self._linted is None or self._linted[0] != key:
+                async with self._standing(Request("", self.today(), check=True), edits) as (answer, _):
+                    self._linted = key, answer.findings
+            return list(self._linted[1])
 
     async def ask(self, text: str, language: str | None, channel: str = "web", *, drafts: bool = False) -> Outcome:
         """Return what would be answered and why; ``drafts``: if everything were published as it stands.
@@ -275,32 +280,48 @@ class Library:
             NotBuilt: the building of drafts broke off.
         """
         base = await self._draft_base() if drafts else await self._live_base()
-        return base.answer(text, language, Context(channel=channel, country=base.clinic.country))
+        return await base.consider(text, language, Context(channel=channel, country=base.clinic.country))
 
     async def _live_base(self) -> KnowledgeBase:
         if self.base is None:
             live, _ = await self.kept.live()
             if live is None:
-                self.base = KnowledgeBase(await asyncio.to_thread(load, self.source, self.today()), self._bands)
+                snapshot = await asyncio.to_thread(load, self.source, self.today())
             else:
-                self.base = KnowledgeBase(await asyncio.to_thread(mapped, await self.folder_of(live)), self._bands)
+                snapshot = await asyncio.to_thread(mapped, await self.folder_of(live))
+            self.base = KnowledgeBase(snapshot, self._bands, self._encoder())
         return self.base
+
+    def _encoder(self) -> Encoder | None:
+        """Return what makes vectors of questions that are tried out."""
+        if self.base is not None:
+            return self.base.encoder
+        with contextlib.suppress(EncoderUnavailable):
+            return encoder_of(self._wanted)
+        return None
 
     async def _draft_base(self) -> KnowledgeBase:
         """Return what would answer if everything were published, built when it was not since the last change."""
         async with self._one:
-            edits = await self.kept.edits()
-            digest = sha256(await asyncio.to_thread(_signature, self.source))
-            for id, value in edits.items():
-                digest.update(f"{id}\n".encode() + value + b"\n")
-            key = f"{digest.hexdigest()} {self.today()}"
+            key, edits = await self._as_it_stands()
             if self._drafts is None or self._drafts[0] != key:
                 async with self._standing(Request("", self.today(), build=True, encoder=self._wanted), edits) as (
                     _,
                     out,
                 ):
-                    self._drafts = key, KnowledgeBase(await asyncio.to_thread(mapped, out), self._bands)
+                    self._drafts = (
+                        key,
+                        KnowledgeBase(await asyncio.to_thread(mapped, out), self._bands, self._encoder()),
+                    )
             return self._drafts[1]
+
+    async def _as_it_stands(self) -> tuple[str, dict[str, bytes]]:
+        """Return what changes with every word of the files and edits, and with the day; and the edits."""
+        edits = await self.kept.edits()
+        digest = sha256(await asyncio.to_thread(_signature, self.source))
+        for id, value in edits.items():
+            digest.update(f"{id}\n".encode() + value + b"\n")
+        return f"{digest.hexdigest()} {self.today()}", edits
 
     # what is behind it
 
@@ -311,7 +332,7 @@ class Library:
             Unfit: they could not be read since the start.
             NotBuilt: the reading broke off.
         """
-        async with self._one:
+        async with self._reading:
             signature = (await asyncio.to_thread(_signature, self.source)).decode()
             if self._files is None or self._files[0] != signature:
                 request = Request("", self.today(), str(self.source), read=True)
