@@ -129,8 +129,8 @@ DE = _manner(
             "when",
             "montag dienstag mittwoch. mittwochs. donnerstag freitag samstag sonnabend sonntag wochenende "
             "wochentag tag. tage. tagen. wann. uhr.  "
-            "uhrzeit heute. morgen. morgens. vormittag nachmittag mittag. mittags. abend nachts. früh. spät",
-            "montag dienstag mittwoch donnerstag freitag samstag sonntag wochenend wann.",
+            "uhrzeit heute. morgen. morgens. vormittag nachmittag mittag. mittags. abend nachts. früh.",
+            "montag dienstag mittwoch donnerstag freitag samstag sonntag wochenend wann. innerhalb.",
             _CLOCK,
         ),
         _fact(
@@ -169,9 +169,9 @@ EN = _manner(
             "when",
             "monday tuesday wednesday thursday friday saturday sunday weekend weekday day. days. when. time. "
             "times. hour.  "
-            "hours. today. tomorrow. morning afternoon noon lunch evening night early late. later. until. "
+            "hours. today. tomorrow. morning afternoon noon lunch evening night early until. "
             "till.",
-            "monday tuesday wednesday thursday friday saturday sunday weekend when.",
+            "monday tuesday wednesday thursday friday saturday sunday weekend when. within.",
             _CLOCK,
         ),
         _fact(
@@ -210,8 +210,8 @@ SV = _manner(
             "when",
             "måndag tisdag onsdag torsdag fredag lördag söndag helgen. helger. vardag dag. dagar. när. "
             "klockan tidigt.  "
-            "tidig. sent. sen. kväll morgon. morgonen. förmiddag eftermiddag lunch idag imorgon",
-            "måndag tisdag onsdag torsdag fredag lördag söndag helg när.",
+            "tidig. kväll morgon. morgonen. förmiddag eftermiddag lunch idag imorgon",
+            "måndag tisdag onsdag torsdag fredag lördag söndag helg när. inom.",
             _CLOCK,
         ),
         _fact(

@@ -1,7 +1,8 @@
 """Second messages: read by the turn before when they need it, and by nothing but themselves when they do not.
 
 The dialogues were written before anything read them; the figures of `test` when it was first counted were .94 of the
-follow-ups and .90 of the controls, over the three languages, and without the turn before .33 and .97.
+follow-ups and .90 of the controls, over the three languages, and without the turn before .33 and .97. `later` was
+written when all was built, with what is hard in mind: .67 and .83 when first counted, and .27 without the turn before.
 """
 
 from collections.abc import Sequence
@@ -30,15 +31,16 @@ def test_there_are_enough_dialogues_and_a_quarter_of_them_are_controls(language:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_second_message_is_understood_by_the_first(base: KnowledgeBase, say: Say, language: str) -> None:
-    for split in ("dev", "test"):
+    for split in ("dev", "test", "later"):
         asked = list(dialogues(language, split))
         leaning = [each for each in asked if not each.is_control]
         controls = [each for each in asked if each.is_control]
         alone, with_it = right(base, language, leaning, alone=True), right(base, language, leaning)
         kept = right(base, language, controls)
         say(f"{language} {split}: follow-ups {with_it:.2f} (without the turn before {alone:.2f}), controls {kept:.2f}")
-        assert with_it >= 0.8
-        assert kept >= 0.8
+        least = 0.6 if split == "later" else 0.8
+        assert with_it >= least
+        assert kept >= least
 
 
 def test_a_whole_question_means_the_same_whatever_came_before(base: KnowledgeBase, held: Held) -> None:
