@@ -24,6 +24,7 @@ from knowledge_base.remarks import say
 from server.core.errors import NotFound
 from server.core.identity import Action, may
 from server.library import Finding, Held, Library, NotBuilt, Stale, Unfit, UnknownEntry, UnknownSnapshot, Wrong
+from server.library.checking import BLOCKING
 from server.library.gaps import Cluster
 from server.library.weeks import UNHIT_WEEKS, figures
 from server.web.console import to_the_door
@@ -274,7 +275,18 @@ async def remarks_part(request: AnyRequest, desk: NamedDependency[Desk], id: Fro
 
 
 async def _remarks(desk: Desk, id: str) -> list[Remark]:
-    return [remark(each, desk.words.language) for each in await _findings(desk) if each.entry == id]
+    try:
+        found = await _findings(desk)
+    except Unfit as error:
+        return _unfit(desk, error)
+    return [remark(each, desk.words.language) for each in found if each.entry == id]
+
+
+def _unfit(desk: Desk, error: Unfit) -> list[Remark]:
+    """Return why content cannot be published."""
+    if error.fault is not None:
+        return [Remark(error.fault, error=True)]
+    return [remark(each, desk.words.language) for each in error.findings]
 
 
 _LOOKED: WeakKeyDictionary[Library, tuple[object, list[Finding]]] = WeakKeyDictionary()
@@ -284,15 +296,13 @@ async def _findings(desk: Desk) -> list[Finding]:
     """Return what is wrong or unwise in everything as it stands; looked at anew only when something has changed.
 
     Raises:
+        Unfit: a file cannot be read.
         NotBuilt: the looking broke off.
     """
     standing = (desk.today, tuple((held.entry.id, held.version) for held in await desk.library.entries()))
     looked = _LOOKED.get(desk.library)
     if looked is None or looked[0] != standing:
-        try:
-            looked = _LOOKED[desk.library] = (standing, await desk.library.lint())
-        except Unfit as error:
-            return list(error.findings)
+        looked = _LOOKED[desk.library] = (standing, await desk.library.lint())
     return looked[1]
 
 
@@ -438,17 +448,31 @@ async def publish_page(request: AnyRequest, desk: NamedDependency[Desk], done: N
     return await _publishing(request, desk, done=done, error=error if error in ERRORS else "")
 
 
-async def _publishing(request: AnyRequest, desk: Desk, *, status: int = 200, done: str = "", error: str = "") -> Page:
+async def _publishing(
+    request: AnyRequest,
+    desk: Desk,
+    *,
+    status: int = 200,
+    done: str = "",
+    error: str = "",
+    unfit: list[Remark] | None = None,
+) -> Page:
+    """Show it; ``unfit``: why it has just been refused."""
     held = await desk.library.entries()
-    findings: list[Finding] = []
+    live = {each.entry.id for each in held if each.entry.status == "live"}
+    blocking, others = unfit or [], list[Remark]()
     try:
-        findings = await _findings(desk)
+        for each in await _findings(desk):
+            keeps = each.rule in BLOCKING and (not each.entry or each.entry in live)
+            said = remark(each, desk.words.language)
+            (blocking if keeps and unfit is None else others).append(said)
+    except Unfit as refused:
+        blocking = unfit or _unfit(desk, refused)
     except NotBuilt:
         status, error = status if error else 503, error or "not_built"
-    remarks = [remark(each, desk.words.language) for each in findings]
-    errors = [each for each in remarks if each.error]
     pending = [each for each in held if not each.published]
     rows = {each.entry.id: row(each, desk.languages, desk.words.language, desk.today) for each in pending}
+    errors = [each for each in others if each.error and each not in blocking]
     return desk.page(
         request,
         "publish",
@@ -456,8 +480,9 @@ async def _publishing(request: AnyRequest, desk: Desk, *, status: int = 200, don
         status,
         pending=[(each, rows[each.entry.id]) for each in pending],
         drafts=sum(each.entry.status == "draft" for each in held),
+        blocking=blocking,
         errors=errors,
-        warnings=len(remarks) - len(errors),
+        warnings=sum(not each.error for each in others),
         snapshots=await desk.library.snapshots(),
         done=done,
         error=error,
@@ -472,9 +497,9 @@ async def publish(
     desk.house.sessions.check_csrf(me.session, _field(data, "csrf"))
     try:
         await desk.library.publish(me.staff.id)
-    except Unfit:
+    except Unfit as error:
         _LOOKED.pop(desk.library, None)  # also hours and sentences may have changed, which have no version
-        return await _publishing(request, desk, status=409, error="unfit")
+        return await _publishing(request, desk, status=409, error="unfit", unfit=_unfit(desk, error))
     except NotBuilt:
         return await _publishing(request, desk, status=503, error="not_built")
     return Redirect(f"{KNOWLEDGE}/publish?done=published", status_code=303)

@@ -104,8 +104,9 @@ async def test_the_pages_have_no_faults_that_a_machine_can_find(running: Running
     held = await library(running).entry("opening-hours")
     assert held is not None
     for scheme, rules in (("light", EVERY), ("dark", ABOUT_COLOURS)):  # the markup is the same in both
+        others = ("", "/new", "/publish") if scheme == "light" else ()
         async with pages(browser, running, color_scheme=scheme, viewport={"width": 320, "height": 800}) as page:
-            for path in ("", "/entries/opening-hours", "/new", "/gaps", "/figures", "/publish", "/try"):
+            for path in (*others, "/entries/opening-hours", "/gaps", "/figures", "/try"):
                 await page.goto(HERE + path)
                 assert await faults(page, axe, rules) == [], (scheme, path)
                 wide = await page.evaluate("document.documentElement.scrollWidth")
