@@ -26,6 +26,7 @@ from server.library.noticing import Noticing
 from server.live.following import follow
 from server.live.hub import Hub
 from server.rewording import Model
+from server.service.alarming import Alarming, Hears
 from server.service.answering import Answering, Knowledge
 from server.service.calls import PhoneCalls
 from server.service.clinic import Clinic, CurrentRules
@@ -161,6 +162,9 @@ class Engine:
             clock=self.clock,
             keep=timedelta(days=settings.gap_days),
         )
+        self.alarming = Alarming(self.conversations, knowledge) if isinstance(knowledge, Hears) else None
+        if self.alarming is not None:
+            self.conversations.observers.append(self.alarming.touch)
         self.conversations.observers.append(self.noticing.touch)
         self.conversations.observers.append(self.inbox.touch)
         self.conversations.overheard.append(self.inbox.overhear)
@@ -222,6 +226,8 @@ class Engine:
         self._start(self.inbox.run())
         self._start(self._repair())
         self._start(self.noticing.run())
+        if self.alarming is not None:
+            self._start(self.alarming.run())
         for beside in self.beside:
             self._start(beside())
         if work:

@@ -10,7 +10,6 @@ from msgspec.structs import replace
 
 import knowledge_base as kb
 from knowledge_base import language
-from knowledge_base.engine import decide
 from knowledge_base.entries import Entry
 from server.core.allowed import Allowed, Content, Rule
 from server.core.model import Channel, Choice, Link, Why
@@ -52,7 +51,7 @@ class Knowing:
         It is found out here and now: nothing is asked of any other service.
         """
         context = kb.Context(channel=Channel.VOICE.value, country=self._country)
-        outcome = decide(self.base.snapshot, text, language, context)
+        outcome = self.base.alarm(text, language, context)
         return outcome.text if isinstance(outcome, kb.Urgent) else ""
 
     async def answer(self, question: Question) -> Reply:
@@ -78,6 +77,12 @@ class Knowing:
             return reply
         entry = asked_of.entries.get(outcome.entry) or self.base.snapshot.entries.get(outcome.entry)
         return self._kept_back(_with_leave(reply, entry), question.channel, medical=_is_medical(entry))
+
+    def emergency(self, question: Question) -> Reply | None:
+        """Return what to say to what is, or may be, an emergency; ``None`` to everything else. Never waits."""
+        context = kb.Context(channel=question.channel.value, country=self._country, open_now=True)
+        outcome = self.base.alarm(question.text, question.language, context)
+        return reply_of(outcome) if outcome is not None else None
 
     def _kept_back(self, reply: Reply, channel: Channel, *, medical: bool) -> Reply:
         """Return an answer as the clinic lets it go to this channel: itself, the way to the website, or to staff."""
