@@ -189,16 +189,18 @@ def live_versions(content: Content) -> dict[str, str]:
     return {"": rest, **dict(sorted(live.items()))}
 
 
-def load(folder: Path = DEMO, today: date | None = None) -> Snapshot:
+def load(folder: Path = DEMO, today: date | None = None, encoder: Encoder | None = None) -> Snapshot:
     """Return the snapshot of a content folder.
 
     Args:
         today: the day its entries' dates are compared with; by default the machine's own.
+        encoder: makes vectors of the questions, where there is one.
 
     Raises:
         ContentError: a file cannot be used; the error says which, where, and what was expected.
     """
-    snapshot = build(read(folder), today or date.today())  # noqa: DTZ011  validity is a matter of the clinic's calendar
+    today = today or date.today()  # noqa: DTZ011  validity is a matter of the clinic's calendar
+    snapshot = build(read(folder), today, encoder)
     language.warm_up()
     return snapshot
 

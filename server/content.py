@@ -56,7 +56,7 @@ def knowledge_of(settings: Settings, clinic: Clinic, port: int | None) -> Knowin
     page = clinic.page or f"{settings.origin(port)}/"
     encoder = encoder_of(settings)
     snapshot = _latest(settings) or load(
-        folder_of(settings), datetime.now(UTC).astimezone(ZoneInfo(clinic.timezone)).date()
+        folder_of(settings), datetime.now(UTC).astimezone(ZoneInfo(clinic.timezone)).date(), encoder
     )
     return Knowing(KnowledgeBase(snapshot, bands_of(settings), encoder), snapshot.clinic.country, clinic.allowed, page)
 
