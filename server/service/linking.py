@@ -386,23 +386,24 @@ class Linking:
 
     # the two conversations
 
-    async def join(self, cause: str, here: ThreadId, there: ThreadId) -> ThreadId | None:
+    async def join(self, cause: str, here: ThreadId, there: ThreadId, reason: str = REASON) -> ThreadId | None:
         """Let the younger of two conversations go on in the older, on a proof that somebody else has seen.
 
         Args:
             cause: what proves it; again with the same is the same as once.
+            reason: what kind of proof that is, as the log keeps it.
         """
         one, other = await self._current(here), await self._current(there)
-        return one.id if one.id == other.id else await self._join(cause, one, other)
+        return one.id if one.id == other.id else await self._join(cause, one, other, reason)
 
-    async def _join(self, code: str, here: Thread, there: Thread) -> ThreadId | None:
+    async def _join(self, code: str, here: Thread, there: Thread, reason: str = REASON) -> ThreadId | None:
         """Let the younger of the two go on in the older; return the one in which both go on."""
         for _ in range(HOPS):
             older, younger = sorted((here, there), key=_age)
             key = f"link:{self._hash('move', code)}"
             try:
                 await self._conversations.handle(
-                    Move(thread=younger.id, key=key, by=SYSTEM, to=older.id, reason=REASON)
+                    Move(thread=younger.id, key=key, by=SYSTEM, to=older.id, reason=reason)
                 )
             except Moved:  # somebody else put one of them elsewhere just now
                 here, there = await self._current(here.id), await self._current(there.id)

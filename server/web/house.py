@@ -10,6 +10,7 @@ from server.library.noticing import Noticing
 from server.service.clinic import Clinic
 from server.service.conversations import Conversations
 from server.service.dialled import Dialled
+from server.service.identified import Identified
 from server.service.inbound import Inbound, Visitor
 from server.service.inbox import Inbox
 from server.service.known_numbers import KnownNumbers
@@ -111,6 +112,9 @@ class House:
         self.forgotten: list[Callable[[Visitor], None]] = []  # told when a visitor's secret no longer opens anything
         self.outside: Outside = NOWHERE  # the doors outside the website, if there are any
         self.keep = timedelta(days=settings.visitor_days)  # how long a visitor is known after their last word
+        self.identified = Identified(
+            store, conversations, self.linking, secret=secret, clock=clock, keep=timedelta(days=settings.visitor_days)
+        )
 
     def absolute(self, url: str) -> str:
         """Return an address of ours as another origin can follow it."""

@@ -25,9 +25,11 @@ from starlette.responses import Response
 
 from server.core import errors
 from server.core.errors import OnethreadError, RateLimited, Unavailable
+from server.service.identified import IdentityChanged, IdentityUsed
 from server.service.known_numbers import AlreadyKnown
 from server.service.linking import NothingSaid
 from server.service.media import FileTooLarge, FileTypeNotAllowed
+from server.web.identity import IdentityExpired, IdentityForeign, IdentityInvalid
 from server.web.pages import TEMPLATES, Pages, preferred
 from server.web.passes import PassExpired, PassInvalid
 from server.web.refusals import MEDIA_TYPE, SENTENCES, Mistake, Problem
@@ -56,6 +58,11 @@ STATUS: dict[type[Exception], int] = {
     SignInRefused: 401,
     ForgedRequest: 403,
     OriginNotAllowed: 403,
+    IdentityInvalid: 403,
+    IdentityForeign: 403,
+    IdentityExpired: 403,
+    IdentityUsed: 409,
+    IdentityChanged: 409,
     UnknownSite: 404,
     FileTooLarge: 413,
     FileTypeNotAllowed: 415,

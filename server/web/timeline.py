@@ -487,7 +487,9 @@ def _text(event: AnyEvent, reader: Reader) -> str | None:
             return words("line_named", name=name, called=called)
         case events.AddressLinked(address=address, assurance=assurance):
             if address.channel is Channel.WEB:
-                return words("line_linked_web")
+                return words(
+                    f"line_linked_{address.kind}" if address.kind in ("identity", "email") else "line_linked_web"
+                )
             which = words("number", tail=tail_of(address)) if tail_of(address) else words(f"channel_{address.channel}")
             sure = words(f"assurance_{assurance.name.lower()}")
             return words("line_linked", channel=words(f"channel_{address.channel}"), which=f"{which}, {sure}")

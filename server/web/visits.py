@@ -13,15 +13,17 @@ from litestar.params import JSONBody
 from msgspec import Meta
 
 from channels.website import first_thread, is_ours, new_secret, visitor_hash
-from server.core.errors import RateLimited, Refused
+from server.core.errors import ConsentNeeded, RateLimited, Refused
 from server.core.identity import keyed_hash
 from server.core.model import Channel, ThreadId
+from server.core.moves import goes_on
 from server.core.ports import Limit
 from server.service.clinic import Hours, Site, Words
 from server.service.inbound import Visitor, visitor_address
 from server.web.guards import AnyRequest
 from server.web.house import House
-from server.web.passes import Pass, PassInvalid
+from server.web.identity import read_identity
+from server.web.passes import MAX_TOKEN, Pass, PassInvalid
 from server.web.refusals import refusals
 from server.web.security import client_address, network
 
@@ -44,11 +46,17 @@ class UnknownSite(Refused):
 
 
 class VisitAsked(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """A visit. ``visitor``: the secret of an earlier one; ``language``: a wish (BCP 47)."""
+    """A visit. ``visitor``: the secret of an earlier one; ``language``: a wish (BCP 47).
+
+    ``identity``: who the page's own server says this is, signed by it; then ``consent`` is the version of the notice
+    that was agreed to, since something is stored.
+    """
 
     site: Annotated[str, Meta(min_length=1, max_length=64)]
     visitor: Annotated[str, Meta(max_length=128)] | None = None
     language: Annotated[str, Meta(max_length=35)] | None = None
+    identity: Annotated[str, Meta(max_length=MAX_TOKEN)] | None = None
+    consent: Annotated[str, Meta(max_length=64)] | None = None
 
 
 class ConsentShown(msgspec.Struct, frozen=True):
@@ -104,6 +112,9 @@ class Visits:
         Raises:
             UnknownSite, OriginNotAllowed: the widget does not belong there.
             RateLimited: too many from this address, or of this visitor.
+            IdentityInvalid, IdentityForeign, IdentityExpired, IdentityUsed: the page's server has not said who it is.
+            IdentityChanged: this browser's conversation is somebody else's.
+            ConsentNeeded: they have not agreed that it is written down who they are.
             Unavailable: the store cannot be read.
         """
         house = self._house
@@ -113,6 +124,8 @@ class Visits:
         if origin not in site.origins:
             raise OriginNotAllowed
         secret, thread = await self._known(site, asked.visitor) or await self._new(address)
+        if asked.identity is not None:
+            secret, thread = await self._identified(asked, asked.identity, secret, thread)
         language = house.clinic.language(asked.language)
         hashed = visitor_hash(house.secret, secret)
         a_pass, seconds = house.passes.issue(thread, site.key, hashed, language, house.clock())
@@ -135,6 +148,11 @@ class Visits:
         await self._count(
             "forget", self._limit(f"forget {visitor.hash}", house.settings.visits_known_per_minute, MINUTE)
         )
+        await self._end(visitor)
+
+    async def _end(self, visitor: Visitor) -> None:
+        """Let this visitor's secret lead nowhere, here and in every process."""
+        house = self._house
         address, nowhere = (
             visitor_address(visitor.site, visitor.hash).id,
             first_thread(house.secret, new_secret(house.secret)),
@@ -146,6 +164,32 @@ class Visits:
         for forgotten in house.forgotten:
             forgotten(visitor)
         house.bus.say(FORGET, msgspec.json.encode(visitor))
+
+    async def _identified(self, asked: VisitAsked, token: str, secret: str, thread: ThreadId) -> tuple[str, ThreadId]:
+        """Return the way in of whoever the page's server says this is.
+
+        What led to an anonymous conversation leads nowhere afterwards: whoever sat here before may know it.
+        """
+        house = self._house
+        identified, hashed = house.identified, visitor_hash(house.secret, secret)
+        signing, sites = house.settings.signing_key(), frozenset(house.clinic.sites)
+        signed = read_identity(signing, asked.site, sites, token, house.clock())
+        who, here = signed.who, await goes_on(thread, house.conversations.refresh)
+        wanted = house.clinic.consent_version
+        if wanted not in (None, asked.consent, here.consent):
+            raise ConsentNeeded(wanted)
+        if await identified.is_theirs(who, hashed, thread):
+            return secret, here.id
+        await identified.use(who, hashed)
+        fresh = new_secret(house.secret)
+        claimed = house.outside.number(signed.phone) if signed.phone else None
+        theirs = await identified.enter(who, here.id if here.seq else None, first_thread(house.secret, fresh), claimed)
+        address = visitor_address(asked.site, visitor_hash(house.secret, fresh))
+        await house.store.claim_address(address.id, theirs, keep=house.clock() + house.keep)
+        await identified.remember(who, visitor_hash(house.secret, fresh))
+        if here.seq:
+            await self._end(Visitor(asked.site, hashed, thread))
+        return fresh, theirs
 
     async def count_page(self, a_pass: Pass) -> None:
         """Count one page of history for the holder of this pass.
@@ -256,9 +300,9 @@ def bearer(request: AnyRequest) -> str:
 # the routes -----------------------------------------------------------------------------------------------------------
 
 
-@post("/api/visits", status_code=200, summary="Come in", tags=["visitors"], responses=refusals(403, 404, 429, 503))
+@post("/api/visits", status_code=200, summary="Come in", tags=["visitors"], responses=refusals(403, 404, 409, 429, 503))
 async def begin_visit(request: AnyRequest, data: JSONBody[VisitAsked], house: NamedDependency[House]) -> VisitGranted:
-    """Return a pass for a conversation, and the secret that leads back to it. Writes nothing."""
+    """Return a pass for a conversation, and the secret that leads back to it. Writes nothing without an identity."""
     address = client_address(request.scope, house.settings.proxy)
     return await Visits(house).begin(data, request.headers.get("origin"), address)
 
