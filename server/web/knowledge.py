@@ -19,6 +19,7 @@ from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, QueryParameter
 from litestar.response import Redirect
 
+from knowledge_base.arrays import Unusable
 from knowledge_base.entries import Entry
 from knowledge_base.remarks import say
 from server.core.errors import NotFound
@@ -326,6 +327,8 @@ async def try_out(request: AnyRequest, data: Form, desk: NamedDependency[Desk], 
             drafts = outcome_shown(await desk.library.ask(text, language or None, channel, drafts=True))
         except (Unfit, NotBuilt) as error:
             amiss = error.code
+        except Unusable:  # the program was changed under the running server, whose child is newer than itself
+            amiss = NotBuilt.code
     part = request.headers.get("hx-target") == "outcome" and "hx-request" in request.headers
     return desk.page(
         request,
