@@ -26,7 +26,7 @@ from server.figures import Figures
 from server.service.answering import Knowledge
 from server.service.media import MAX_UPLOAD
 from server.settings import CHECKOUT, Settings, is_loopback
-from server.stores import bus_of, store_of
+from server.stores import bus_of, ledger_of, store_of
 from server.voice_house import voice_of
 from server.web import (
     api,
@@ -224,7 +224,8 @@ def create_engine(
     bus = bus_of(settings, metrics.rings_lost.inc)
     secret = derived_key(settings.signing_key(), "hash")
     own = knowledge_of(settings, clinic, port) if knowledge is None else None
-    engine = Engine(settings, store, is_away, bus, clinic, own or cast("Knowledge", knowledge), secret=secret)
+    knowing = own or cast("Knowledge", knowledge)
+    engine = Engine(settings, store, is_away, bus, clinic, knowing, secret=secret, erased=ledger_of(settings))
     if own is not None:
         engine.library = follow_published(engine, own.base)
         engine.started.append(own.warm_up)

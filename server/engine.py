@@ -33,6 +33,7 @@ from server.service.clinic import Clinic, CurrentRules
 from server.service.clock import DatabaseClock
 from server.service.conversations import Conversations
 from server.service.dialled import Dialled
+from server.service.erasing import Eraser, Noting
 from server.service.held import Holding
 from server.service.inbound import Inbound
 from server.service.inbox import Inbox
@@ -73,11 +74,13 @@ class Engine:
         knowledge: Knowledge,
         *,
         secret: bytes,
+        erased: Noting,
     ) -> None:
         """Work on ``store``.
 
         Args:
             is_away: tells whether it last gave no answer.
+            erased: where it is noted who was erased.
             secret: under which addresses and files are hashed.
         """
         self.settings, self.store, self.bus, self.clinic = settings, store, bus, clinic
@@ -141,6 +144,7 @@ class Engine:
             rewording=self.model,
         )
         summaries = Summaries(store, self.conversations, clinic, clock=self.clock, template=self._summary_template)
+        self.eraser = Eraser(store, self.conversations, erased, clock=self.clock)
         self.name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self.worker = Worker(
             store,
@@ -150,6 +154,7 @@ class Engine:
             clock=self.clock,
             swept=self._sweep_others,
             summaries=summaries,
+            eraser=self.eraser,
         )
         self.lead = timedelta(seconds=3) if settings.worker else timedelta()  # over other workers, with what we stored
         self.readers: dict[str, Reader] = {}  # of what webhooks bring, by the name of the channel
@@ -167,7 +172,9 @@ class Engine:
             self.conversations.observers.append(self.alarming.touch)
         self.conversations.observers.append(self.noticing.touch)
         self.conversations.observers.append(self.inbox.touch)
+        self.conversations.observers.append(lambda _, event: self.inbound.touch(event))
         self.conversations.overheard.append(self.inbox.overhear)
+        self.conversations.overheard.append(self.inbound.touch)
         self.started: list[Callable[[], Awaitable[None]]] = []  # once, when the store has been opened
         self.beside: list[Callable[[], Coroutine[Any, Any, None]]] = []  # goes on for as long as the store is open
         self.swept: list[Callable[[], Awaitable[None]]] = []  # with every sweep of a process that works

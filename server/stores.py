@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from server.core.ports import Bus, Store
 from server.settings import Settings
+from server.store.ledger import Ledger
 
 
 def store_of(settings: Settings, *, exclusive: bool = True) -> Store:
@@ -23,6 +24,11 @@ def store_of(settings: Settings, *, exclusive: bool = True) -> Store:
 
     settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
     return SqliteStore(settings.data / "onethread.db", exclusive=exclusive)
+
+
+def ledger_of(settings: Settings) -> Ledger:
+    """Return the list of who was erased, which lies beside the store and is in no backup of it."""
+    return Ledger(settings.data / "erased")
 
 
 def bus_of(settings: Settings, lost: Callable[[int], None] = lambda count: None) -> Bus:

@@ -25,7 +25,7 @@ from server.core.identity import keyed_hash
 from server.core.intake import Read
 from server.core.model import MAX_TEXT, Address, Assurance, Channel, Ending, Role, Thread, ThreadId
 from server.core.moves import follow, goes_on
-from server.core.ports import Store
+from server.core.ports import ERASED_KEYS, Store
 
 CALLER = commands.person("voice")  # whoever speaks on the phone in this thread: one scope for keys, whatever number
 COLLEAGUE = Actor(Role.STAFF, "phone", "Phone")  # whoever a caller was put through to
@@ -99,6 +99,8 @@ class Retelling:
 
     async def _retell(self, account: Account, report: Report, session: str, turn_keys: Sequence[str]) -> bool:
         """Let everything in a report have happened; whether all of it could, each by itself."""
+        if await self._store.get(ERASED_KEYS, f"call:{session}") is not None:
+            return True  # it comes again, and its person was erased since
         caller = Address(Channel.VOICE, account.our, "caller", report.caller) if report.caller else None
         state = await self._enter(caller, session)
         said: list[AnyCommand] = [self._ring(account, report, session, caller)]

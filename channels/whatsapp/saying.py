@@ -50,7 +50,7 @@ from server.core.model import (
     ThreadId,
 )
 from server.core.moves import follow, goes_on
-from server.core.ports import Store
+from server.core.ports import ERASED_KEYS, Store
 from server.core.sending import Place, Sent
 
 PERSON = commands.person("whatsapp")  # whoever writes in this thread by WhatsApp: one scope for keys, whatever number
@@ -158,7 +158,7 @@ class Saying:
             Refused, Unavailable: as ``Conversing.handle``.
         """
         thread = await self._people.find(item.our, item.person)
-        if await self._again(item):
+        if await self._again(item) or await self._is_erased(item):
             return
         match item.content:
             case Revoked(target=target):
@@ -404,6 +404,13 @@ class Saying:
                 if await self._store.find(thread, by_whom(item).sender, self._key(cause)) is not None:
                     return True
         return False
+
+    async def _is_erased(self, item: Says) -> bool:
+        """Whether this only comes again, or is about something, of somebody who was erased since."""
+        causes = [item.id]
+        if isinstance(item.content, Edited | Revoked):
+            causes.append(item.content.target)
+        return any([await self._store.get(ERASED_KEYS, self._key(cause)) is not None for cause in causes])
 
     def _key(self, id: str) -> str:
         return key_of(self._secret, id)

@@ -162,6 +162,9 @@ class Backlog(Value, frozen=True):
     unreadable: int = 0  # kept because nobody can read them
 
 
+ERASED_KEYS = "erased_keys"  # small things: keys of what providers may say once more, though its person was erased
+
+
 class TraceKind(StrEnum):
     """What sort of record leads to a person."""
 
@@ -366,11 +369,11 @@ class Store(Protocol):
     async def forget_words(self, thread: ThreadId) -> int:
         """Delete all that was remembered for searching in a thread; return how many words."""
 
-    async def wipe(self, samples: Sequence[str] = ()) -> None:
+    async def wipe(self, samples: Sequence[str] | None) -> None:
         """Leave nothing in the store's own files of what was deleted or emptied before.
 
         Args:
-            samples: of what was deleted: long enough that nobody else has said the same.
+            samples: of what was deleted: long enough that nobody else has said the same; ``None`` if that is not known.
 
         Raises:
             Unavailable: others are in the way; what is left can be wiped later.

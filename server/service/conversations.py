@@ -18,7 +18,7 @@ from server.core.checking import kept
 from server.core.commands import AnyCommand
 from server.core.conversation import RULES, decide, evolve, matches
 from server.core.errors import KeyConflict, Refused, Unavailable
-from server.core.events import AnyEvent
+from server.core.events import AnyEvent, Erased
 from server.core.model import Role, Rules, Thread, ThreadId, Value
 from server.core.ports import Conflict, Doorbell, Duplicate, Outcome, Rejected, Store, Stored, Unknown
 from server.service.journal import Journal, shielded
@@ -217,6 +217,8 @@ class Conversations:
         if hot is not None and not hot.busy and hot.thread is not None and event.seq == hot.thread.seq + 1:
             hot.thread = evolve(hot.thread, event)
             self._learned(event)
+        elif isinstance(event, Erased) and hot is not None and not hot.busy:
+            hot.thread = None  # it is behind, and still knows names and numbers
 
     def _learned(self, event: AnyEvent) -> None:
         for listener in self.overheard:

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 from server.core.commands import Post
 from server.core.errors import Moved
+from server.core.events import AnyEvent, Erased
 from server.core.model import Address, Channel, ThreadId, Value
 from server.core.ports import Store
 from server.service.conversations import Conversations, Handled
@@ -72,6 +73,11 @@ class Inbound:
     def forget(self, visitor: Visitor) -> None:
         """Let the next post of this visitor look at the store again."""
         self._claimed.pop((visitor.site, visitor.hash), None)
+
+    def touch(self, event: AnyEvent) -> None:
+        """Look at the store again for everybody when somebody was erased: their record is gone."""
+        if isinstance(event, Erased):
+            self._claimed.clear()
 
     async def _claim(self, visitor: Visitor, command: Post) -> None:
         """Write the record, but only for a post that will be taken: before consent nothing is stored.

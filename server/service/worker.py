@@ -18,16 +18,17 @@ from server.core.errors import LeaseLost, Moved, Refused, Unavailable
 from server.core.events import AnyEvent, Posted
 from server.core.model import Thread, ThreadId
 from server.core.moves import follow
-from server.core.owed import Answer, Point, Summarise, Wake, WakeReason, kind_of
+from server.core.owed import Answer, Erase, Point, Summarise, Wake, WakeReason, kind_of
 from server.core.ports import Due, Lease, Store
 from server.service.answering import Answering
 from server.service.beside import Beside
 from server.service.conversations import Conversations
+from server.service.erasing import Eraser
 from server.service.summaries import Summaries
 
 SWEEP = 3.0  # seconds between looks at what is due
 LEASE = 3.0  # seconds a swept lane belongs to one worker: a repeat is harmless, so it is short
-KINDS = ("answer", "wake", "point", "summarise")
+KINDS = ("answer", "wake", "point", "summarise", "erase")
 BATCH = 100  # items found in one sweep
 BATCH_OTHERS = 1000  # likewise, of what is only begun here
 AT_ONCE = 64  # threads answered at the same time
@@ -51,13 +52,15 @@ class Worker:
         clock: Callable[[], datetime],
         swept: Callable[[], Awaitable[None]] | None = None,
         summaries: Summaries | None = None,
+        eraser: Eraser | None = None,
     ) -> None:
         """Work for ``store`` under a ``name`` that no other process has.
 
         Args:
             summaries: what sums up calls.
+            eraser: what erases people.
         """
-        self._summaries = summaries
+        self._summaries, self._eraser = summaries, eraser
         self._store, self._conversations, self._answering = store, conversations, answering
         self._name, self._clock, self._swept = name, clock, swept
         self._fresh: dict[ThreadId, Posted | None] = {}
@@ -95,7 +98,7 @@ class Worker:
             self._fresh[event.thread] = event if isinstance(event, Posted) and not known else None
             self._bell.set()
         if any(
-            isinstance(item, Point | Summarise) or (isinstance(item, Wake) and item.due <= event.at)
+            isinstance(item, Point | Summarise | Erase) or (isinstance(item, Wake) and item.due <= event.at)
             for item in event.owes
         ):
             self._beside.start(self._sweep_thread(event.thread))
@@ -248,7 +251,7 @@ class Worker:
 
     async def _do(self, due: Due, lease: Lease) -> None:
         try:
-            await self._work(due)
+            later = await self._work(due)
         except (Unavailable, LeaseLost):
             raise
         except Exception:  # our mistake, loud; the item waits, and does not hold up the others for ever
@@ -265,11 +268,16 @@ class Worker:
             later = self._clock() + PUT_OFF * (2 ** min(due.attempts, 8))
             await self._store.postpone(due.thread, due.seq, kind_of(due.item), later, lease)
             return
-        await self._store.settle([(due.thread, due.seq, kind_of(due.item))], lease)
+        fence = None if isinstance(due.item, Erase) else lease  # which may take longer than the lane is ours
+        if later is not None:
+            await self._store.postpone(due.thread, due.seq, kind_of(due.item), later, fence, counts=False)
+        else:
+            await self._store.settle([(due.thread, due.seq, kind_of(due.item))], fence)
         self._done += 1
         self.done[kind_of(due.item)] += 1
 
-    async def _work(self, due: Due) -> None:
+    async def _work(self, due: Due) -> datetime | None:
+        """Do it; return when it is to be done once more, if it is."""
         match due.item:
             case Answer():
                 await self._conversations.refresh(due.thread)
@@ -284,8 +292,11 @@ class Worker:
                 await self._point(due.thread, due.seq, due.item)
             case Summarise(session=session) if self._summaries is not None:
                 await self._summaries.summarise(due.thread, session, due.seq)
+            case Erase() if self._eraser is not None:
+                return await self._eraser.work(due.thread, due.seq, due.item.due)
             case _:
-                return
+                pass
+        return None
 
     async def _lapse(self, due: Due) -> None:
         try:

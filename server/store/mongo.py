@@ -52,7 +52,7 @@ from server.core.ports import (
     Unknown,
     View,
 )
-from server.store import documents, mongo_blobs
+from server.store import documents, mongo_blobs, state
 from server.store.documents import EPOCH, MAX_EVENT, MAX_SEQ, Document
 from server.store.errors import StoreFault, StoreTooOld
 from server.store.searching import RARE, WALK, asked_words, span
@@ -70,6 +70,8 @@ COUNTED = 10_000  # documents looked at to say how much waits: beyond that it is
 TOGETHER = 100  # of the newest conversations, looked at together for words; further back twice as many each time
 TOGETHER_READ = 500  # records read in one operation while everything is looked through
 LANE_KEPT = timedelta(days=1)  # a lane that nobody holds or waits for is forgotten after this
+SERVING = "onethread"  # what we are called in the server's list of connections
+CARING = "onethread-care"  # and when we carry everything from or to it
 
 DUPLICATE_KEY = 11000
 AWAY_CODES = frozenset(
@@ -140,15 +142,17 @@ _NOT_ENDED = {"$expr": {"$gt": [{"$ifNull": ["$ends", MaxKey()]}, "$$NOW"]}}
 class MongoStore:
     """The port ``Store`` on a MongoDB, standalone or a replica set."""
 
-    def __init__(self, uri: str, database: str, *, timeout: float = TIMEOUT) -> None:
+    def __init__(self, uri: str, database: str, *, timeout: float = TIMEOUT, whatever_its_state: bool = False) -> None:
         """Name the database; ``open`` connects.
 
         Args:
             uri: where it is; its options are kept except those that durability depends on.
             database: its name.
             timeout: seconds after which an operation ends as ``Unavailable`` or ``Unknown``.
+            whatever_its_state: also when it was moved away, or is only being filled: for those who see to that.
         """
         self._uri, self._name, self._timeout = uri, database, timeout
+        self._whatever_its_state = whatever_its_state
         self._client: AsyncMongoClient[Document] | None = None
         self._database: AsyncDatabase[Document] | None = None
         self._durably = WriteConcern(1, j=True)
@@ -161,11 +165,12 @@ class MongoStore:
         Raises:
             Unavailable: the database cannot be reached.
             StoreTooOld: it is older than MongoDB 7.
+            StoreMoved, StoreUnfinished: what is in it is elsewhere, or has not all arrived.
         """
         if self._client is None:
             self._client = AsyncMongoClient(
                 self._uri,
-                appname="onethread",
+                appname=CARING if self._whatever_its_state else SERVING,
                 timeoutMS=round(self._timeout * 1000),
                 maxPoolSize=CONNECTIONS,
                 heartbeatFrequencyMS=HEARTBEAT,
@@ -181,6 +186,8 @@ class MongoStore:
         for collection, indexes in INDEXES.items():
             await self._do(self._in(collection).create_indexes(indexes))
         await self._make_epoch()
+        if not self._whatever_its_state:
+            state.refuse(await self.get(*state.PLACE))
 
     async def close(self) -> None:
         """Let go of all connections."""
@@ -676,7 +683,7 @@ class MongoStore:
         """Delete all that was remembered for searching in a thread; return how many words."""
         return (await self._do(self._in("words").delete_many({"_id.t": thread}))).deleted_count
 
-    async def wipe(self, samples: Sequence[str] = ()) -> None:
+    async def wipe(self, samples: Sequence[str] | None) -> None:
         """Do nothing: no document has what was deleted, and the database's files are its own."""
 
     async def note_erased(self, thread: ThreadId, at: datetime) -> None:

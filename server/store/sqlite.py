@@ -42,7 +42,7 @@ from server.core.ports import (
     Unknown,
     View,
 )
-from server.store import documents
+from server.store import documents, state
 from server.store.documents import EPOCH, WORKED_WITHIN, Columns, micros, moment
 from server.store.folder_blobs import FolderBlobs
 from server.store.searching import RARE, WALK, asked_words, span
@@ -156,17 +156,19 @@ class _NotAll(Exception):
 class SqliteStore:
     """The port ``Store`` on one SQLite file."""
 
-    def __init__(self, path: Path | str, *, exclusive: bool = True) -> None:
+    def __init__(self, path: Path | str, *, exclusive: bool = True, whatever_its_state: bool = False) -> None:
         """Name the file; ``open`` creates it.
 
         Args:
             path: of the database file. Beside it lie its log and its lock.
             exclusive: whether nobody else may serve from this file meanwhile. Commands that only look or change
                 something small say no, and may work beside a server.
+            whatever_its_state: also when it was moved away, or is only being filled: for those who see to that.
         """
         self._file = SqliteFile(Path(path), _create, SCHEMA_VERSION, exclusive)
         self._housekeeping: asyncio.Task[None] | None = None
-        self._keeps_house = exclusive
+        self._keeps_house = exclusive and not whatever_its_state
+        self._whatever_its_state = whatever_its_state
         self.blobs: Blobs = FolderBlobs(Path(path).parent / "files")
 
     async def open(self) -> None:
@@ -175,9 +177,16 @@ class SqliteStore:
         Raises:
             StoreInUse: another process serves from this file.
             StoreTooNew, StoreTooOld: the file, or SQLite itself, is of the wrong version.
+            StoreMoved, StoreUnfinished: what is in it is elsewhere, or has not all arrived.
             Unavailable: another process is in the way, or the disk is full.
         """
         await self._file.open()
+        if not self._whatever_its_state:
+            try:
+                state.refuse(await self.get(*state.PLACE))
+            except BaseException:
+                await self._file.close()
+                raise
         if self._keeps_house and self._housekeeping is None:
             self._housekeeping = asyncio.create_task(self._keep_house())
 
@@ -584,17 +593,17 @@ class SqliteStore:
         """Delete all that was remembered for searching in a thread; return how many words."""
         return await self._write("DELETE FROM words WHERE thread = ?", thread)
 
-    async def wipe(self, samples: Sequence[str] = ()) -> None:
+    async def wipe(self, samples: Sequence[str] | None) -> None:
         """Leave nothing in the file and its log of what was deleted before.
 
         What is deleted is overwritten at once (``secure_delete``), but older states of a page lie in the log, and bytes
         of what moved to another page may lie in between. So the log is cut off, and the file is looked through: where
-        it has a sample that no record has, it is written anew.
+        it has a sample that no record has, or nobody knows what to look for, it is written anew.
         """
         if not await self._file.cut_log():
             raise Unavailable
-        found = await self._file.lying_about([sample.encode() for sample in samples])
-        if found and not all([await self._is_said(each.decode()) for each in found]):
+        found = await self._file.lying_about([sample.encode() for sample in samples or ()])
+        if samples is None or not all([await self._is_said(each.decode()) for each in found]):
             await self._file.write_anew()
             if not await self._file.cut_log():
                 raise Unavailable
