@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from knowledge_base.grounding import Doubt, doubt, grounds, sentences
 
 HOURS = (
-    "Wir haben Montag bis Donnerstag von 8 bis 18 Uhr geöffnet, freitags von 8:00 bis 14:00 Uhr. Rufen Sie uns gern an: "
-    "030 23125-100."
+    "Wir haben Montag bis Donnerstag von 8 bis 18 Uhr geöffnet, freitags von 8:00 bis 14:00 Uhr. Rufen Sie uns gern "
+    "an: 030 23125-100."
 )
 DOCTORS = "Dr. Phillips treats eczema. She sees patients on Monday, Wednesday and Friday. Dr. Weber treats asthma."
 CANCEL = "Du kan inte avboka samma dag. Avboka senast 24 timmar innan på https://riverside-medical.example/avboka."
