@@ -199,6 +199,16 @@ class Close(Command, frozen=True, kw_only=True):
     """This episode is over."""
 
 
+class Reopen(Command, frozen=True, kw_only=True):
+    """Undo the close that event ``of`` was, which is the last one: the episode goes on as it stood."""
+
+    of: int
+
+
+class Unsnooze(Command, frozen=True, kw_only=True):
+    """Undo a snooze: show this again now."""
+
+
 class Name(Command, frozen=True, kw_only=True):
     """Call this person so."""
 
@@ -332,6 +342,8 @@ AnyCommand = (
     | Read
     | Snooze
     | Close
+    | Reopen
+    | Unsnooze
     | Name
     | LinkAddress
     | Receive

@@ -49,6 +49,7 @@ from server.core.model import (
     Channel,
     Delivery,
     DeliveryStatus,
+    Ended,
     Fact,
     File,
     FileState,
@@ -137,6 +138,11 @@ def decide(thread: Thread, command: AnyCommand, now: datetime, rules: Rules = RU
             return _snooze(thread, command, now)
         case commands.Close():
             return events.Closed(**_by(thread, command, now)) if thread.open else None
+        case commands.Reopen():
+            return _reopen(thread, command, now, rules)
+        case commands.Unsnooze():
+            _check_staff(command)
+            return events.Woken(**_by(thread, command, now)) if thread.snoozed_until is not None else None
         case commands.Name():
             return _name(thread, command, now)
         case commands.LinkAddress():
@@ -563,6 +569,40 @@ def _snooze(thread: Thread, command: commands.Snooze, now: datetime) -> AnyEvent
     return events.Snoozed(**_by(thread, command, now), until=until, owes=(wake,))
 
 
+def _reopen(thread: Thread, command: commands.Reopen, now: datetime, rules: Rules) -> AnyEvent | None:
+    _check_staff(command)
+    if thread.open:
+        return None
+    ended = thread.ended
+    if ended is None or ended.seq != command.of:
+        raise BadValue("of", "the number of the event that closed it last")
+    again = replace(thread, **_going_on(thread, ended, thread.seq + 1, now))
+    return events.Reopened(**_by(thread, command, now), of=command.of, owes=_resumed(again, now, rules))
+
+
+def _going_on(thread: Thread, ended: Ended, seq: int, now: datetime) -> dict[str, Any]:
+    """Return what changes when an episode goes on as it stood; event ``seq`` undoes its end, and the floor counts from there.
+
+    Nobody has written since, or there would be nothing to undo. What colleagues decided meanwhile stands.
+    """
+    snoozed = ended.snoozed_until if ended.snoozed_until is not None and ended.snoozed_until > now else None
+    return {
+        "open": True,
+        "floor": ended.floor,
+        "floor_seq": seq,
+        "told_waiting": seq if ended.told else thread.told_waiting,
+        "waiting_since": ended.waiting_since,
+        "promised": ended.promised,
+        "assigned": thread.assigned or ended.assigned,
+        "snoozed_until": thread.snoozed_until or snoozed,
+        "urgent": thread.urgent or ended.urgent,
+        "first_person": ended.first_person,
+        "answered": ended.answered,
+        "misses": ended.misses,
+        "tasks": ended.tasks,
+    }
+
+
 def _name(thread: Thread, command: commands.Name, now: datetime) -> AnyEvent | None:
     called = cleaned(command.name)
     if not 1 <= len(called) <= MAX_NAME:
@@ -701,6 +741,11 @@ def evolve(thread: Thread, event: AnyEvent) -> Thread:
     """
     if event.seq != thread.seq + 1 or event.thread != thread.id:
         raise ValueError("not the next event of this thread")
+    after = _evolved(thread, event)
+    return replace(after, ended=None) if after.open and after.ended is not None else after
+
+
+def _evolved(thread: Thread, event: AnyEvent) -> Thread:
     if thread.mentioned and event.role is Role.STAFF:  # whoever was named has come
         thread = replace(thread, mentioned=tuple(each for each in thread.mentioned if each.staff != event.by))
     match event:
@@ -742,6 +787,9 @@ def evolve(thread: Thread, event: AnyEvent) -> Thread:
             return _next(thread, event, snoozed_until=None)
         case events.Closed():
             return _closed(thread, event)
+        case events.Reopened(at=at):
+            going_on = _going_on(thread, thread.ended, event.seq, at) if thread.ended is not None else {"open": True}
+            return _next(thread, event, **going_on)
         case events.Named(called=called):
             return _next(thread, event, name=called)
         case events.AddressLinked(address=address, assurance=assurance):
@@ -805,6 +853,8 @@ def matches(event: AnyEvent, command: AnyCommand) -> bool:
             return command.to == event.to
         case commands.Read(), events.WasRead():
             return command.upto == event.upto
+        case commands.Reopen(), events.Reopened():
+            return command.of == event.of
         case commands.Snooze(), events.Snoozed():
             return kept(command.until) == event.until
         case commands.Name(), events.Named():
@@ -843,6 +893,7 @@ _KIND: dict[type, type] = {
     commands.Take: events.Taken,
     commands.Release: events.Released,
     commands.Close: events.Closed,
+    commands.Unsnooze: events.Woken,
     commands.Return: events.Returned,
     commands.Erase: events.Erased,
 }
@@ -1007,4 +1058,18 @@ def _closed(thread: Thread, event: events.Closed) -> Thread:
         first_person=0,
         misses=0,
         tasks=(),
+        ended=Ended(
+            event.seq,
+            thread.floor,
+            thread.floor.is_waiting and thread.told_waiting == thread.floor_seq,
+            thread.waiting_since,
+            thread.promised,
+            thread.assigned,
+            thread.snoozed_until,
+            thread.urgent,
+            thread.first_person,
+            thread.answered,
+            thread.misses,
+            thread.tasks,
+        ),
     )

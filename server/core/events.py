@@ -146,6 +146,12 @@ class Closed(Event, frozen=True, kw_only=True, tag="closed"):
     pass
 
 
+class Reopened(Event, frozen=True, kw_only=True, tag="reopened"):
+    """The close that event ``of`` was is undone: the episode goes on as it stood then, as far as nothing came since."""
+
+    of: int
+
+
 class Named(Event, frozen=True, kw_only=True, tag="named"):
     called: str
 
@@ -261,6 +267,7 @@ AnyEvent = (
     | Snoozed
     | Woken
     | Closed
+    | Reopened
     | Named
     | AddressLinked
     | Received

@@ -61,6 +61,8 @@ _NEEDS: dict[type, Action | None] = {
     commands.Assign: Action.ASSIGN,
     commands.Snooze: Action.SNOOZE,
     commands.Close: Action.CLOSE,
+    commands.Reopen: Action.CLOSE,
+    commands.Unsnooze: Action.SNOOZE,
     commands.Name: Action.NAME,
     commands.LinkAddress: Action.JOIN,
     commands.Move: Action.JOIN,

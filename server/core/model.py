@@ -343,6 +343,23 @@ class Task(Value, frozen=True):
     at: datetime | None = None
 
 
+class Ended(Value, frozen=True):
+    """What stood when event ``seq`` closed an episode: what undoing that brings back."""
+
+    seq: int
+    floor: Floor = ASSISTANT_FLOOR
+    told: bool = False  # that nobody was there yet, in this wait
+    waiting_since: datetime | None = None
+    promised: bool = False
+    assigned: StaffId | None = None
+    snoozed_until: datetime | None = None
+    urgent: bool = False
+    first_person: int = 0
+    answered: int = 0
+    misses: int = 0
+    tasks: tuple[Task, ...] = ()
+
+
 class Rules(Value, frozen=True):
     """The clinic's figures that rules need, as of now; the service makes one from settings and opening hours."""
 
@@ -406,6 +423,7 @@ class Thread(msgspec.Struct, frozen=True, omit_defaults=True):
     tasks: tuple[Task, ...] = ()  # that nobody has done yet
     crowded: int = 0  # the newest message that waits to leave and found no room in ``deliveries``
     revoked: tuple[int, ...] = ()  # messages that were taken back: nobody is given their words any more
+    ended: Ended | None = None  # what the last close ended, until the next episode begins
     let_go: int = 0  # the newest message that has left and was let go for others: read or not, nobody knows
 
     def is_message(self, seq: int) -> bool:

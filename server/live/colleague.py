@@ -99,7 +99,7 @@ class StaffLine:
         """Welcome them."""
         desk = self._desk
         heartbeat = desk.settings.ping_seconds
-        self.push(protocol.welcome_staff(self.me, desk.hub.epoch, heartbeat, desk.limits(), desk.languages))
+        self.push(protocol.welcome_staff(self.me, desk.hub.epoch, heartbeat, desk.limits(), desk.languages()))
         desk.hub.follow_inbox(self)
 
     def end(self) -> None:
@@ -216,6 +216,10 @@ class StaffLine:
                 return commands.Snooze(thread=thread, key=key, by=by, until=until)
             case protocol.Close():
                 return commands.Close(thread=thread, key=key, by=by)
+            case protocol.Reopen(of=of):
+                return commands.Reopen(thread=thread, key=key, by=by, of=of)
+            case protocol.Unsnooze():
+                return commands.Unsnooze(thread=thread, key=key, by=by)
             case protocol.Name(name=name):
                 return commands.Name(thread=thread, key=key, by=by, name=name)
             case protocol.OpenTask(task=task, number=number, at=at, text=text):

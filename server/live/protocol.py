@@ -192,6 +192,14 @@ class Close(StaffCommand, frozen=True, kw_only=True, tag="close"):
     pass
 
 
+class Reopen(StaffCommand, frozen=True, kw_only=True, tag="reopen"):
+    of: Seq
+
+
+class Unsnooze(StaffCommand, frozen=True, kw_only=True, tag="unsnooze"):
+    pass
+
+
 class Name(StaffCommand, frozen=True, kw_only=True, tag="name"):
     name: str
 
@@ -208,7 +216,21 @@ class FinishTask(StaffCommand, frozen=True, kw_only=True, tag="task_done"):
 
 
 AnyStaffCommand = (
-    Reply | React | Retry | Prefer | Note | Take | Release | Assign | Snooze | Close | Name | OpenTask | FinishTask
+    Reply
+    | React
+    | Retry
+    | Prefer
+    | Note
+    | Take
+    | Release
+    | Assign
+    | Snooze
+    | Close
+    | Reopen
+    | Unsnooze
+    | Name
+    | OpenTask
+    | FinishTask
 )
 StaffFrame = AnyStaffCommand | Watch | Unwatch | StaffRead | StaffTyping | Ping
 

@@ -263,6 +263,10 @@ def _frame(event: AnyEvent, staff: bool) -> _Event:
             return _Released(thread=thread, seq=seq, at=at, kind="released", who=who, reason=reason)
         case events.Closed():
             return _Event(thread=thread, seq=seq, at=at, kind="closed", who=who)
+        case events.Reopened(of=of):
+            if staff:
+                return _About(thread=thread, seq=seq, at=at, kind="reopened", who=who, of=of)
+            return _Event(thread=thread, seq=seq, at=at, kind="reopened", who=who)
         case events.Erased():
             return _Event(thread=thread, seq=seq, at=at, kind="erased", who=who)
         case events.JoinedWith(other=other, upto=upto):

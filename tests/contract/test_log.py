@@ -59,6 +59,7 @@ async def test_every_kind_of_event_can_be_stored(store: Store) -> None:
         events.PartedFrom(**who, seq=16, key="16", other="u"),
         events.Erased(**who, seq=17, key="17"),
         events.emptied(events.Woken(**who, seq=18, key="18")),
+        events.Reopened(**who, seq=19, key="19", of=9),
     ]
     await keep(store, *kinds)
 

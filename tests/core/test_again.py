@@ -57,6 +57,8 @@ AGREE = commands.Agree(
 PREFER = commands.Prefer(thread="t1", key="k", by=ANNA, channel=Channel.WHATSAPP)
 INTERRUPT = commands.Interrupt(thread="t1", key="k", by=VISITOR, of=1, heard="From")
 STOP = commands.StopListening(thread="t1", key="k", by=VISITOR, session="c1", why=NotHeard.OBJECTED)
+REOPEN = commands.Reopen(thread="t1", key="k", by=ANNA, of=2)
+UNSNOOZE = commands.Unsnooze(thread="t1", key="k", by=ANNA)
 FINISH = commands.FinishTask(thread="t1", key="k", by=ANNA, of=2)
 SUMMARISE = commands.Summarise(thread="t1", key="k", by=SYSTEM, session="c1", text="About opening hours.")
 ASKED = after(ask())
@@ -75,6 +77,8 @@ SCENES: list[tuple[Thread, AnyCommand, list[AnyCommand]]] = [  # before, what wa
     (ASKED, read(1), [read(2)]),
     (ASKED, snooze(NOON + MINUTE), [snooze(NOON + 2 * MINUTE)]),
     (ASKED, close(), [take(), ERASE]),
+    (after(ask(), close()), REOPEN, [replace(REOPEN, of=1), close()]),
+    (after(ask(), snooze(NOON + MINUTE)), UNSNOOZE, [REOPEN, take()]),
     (ASKED, NAME, [replace(NAME, name="Mio Moll")]),
     (ASKED, link(), [link(LANDLINE)]),
     (ASKED, REACT, [replace(REACT, emoji="\u2764"), REVOKE]),

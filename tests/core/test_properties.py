@@ -141,6 +141,8 @@ COMMANDS: some.SearchStrategy[AnyCommand] = some.one_of(
     command(commands.Read, ACTORS, upto=SEQS),
     command(commands.Snooze, ACTORS, until=MOMENTS),
     command(commands.Close, ACTORS),
+    command(commands.Reopen, ACTORS, of=SEQS),
+    command(commands.Unsnooze, ACTORS),
     command(commands.Name, ACTORS, name=some.text(max_size=130)),
     command(commands.LinkAddress, ACTORS, address=ADDRESSES, assurance=some.sampled_from(Assurance)),
     command(commands.Receive, some.just(SYSTEM), receipt=RECEIPTS),
@@ -204,6 +206,8 @@ BECOMES_NOTHING = (  # asked again of what it led to, these change nothing
     commands.Read,
     commands.Snooze,
     commands.Close,
+    commands.Reopen,
+    commands.Unsnooze,
     commands.Name,
     commands.LinkAddress,
     commands.Receive,
@@ -443,6 +447,8 @@ def alone(thread: Thread) -> dict[str, Any]:
         state[mark] = bool(state[mark])
     for mark in ("read_by_person", "read_by_staff"):
         del state[mark]
+    if thread.ended is not None:  # the marks in it are numbers, too
+        state["ended"] = (thread.ended.floor, thread.ended.assigned)
     return state
 
 

@@ -10,7 +10,7 @@ from server.core.commands import ASSISTANT, SYSTEM, AnyCommand, Erase
 from server.core.conversation import MAX_SNOOZE, decide, evolve
 from server.core.errors import BadValue
 from server.core.events import Closed, Snoozed, WasRead, Woken
-from server.core.model import ASSISTANT_FLOOR, MAX_MENTIONED, Handover, Mention, Role
+from server.core.model import ASSISTANT_FLOOR, MAX_MENTIONED, Ended, Handover, Mention, Role
 from tests.core.given import (
     ANNA,
     BEN,
@@ -183,6 +183,15 @@ def test_closing_ends_the_episode_and_settles_what_was_asked() -> None:
         answered=5,
         first_person=0,
         said=0b110010,
+        ended=Ended(
+            seq=6,
+            floor=waiting.floor,
+            waiting_since=waiting.waiting_since,
+            assigned="ben",
+            urgent=True,
+            first_person=waiting.first_person,
+            answered=waiting.answered,
+        ),
     )
 
 

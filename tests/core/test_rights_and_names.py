@@ -45,6 +45,8 @@ WHO_MAY_GIVE: list[tuple[AnyCommand, set[StaffRole]]] = [
     (read(1, by=ANNA), EVERYBODY),
     (snooze(NOON + MINUTE), EVERYBODY),
     (close(), EVERYBODY),
+    (commands.Reopen(thread="t1", key="k", by=ANNA, of=1), EVERYBODY),
+    (commands.Unsnooze(thread="t1", key="k", by=ANNA), EVERYBODY),
     (commands.Name(thread="t1", key="k", by=ANNA, name="Mia"), EVERYBODY),
     (link(MOBILE, Assurance.CLAIMED), EVERYBODY),
     (commands.Receive(thread="t1", key="k", by=ANNA, receipt=Receipt(1, DeliveryStatus.READ)), NOBODY),

@@ -274,6 +274,7 @@ PUBLIC: list[AnyEvent] = [
     events.Taken(**BY_ANNA, was="bea"),
     events.Released(**BY_ANNA, reason="idle"),
     events.Closed(**BY_ANNA),
+    events.Reopened(**BY_ANNA, of=3),
     events.WasRead(**BY_ANNA, upto=5),
     events.AddressLinked(**BY_ANNA, address=WHATSAPP, assurance=Assurance.PROVEN),
     events.JoinedWith(**BY_ANNA, other="t0", upto=4),
