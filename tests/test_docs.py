@@ -8,7 +8,7 @@ from server.command_line import settings_doc
 CHECKOUT = Path(__file__).resolve().parents[1]
 PAGES = [*CHECKOUT.glob("*.md"), *(CHECKOUT / "docs").rglob("*.md")]
 ROOTS = (CHECKOUT, CHECKOUT / "server", CHECKOUT / "widget", CHECKOUT / "knowledge_base", CHECKOUT / "server" / "web")
-EMBEDDING = (CHECKOUT / "docs" / "embedding.md").read_text(encoding="utf-8")
+EMBEDDING = (CHECKOUT / "docs" / "embed.md").read_text(encoding="utf-8")
 
 
 def name(page: Path) -> str:

@@ -21,7 +21,7 @@ const BUDGET = 12_000; // bytes, gzip: everything before opening, plus text chat
 const OURS = `
   add adopt below clip drawn extra full reach ring seen take tools tuner agree agreed again appear asked atEnd changed choose clear colleague day discard door down draw drop elsewhere enter entries
   error first floor flying follow following forget frame hello history keep knocked last learn leave line live local longest lost
-  make memory message met mistake more mustAgree names news next note older opening outlive owed pause posts props queue
+  make memory message met mistake more mustAgree names news next note older opening outlive owed pause posts props proof queue
   readByThem ready release remember rest retry see server session settle show speak stands state stopped tab tag take talk toEnd
   turn typing typist unsure up vanish visit wait wake welcome wish world write
 `;

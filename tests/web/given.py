@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import shutil
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
@@ -11,6 +12,8 @@ from typing import Any
 
 import httpx
 import msgspec
+from joserfc import jwt
+from joserfc.jwk import OctKey
 from starlette.applications import Starlette
 
 from server.app import create_app, drain
@@ -21,6 +24,7 @@ from server.running import Server, bind
 from server.service.answering import Knowledge, Question, Reply, ReplyKind
 from server.settings import Settings
 from server.web.house import House
+from server.web.identity import site_key
 from server.web.sessions import new_link
 
 IDS = {colleague.role: colleague.id for colleague in COLLEAGUES}
@@ -102,6 +106,19 @@ async def running(folder: Path, **changed: Any) -> AsyncIterator[Running]:
 
 
 replace_value = msgspec.structs.replace
+
+
+ANNA = {"sub": "patient-4711", "name": "Anna Lind", "email": "anna@example.org"}
+_numbers = itertools.count(1)
+
+
+def signed(running: Running, *, key: str = "", alg: str = "HS256", **changed: Any) -> str:
+    """Return what a site's own server says of Anna, signed; a claim that is `None` is left out."""
+    now = int(running.house.clock().timestamp())
+    claims = {"aud": "demo", "iat": now, "exp": now + 300, "jti": f"number-{next(_numbers):04}", **ANNA} | changed
+    secret = OctKey.import_key(key or site_key(running.house.settings.signing_key(), "demo"))
+    said = {name: value for name, value in claims.items() if value is not None}
+    return jwt.encode({"alg": alg}, said, secret, algorithms=[alg])
 
 
 def own_clinic(folder: Path) -> Path:

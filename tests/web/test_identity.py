@@ -1,31 +1,22 @@
 """Visitors whom the clinic's own website knows: what it signs is believed, and nothing else is."""
 
+import asyncio
 import base64
 import json
+import shutil
+import sys
 from typing import Any
 
 import httpx
-from joserfc import jwt
-from joserfc.jwk import OctKey
+import pytest
 
 from server.core.commands import Post, person
 from server.core.model import Assurance, Channel, Thread, ThreadId
 from server.service.inbound import Visitor
 from server.service.suggesting import Because, because
+from server.settings import CHECKOUT
 from server.web.identity import LONGEST, SKEW, site_key
-from tests.web.given import Running
-
-ANNA = {"sub": "patient-4711", "name": "Anna Lind", "email": "anna@example.org"}
-
-
-def signed(running: Running, *, key: str = "", alg: str = "HS256", **changed: Any) -> str:
-    """A token as a site's own server makes it; a claim that is `None` is left out."""
-    now = int(running.house.clock().timestamp())
-    signed.count = getattr(signed, "count", 0) + 1  # type: ignore[attr-defined]  # a number that no test used before
-    claims = {"aud": "demo", "iat": now, "exp": now + 300, "jti": f"number-{signed.count:04}", **ANNA} | changed  # type: ignore[attr-defined]  # as above
-    secret = OctKey.import_key(key or site_key(running.house.settings.signing_key(), "demo"))
-    said = {name: value for name, value in claims.items() if value is not None}
-    return jwt.encode({"alg": alg}, said, secret, algorithms=[alg])
+from tests.web.given import Running, signed
 
 
 async def identify(running: Running, token: str, **asked: Any) -> httpx.Response:
@@ -274,3 +265,27 @@ async def test_signed_or_not_a_page_of_another_origin_gets_nothing(running: Runn
     refused = await identify(running, signed(running), origin="https://evil.example")
 
     assert (refused.status_code, refused.json()["code"]) == (403, "origin_not_allowed")
+
+
+EXAMPLES = CHECKOUT / "widget" / "examples" / "identity"
+MADE = {
+    "python": f"import sys; sys.path.insert(0, {str(EXAMPLES)!r}); from identity import identity; "
+    "print(identity(sys.argv[1], 'demo', 'patient-4711', name='Anna Lindström'), end='')",
+    "node": f"import {{ identity }} from '{(EXAMPLES / 'identity.mjs').as_uri()}'; "
+    "process.stdout.write(identity(process.argv[1], 'demo', 'patient-4711', {name: 'Anna Lindström'}))",
+    "php": f"require '{EXAMPLES / 'identity.php'}'; "
+    "echo onethread_identity($argv[1], 'demo', 'patient-4711', ['name' => 'Anna Lindström']);",
+}
+STARTED = {"python": [sys.executable, "-c"], "node": ["node", "--input-type=module", "-e"], "php": ["php", "-r"]}
+
+
+@pytest.mark.parametrize("language", MADE)
+async def test_what_the_examples_sign_is_believed(running: Running, language: str) -> None:
+    if shutil.which(STARTED[language][0]) is None:
+        pytest.skip(f"there is no {language} on this machine")
+    key = site_key(running.house.settings.signing_key(), "demo")
+    made = await asyncio.create_subprocess_exec(*STARTED[language], MADE[language], key, stdout=asyncio.subprocess.PIPE)
+    token, _ = await made.communicate()
+
+    granted = await known(running, token.decode())
+    assert (await state(running, granted["thread"])).name == "Anna Lindström"

@@ -118,8 +118,21 @@ async def test_the_page_can_open_close_listen_and_end(clinic: Clinic) -> None:
 
     assert await chat.page.evaluate("chat.logout()") is True
     assert await chat.stored() == ([], [])
-    refused = await chat.page.evaluate("chat.identify('token').catch((error) => [error.name, error.code])")
-    assert refused == ["OnethreadError", "identity_not_supported"]
+
+
+async def test_wrong_use_is_refused_by_a_code(clinic: Clinic) -> None:
+    chat = await clinic.at(clinic.site.put())
+    refused = await chat.page.evaluate(
+        """async () => {
+          const loose = document.createElement('onethread-chat');
+          const codes = [];
+          for (const use of ['open', 'logout', 'language', 'identify']) {
+            await loose[use]('de').catch(({ name, code }) => codes.push(`${name} ${code}`));
+          }
+          return codes;
+        }"""
+    )
+    assert refused == ["OnethreadError no_site"] * 4
 
 
 async def test_a_listener_that_left_hears_nothing(clinic: Clinic) -> None:

@@ -143,6 +143,9 @@ export function converse({ server, site, memory, door, wish, on, world = browser
       await visit().catch(fail);
     },
 
+    /** Ask to be let in; `more` is said besides. */
+    visit,
+
     /** "Remember me on this device", ticked or not. */
     remember(is) {
       memory.outlive(is);
@@ -173,7 +176,7 @@ export function converse({ server, site, memory, door, wish, on, world = browser
       clear();
       memory.forget();
       queue.clear();
-      thread = pass = undefined;
+      thread = pass = talk.proof = undefined;
       passEnds = 0;
     },
   };
@@ -193,10 +196,10 @@ export function converse({ server, site, memory, door, wish, on, world = browser
     return talk.mustAgree() ? undefined : { pass, thread, expires_in: (passEnds - world.now()) / 1_000 };
   }
 
-  async function visit() {
+  async function visit(more) {
     const { visitor, language = wish() } = memory.visit;
-    const got = await door.visit({ site, language, visitor });
-    if (visitor !== memory.visit.visitor) return visit(); // another tab was first
+    const got = await door.visit({ site, language, visitor, ...more });
+    if (visitor !== memory.visit.visitor) return visit(more); // another tab was first
     if (thread !== got.thread) clear();
     thread = got.thread;
     take(got);

@@ -146,11 +146,15 @@ function chatOf(host) {
     /** Closes the chat; the focus returns to the button if it was inside. */
     close,
     /** Goes on in another language; the conversation stays. */
-    language: (tag) => talk.speak(tag),
+    language: async (tag) => there().speak(tag),
     /** Ends the conversation here: nothing of it stays on this device. */
-    logout: () => talk.forget(),
-    /** A signed identity is not taken by this version. */
-    identify: () => Promise.reject(refusal('identity_not_supported')),
+    logout: async () => there().forget(),
+    /** Says who has signed in: a token that the page's server has made, or what gives one. Kept back until they agree. */
+    identify: (by) =>
+      new Promise((yes, no) => {
+        there().proof = { by, yes, no };
+        if (talk.memory.agreed) more(); // else when the chat is opened
+      }),
     /** Calls `listener(detail)` for every such event; returns what ends that. */
     on: (type, listener) => tie([[host, type, ({ detail }) => listener(detail)]]),
   };
@@ -208,20 +212,32 @@ function chatOf(host) {
     return host.lang || document.documentElement.lang || navigator.language;
   }
 
+  /** The conversation; without one nothing can be asked of it. */
+  function there() {
+    if (talk) return talk;
+    throw refusal('no_site');
+  }
+
+  /** The second file, again if it could not be had. */
+  function more() {
+    import(`${server}/widget/v1/more.js?${BUILD}`).then(
+      (file) => {
+        is.extra ??= file.default(BUILD, root, talk, soon);
+        soon();
+      },
+      () => {}, // without it people write and read all the same
+    );
+  }
+
   async function open(moving) {
-    if (!is.opened && talk) {
+    there();
+    if (!is.opened) {
       is.opened = is.atEnd = true;
       talk.memory.note({ open: true });
       talk.start();
       await speak(talk.language);
       tell('open');
-      import(`${server}/widget/v1/more.js?${BUILD}`).then(
-        (file) => {
-          is.extra ??= file.default(BUILD, root, talk, soon);
-          soon();
-        },
-        () => {}, // without it people write and read all the same
-      );
+      more();
     }
     if (moving) focus();
   }

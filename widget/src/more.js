@@ -9,6 +9,8 @@ import { calling } from './calling.js';
 import { chime } from './chime.js';
 import { byPerson } from './conversation.js';
 import { h, icon, link } from './dom.js';
+import { refusal } from './door.js';
+import { proving } from './identity.js';
 import styles from './more.css';
 import { uuid } from './world.js';
 
@@ -59,6 +61,7 @@ export default function more(build, root, talk, changed) {
   const mute = {}; // by their ids: sound that this browser cannot play
 
   const phone = calling(ask, changed, focus);
+  const prove = proving(talk, root.host, changed);
 
   const { drop, queue } = talk;
   const { add } = queue;
@@ -66,6 +69,7 @@ export default function more(build, root, talk, changed) {
   queue.add = (words) => add(whom() ? { ...words, about: whom() } : words);
   /** What the page knows of a conversation goes from here as well: whoever sits here next may be somebody else. */
   talk.drop = () => {
+    talk.proof?.no(refusal('logged_out'));
     for (const { stop } of chosen) stop?.();
     chosen = [];
     going = trouble = naming = undefined;
@@ -116,6 +120,7 @@ export default function more(build, root, talk, changed) {
 
     /** The page is up to date: paint what is new on it. */
     drawn() {
+      prove();
       for (const [id, picture] of pictures) {
         if (picture.width) paint(`picture-${id}`, (to, canvas) => to.drawImage(picture, 0, 0, canvas.width, canvas.height));
       }
