@@ -54,7 +54,7 @@ def _serve_on(listening: socket.socket, settings: Settings) -> int:
 
     from knowledge_base.source import ContentError
     from server.core.errors import Unavailable
-    from server.store.errors import StoreInUse, StoreTooNew, StoreTooOld
+    from server.store.errors import StoreInUse, StoreMoved, StoreTooNew, StoreTooOld, StoreUnfinished
 
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -66,7 +66,7 @@ def _serve_on(listening: socket.socket, settings: Settings) -> int:
             f"Another server works on {settings.data}. To run several, set ONETHREAD_MONGODB_URI and"
             " ONETHREAD_REDIS_URL for all of them; for another clinic, set ONETHREAD_DATA to another folder."
         )
-    except (StoreTooNew, StoreTooOld, Unavailable) as error:
+    except (StoreTooNew, StoreTooOld, StoreMoved, StoreUnfinished, Unavailable) as error:
         said = f"The database cannot be used: {error}"
     else:
         return 0

@@ -45,3 +45,33 @@ class StoreTooOld(OnethreadError):
 
     def __init__(self, needed: str) -> None:
         super().__init__(f"The database is too old: {needed} or newer is needed.")
+
+
+class StoreMoved(OnethreadError):
+    """What is in this database was moved to another one, and goes on there."""
+
+    code = "store_moved"
+
+    def __init__(self, kind: str, where: str) -> None:
+        there = (
+            f"MongoDB: set ONETHREAD_MONGODB_URI to it, and ONETHREAD_MONGODB_DATABASE={where}"
+            if kind == "mongodb"
+            else f"the folder {where}: unset ONETHREAD_MONGODB_URI, and set ONETHREAD_DATA={where}"
+        )
+        super().__init__(
+            f"These conversations were moved to {there}. (`python3 run.py move --undo` lets this copy be used again,"
+            " without whatever has been said there since.)"
+        )
+        self.kind, self.where = kind, where
+
+
+class StoreUnfinished(OnethreadError):
+    """A restore or a move into this database was interrupted."""
+
+    code = "store_unfinished"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Not everything has arrived in this database: a `restore` or `move` was interrupted. Run the same again; it"
+            " goes on where it was."
+        )
