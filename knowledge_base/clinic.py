@@ -64,6 +64,25 @@ _MANNERS: dict[str, _Manner] = {
 }
 
 
+class Numbers(Struct, frozen=True, forbid_unknown_fields=True):
+    """Whom to call in a country. ``medical`` and ``crisis`` may be unknown: then no text mentions them."""
+
+    emergency: Annotated[str, Meta(min_length=2, max_length=40)]
+    poison: str
+    medical: str = ""
+    crisis: str = ""
+
+    def values(self) -> dict[str, str]:
+        """Return the numbers that are known, by the placeholder that stands for them."""
+        found = {
+            "emergency_number": self.emergency,
+            "poison_line": self.poison,
+            "medical_line": self.medical,
+            "crisis_line": self.crisis,
+        }
+        return {name: number for name, number in found.items() if number}
+
+
 class Clinic(Struct, frozen=True, forbid_unknown_fields=True):
     """The clinic's facts.
 
@@ -76,6 +95,8 @@ class Clinic(Struct, frozen=True, forbid_unknown_fields=True):
         facts: everything else that stands in braces, the same in every language or one text for each.
         website: what the chat on the website says and where it may stand; whoever serves it reads this part.
         allowed: what may go on which channel; likewise.
+        floor: how long staff keep the floor, and people wait for them; likewise.
+        emergency_numbers: whom to call, in place of the numbers that are known for the country.
     """
 
     name: str
@@ -88,6 +109,8 @@ class Clinic(Struct, frozen=True, forbid_unknown_fields=True):
     facts: dict[str, str | dict[str, str]] = field(default_factory=dict)
     website: dict[str, Any] = field(default_factory=dict)
     allowed: dict[str, Any] = field(default_factory=dict)
+    floor: dict[str, Any] = field(default_factory=dict)
+    emergency_numbers: Numbers | None = None
 
     def values(self, language: str) -> dict[str, str]:
         """Return what each placeholder stands for in ``language``."""
@@ -172,4 +195,4 @@ def fill(text: str, values: Mapping[str, str], source: Source, path: str) -> str
     return PLACEHOLDER.sub(value, text) if "{" in text else text
 
 
-__all__ = ["PLACEHOLDER", "WEEKDAYS", "Clinic", "ContentError", "Language", "fill", "read_clinic", "spans"]
+__all__ = ["PLACEHOLDER", "WEEKDAYS", "Clinic", "ContentError", "Language", "Numbers", "fill", "read_clinic", "spans"]

@@ -24,6 +24,7 @@ from knowledge_base.source import Source
 from knowledge_base.urgent import ELSEWHERE, Lexicon, UrgentFile, UrgentTexts, read_urgent
 from knowledge_base.urgent_score import score
 
+INSIDE = "content"  # a clinic's folder for everything but `clinic.yaml`
 DEMO = Path(__file__).parent / "content"
 NUMBERS = {"whatsapp", "templates", "voice"}  # a clinic's other files, in the same folder
 GOLDEN = "golden.yaml"  # questions that must go on leading to their entries
@@ -34,6 +35,7 @@ NOT_TOPICS = {
     "outside",
     "golden",
 } | NUMBERS  # formats of their own; all others hold entries
+EVERYWHERE = ("urgent.yaml", "sentences.yaml", "outside.yaml")  # those that a clinic needs none of its own of
 SENTENCES = ("suggest", "no_match", "misses", "language", "unreadable", "maybe_urgent", "closed")
 
 
@@ -88,6 +90,18 @@ class Snapshot(Struct, frozen=True, eq=False):
     until: date | None = None
 
 
+def content_files(folder: Path) -> dict[str, Path]:
+    """Return the content files of a folder by name, also those of its folder `content`.
+
+    Of what is the same for every clinic (emergencies, sentences between answers) ours is there where it has none.
+    """
+    found = {name: DEMO / name for name in EVERYWHERE}
+    for path in (*sorted((folder / INSIDE).glob("*.yaml")), *sorted(folder.glob("*.yaml"))):
+        if path.stem not in NUMBERS:
+            found[path.name] = path
+    return dict(sorted(found.items()))
+
+
 def read(folder: Path, edits: Iterable[Entry] = ()) -> Content:
     """Return the content of a folder.
 
@@ -97,20 +111,19 @@ def read(folder: Path, edits: Iterable[Entry] = ()) -> Content:
     Raises:
         ContentError: a file is missing or not what it should be; the error says where and what was expected.
     """
+    found = content_files(folder)
     clinic = read_clinic(Source(folder / "clinic.yaml"))
-    urgent_source = Source(folder / "urgent.yaml")
-    urgent = read_urgent(urgent_source)
+    urgent_source = Source(found["urgent.yaml"])
+    urgent = _with_own_numbers(read_urgent(urgent_source), clinic)
     known = _emergency_numbers(clinic, urgent)
-    files = [path for path in sorted(folder.glob("*.yaml")) if path.stem not in NOT_TOPICS]
+    files = [path for path in found.values() if path.stem not in NOT_TOPICS]
     placed = [each for path in files for each in read_entries(Source(path), clinic, known)]
-    outside_file = folder / "outside.yaml"
-    outside = Source(outside_file).read(tuple[Outside, ...]) if outside_file.exists() else ()
+    outside = Source(found["outside.yaml"]).read(tuple[Outside, ...])
     values = placeholders(clinic, urgent)
     placed = _merged(placed, [place(each, values, Source.elsewhere(f"entry {each.id}"), "") for each in edits])
     _refuse_contradictions(placed)
-    golden_file = folder / GOLDEN
-    golden = Source(golden_file).read(dict[Language, dict[str, str]]) if golden_file.exists() else {}
-    sentences = _sentences(Source(folder / "sentences.yaml"), clinic, known)
+    golden = Source(found[GOLDEN]).read(dict[Language, dict[str, str]]) if GOLDEN in found else {}
+    sentences = _sentences(Source(found["sentences.yaml"]), clinic, known)
     return Content(clinic, tuple(placed), sentences, outside, urgent, urgent_source, golden)
 
 
@@ -155,6 +168,13 @@ def _tagged(entries: Iterable[Entry]) -> dict[str, tuple[str, ...]]:
 def placeholders(clinic: Clinic, urgent: UrgentFile) -> dict[str, dict[str, str]]:
     """Return what each placeholder stands for, in each of the clinic's languages."""
     return {language: clinic.values(language) | _emergency_numbers(clinic, urgent) for language in clinic.languages}
+
+
+def _with_own_numbers(urgent: UrgentFile, clinic: Clinic) -> UrgentFile:
+    """Return what is said of emergencies with the numbers that the clinic has confirmed for its country."""
+    if clinic.emergency_numbers is None:
+        return urgent
+    return msgspec.structs.replace(urgent, countries={**urgent.countries, clinic.country: clinic.emergency_numbers})
 
 
 def _emergency_numbers(clinic: Clinic, urgent: UrgentFile) -> dict[str, str]:

@@ -4,17 +4,20 @@ Every scalar is read as text and only turned into a date or number where the str
 write the language code `no` and mean Norwegian. Anchors and repeated keys are refused: both hide what a file says.
 """
 
+import difflib
 import re
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 import yaml
+from msgspec import inspect
 
 _T = TypeVar("_T")
 _Parser = getattr(yaml, "CBaseLoader", yaml.BaseLoader)  # the C parser is ten times faster; wheels bring it
 _DEPTH = 50  # levels; no content file has more than seven
 _STEP = re.compile(r"\.([^.\[\]`]+)|\[(\d+|\.\.\.)\]")
+_UNKNOWN = re.compile("unknown field `(.*)`")
 _WHERE = re.compile(r" - at `(key in )?\$?(.*)`$")
 
 
@@ -85,11 +88,23 @@ class Source:
             sentence = str(error)
             place = _WHERE.search(sentence)
             path = place[2] if place else ""
-            raise self.error(path, sentence[: place.start()] if place else sentence) from None
+            said = sentence[: place.start()] if place else sentence
+            if unknown := _UNKNOWN.search(said):
+                raise self._unknown(kind, path, unknown[1]) from None
+            raise self.error(path, said) from None
 
     def error(self, path: str, expected: str) -> ContentError:
         """Return an error about the value at ``path``, such as ``[3].questions.de[0]``."""
         return ContentError(self.name, self._line(path), f"{expected} (at {path.lstrip('.')})" if path else expected)
+
+    def _unknown(self, kind: Any, path: str, name: str) -> ContentError:
+        """Return an error about a field that nobody knows, with the one that was probably meant."""
+        below = f"{path}.{name}"
+        meant = difflib.get_close_matches(name, _fields_at(kind, path), 1)
+        hint = f"; did you mean `{meant[0]}`?" if meant else ""
+        return ContentError(
+            self.name, self._line(below, of_name=True), f"unknown field `{name}`{hint} (at {below.lstrip('.')})"
+        )
 
     @classmethod
     def elsewhere(cls, name: str) -> "Source":
@@ -116,12 +131,14 @@ class Source:
             found[name.value] = self._value(value)
         return found
 
-    def _line(self, path: str) -> int:
+    def _line(self, path: str, *, of_name: bool = False) -> int:
+        """Return the line of a value, or of its name."""
         node: Any = self._root
+        place = node
         for name, number in _STEP.findall(path):
             match node:
                 case yaml.MappingNode():
-                    below = next((value for each, value in node.value if each.value == name), None)
+                    place, below = next((pair for pair in node.value if pair[0].value == name), (place, None))
                 case yaml.SequenceNode() if number.isdigit() and int(number) < len(node.value):
                     below = node.value[int(number)]
                 case _:
@@ -129,4 +146,20 @@ class Source:
             if below is None:
                 break
             node = below
-        return int(node.start_mark.line) + 1
+        return int((place if of_name else node).start_mark.line) + 1
+
+
+def _fields_at(kind: Any, path: str) -> list[str]:
+    """Return the names of the fields that a file of this kind may have at a path."""
+    here: list[Any] = [inspect.type_info(kind)]
+    for name, _ in _STEP.findall(path):
+        below: list[Any] = []
+        for each in here:
+            if isinstance(each, inspect.StructType):
+                below += [field.type for field in each.fields if field.encode_name == name]
+            elif isinstance(each, inspect.DictType):
+                below.append(each.value_type)
+            elif isinstance(each, inspect.ListType | inspect.VarTupleType | inspect.SetType):
+                below.append(each.item_type)
+        here = [one for each in below for one in (each.types if isinstance(each, inspect.UnionType) else (each,))]
+    return [field.encode_name for each in here if isinstance(each, inspect.StructType) for field in each.fields]

@@ -23,7 +23,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from knowledge_base import text as t
-from knowledge_base.clinic import Language, fill
+from knowledge_base.clinic import Language, Numbers, fill
 from knowledge_base.source import Source
 
 WINDOW = 8  # words: how far apart the parts of a rule may stand
@@ -36,25 +36,6 @@ ELSEWHERE = "other"  # the entry of `countries` for every country that has none 
 
 _TOKEN = re.compile(r"[^\W_]+|[.!?;:,…()\n–—]")
 _GROUPS = re.compile(r"\s*\+\s*")
-
-
-class Numbers(Struct, frozen=True, forbid_unknown_fields=True):
-    """Whom to call in a country. ``medical`` and ``crisis`` may be unknown: then no text mentions them."""
-
-    emergency: str
-    poison: str
-    medical: str = ""
-    crisis: str = ""
-
-    def values(self) -> dict[str, str]:
-        """Return the numbers that are known, by the placeholder that stands for them."""
-        found = {
-            "emergency_number": self.emergency,
-            "poison_line": self.poison,
-            "medical_line": self.medical,
-            "crisis_line": self.crisis,
-        }
-        return {name: number for name, number in found.items() if number}
 
 
 class Category(Struct, frozen=True, forbid_unknown_fields=True):

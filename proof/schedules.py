@@ -251,7 +251,7 @@ class Server:
             post=inbound.post,
             issue=lambda visitor, language: ("pass", 900),
             known=self._known,
-            languages=("en",),
+            languages=lambda: ("en",),
             put_off=lambda later: None,
         )
         self.spawn(self._begin())

@@ -20,7 +20,7 @@ from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.types import ASGIApp
 
 from server import demo_staff
-from server.content import clinic_of, follow_published, knowledge_of
+from server.content import clinic_of, follow_file, follow_published, knowledge_of
 from server.engine import Engine
 from server.figures import Figures
 from server.service.answering import Knowledge
@@ -50,6 +50,7 @@ from server.web.demo_call import DemoCalls
 from server.web.demo_plug import DemoPlug
 from server.web.demo_story import DemoClock
 from server.web.files import Files, Widget, reading
+from server.web.frame import frame_door
 from server.web.guards import provide_house, provide_me
 from server.web.house import House, Readiness
 from server.web.metrics import Metrics, metrics_door
@@ -104,6 +105,7 @@ def create_app(settings: Settings, port: int | None = None, knowledge: Knowledge
             reading("/health/live", health.live),
             reading("/health/ready", health.ready_door(house.readiness)),
             reading("/metrics", metrics_door(metrics, figures.refresh, settings.proxy)),
+            reading("/widget/frame", frame_door(house, pages)),
             reading("/widget/{path:path}", house.widget.answer),
             reading("/static/{path:path}", static.door),
             *(engine.whatsapp.enter(house) if engine.whatsapp is not None else ()),
@@ -124,7 +126,7 @@ def create_app(settings: Settings, port: int | None = None, knowledge: Knowledge
             ),
             Middleware(
                 WidgetOrigins,
-                origins=house.clinic.origins,
+                origins=lambda: house.clinic.origins,
                 paths=WIDGET_PATHS,
                 methods="GET, POST, DELETE",
                 knock="/api/visits",
@@ -226,12 +228,15 @@ def create_engine(
     own = knowledge_of(settings, clinic, port) if knowledge is None else None
     knowing = own or cast("Knowledge", knowledge)
     engine = Engine(settings, store, is_away, bus, clinic, knowing, secret=secret, erased=ledger_of(settings))
+    engine.clinic_file = file = follow_file(engine, own_origins(settings, port))
     if own is not None:
         engine.library = follow_published(engine, own.base)
         engine.started.append(own.warm_up)
         engine.calls.alarm = own.alarm
     engine.whatsapp = whatsapp_of(engine, settings, settings.origin(port), secret)
     engine.voice = voice_of(engine, settings, settings.origin(port), secret)
+    if engine.voice is not None:
+        file.changed.append(engine.voice.speak)
     engine.conversations.observers.append(metrics.stored)
     engine.started.append(partial(demo_staff.let_in if settings.demo else demo_staff.send_away, engine.store))
     return engine
@@ -255,7 +260,10 @@ def _readiness(engine: Engine) -> Readiness:
     return Readiness(
         lambda: engine.open,
         missing={"store": lambda: not engine.available, "worker": lambda: not engine.works},
-        degraded={"bus": lambda: engine.settings.redis_url is not None and not engine.bus.connected},
+        degraded={
+            "bus": lambda: engine.settings.redis_url is not None and not engine.bus.connected,
+            "clinic": lambda: engine.clinic_file is not None and engine.clinic_file.fault is not None,
+        },
     )
 
 
@@ -294,6 +302,8 @@ def _house(engine: Engine, metrics: Metrics, port: int | None) -> House:
         own_origins=own_origins(settings, port),
         widget=Widget(WIDGET),
         noticing=engine.noticing,
+        closings=engine.closings,
+        fault=lambda: engine.clinic_file.fault if engine.clinic_file is not None else None,
     )
 
 

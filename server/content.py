@@ -9,11 +9,12 @@ from zoneinfo import ZoneInfo
 from knowledge_base import Bands, Encoder, EncoderUnavailable, KnowledgeBase, Snapshot, encoding, load
 from knowledge_base.arrays import Unusable
 from knowledge_base.encoding import Usem3
-from knowledge_base.source import Source
+from server.clinic_file import FILE, ClinicFile, read_file
 from server.knowing import Knowing
 from server.library import TOPIC, Follower, Library
 from server.library.shelf import FOLDER, Shelf, mapped
-from server.service.clinic import Clinic, read_clinic
+from server.service import closings
+from server.service.clinic import Clinic
 from server.settings import CHECKOUT, Settings, WrongSettings
 
 if TYPE_CHECKING:
@@ -28,13 +29,12 @@ DEMO = CHECKOUT / "knowledge_base" / "content"
 
 def folder_of(settings: Settings) -> Path:
     """Return the folder of the clinic's own content, or of the demo clinic's."""
-    own = settings.data / "clinic.yaml"
+    own = settings.data / FILE
     if own.exists():
         return settings.data
     if settings.demo:
         return DEMO
-    example = "knowledge_base/content/clinic.yaml is an example"
-    raise WrongSettings([f"ONETHREAD_DATA: expected `clinic.yaml` in {settings.data}; {example}."])
+    raise WrongSettings([f"ONETHREAD_DATA: expected `{FILE}` in {settings.data}; `python3 run.py init` writes one."])
 
 
 def clinic_of(settings: Settings, own: frozenset[str]) -> Clinic:
@@ -44,7 +44,7 @@ def clinic_of(settings: Settings, own: frozenset[str]) -> Clinic:
         WrongSettings: there is no clinic to serve.
         ContentError: the file cannot be used; with the line.
     """
-    return read_clinic(Source(folder_of(settings) / "clinic.yaml"), own)
+    return read_file(folder_of(settings) / FILE, own)
 
 
 def knowledge_of(settings: Settings, clinic: Clinic, port: int | None) -> Knowing:
@@ -53,12 +53,11 @@ def knowledge_of(settings: Settings, clinic: Clinic, port: int | None) -> Knowin
     Raises:
         ContentError: the files are needed and cannot be used.
     """
-    page = clinic.page or f"{settings.origin(port)}/"
     encoder = encoder_of(settings)
     snapshot = _latest(settings) or load(
         folder_of(settings), datetime.now(UTC).astimezone(ZoneInfo(clinic.timezone)).date(), encoder
     )
-    return Knowing(KnowledgeBase(snapshot, bands_of(settings), encoder), snapshot.clinic.country, clinic.allowed, page)
+    return Knowing(KnowledgeBase(snapshot, bands_of(settings), encoder), clinic, f"{settings.origin(port)}/")
 
 
 def _latest(settings: Settings) -> Snapshot | None:
@@ -110,6 +109,15 @@ def bands_of(settings: Settings) -> Bands:
     return Bands(answer=settings.answer_confidence, suggest=settings.suggest_confidence)
 
 
+def follow_file(engine: "Engine", own: frozenset[str]) -> ClinicFile:
+    """Let a process take the clinic's file whenever it changes, and know of closing days; ``own``: our own origins."""
+    file = ClinicFile(folder_of(engine.settings) / FILE, own, engine.clinic, engine.closings)
+    engine.hub.on(closings.TOPIC, file.ring)
+    engine.started.append(file.start)
+    engine.beside.append(file.run)
+    return file
+
+
 def follow_published(engine: "Engine", base: KnowledgeBase) -> Library:
     """Let a process answer from what is published, now and whenever that changes; return what it is edited with."""
     settings, bus = engine.settings, engine.bus
@@ -123,7 +131,7 @@ def follow_published(engine: "Engine", base: KnowledgeBase) -> Library:
         folder_of(settings),
         workplace_of(settings),
         clock=engine.clock,
-        zone=ZoneInfo(engine.clinic.timezone),
+        zone=lambda: ZoneInfo(engine.clinic.timezone),
         bands=base.bands,
         base=base,
         encoder=wanted(settings),

@@ -15,6 +15,7 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from server.clinic_file import ClinicFile
 from server.core.conversation import RULES
 from server.core.errors import Unavailable
 from server.core.events import AnyEvent
@@ -31,6 +32,7 @@ from server.service.answering import Answering, Knowledge
 from server.service.calls import PhoneCalls
 from server.service.clinic import Clinic, CurrentRules
 from server.service.clock import DatabaseClock
+from server.service.closings import Closings
 from server.service.conversations import Conversations
 from server.service.dialled import Dialled
 from server.service.erasing import Eraser, Noting
@@ -86,6 +88,7 @@ class Engine:
         self.settings, self.store, self.bus, self.clinic = settings, store, bus, clinic
         self._is_away = is_away
         self.clock = DatabaseClock(store)
+        self.closings = Closings(store, clock=self.clock)
         self.rules = CurrentRules(
             clinic,
             clock=self.clock,
@@ -163,7 +166,7 @@ class Engine:
         self.noticing = Noticing(
             store,
             name=self.name,
-            timezone=clinic.timezone,
+            timezone=lambda: clinic.timezone,
             clock=self.clock,
             keep=timedelta(days=settings.gap_days),
         )
@@ -180,6 +183,7 @@ class Engine:
         self.swept: list[Callable[[], Awaitable[None]]] = []  # with every sweep of a process that works
         self.heard_working: dict[str, Callable[[bytes], None]] = {}  # on the bus, by processes that work
         self.stopping: list[Callable[[], Awaitable[None]]] = []  # in this order, before the worker stops
+        self.clinic_file: ClinicFile | None = None  # follows the clinic's file
         self.library: Library | None = None  # where it answers from the clinic's own content
         self.whatsapp: WhatsAppHouse | None = None  # where the clinic has a number there
         self.voice: VoiceHouse | None = None  # likewise

@@ -14,6 +14,7 @@ from knowledge_base.entries import Entry
 from server.core.allowed import Allowed, Content, Rule
 from server.core.model import Channel, Choice, Link, Why
 from server.service.answering import PERSON_CHOICE, Question, Reply, ReplyKind
+from server.service.clinic import Clinic
 from server.service.sentences import say
 
 SMALL_TALK = "smalltalk"  # the tag of what is said and not asked
@@ -27,19 +28,21 @@ class Knowing:
     def __init__(
         self,
         base: kb.KnowledgeBase,
-        country: str,
-        allowed: Allowed = UNSAID,
+        clinic: Clinic | None = None,
         page: str = "",
     ) -> None:
         """Ask ``base``.
 
         Args:
-            country: ISO 3166; says whose emergency numbers are given.
-            allowed: what may go where.
-            page: where the chat stands on the clinic's website.
+            clinic: says what may go where, and on which page the chat stands; without one everything may.
+            page: where it stands when the clinic does not say.
         """
-        self.base, self._country = base, country
-        self._allowed, self._page = allowed, page
+        self.base, self._clinic, self._page = base, clinic, page
+
+    @property
+    def _country(self) -> str:
+        """The country of the content in use: says whose emergency numbers are given."""
+        return self.base.snapshot.clinic.country
 
     async def warm_up(self) -> None:
         """Return once everything is loaded that is otherwise loaded when the first person asks something."""
@@ -86,9 +89,10 @@ class Knowing:
 
     def _kept_back(self, reply: Reply, channel: Channel, *, medical: bool) -> Reply:
         """Return an answer as the clinic lets it go to this channel: itself, the way to the website, or to staff."""
-        rule = self._allowed.rule(Content.MEDICAL if medical else Content.ADMINISTRATIVE, channel)
-        if rule is Rule.LINK and self._page:
-            there = Link(opened(self._page), say("to_website", reply.language))
+        allowed, own = (self._clinic.allowed, self._clinic.page) if self._clinic else (UNSAID, "")
+        rule, page = allowed.rule(Content.MEDICAL if medical else Content.ADMINISTRATIVE, channel), own or self._page
+        if rule is Rule.LINK and page:
+            there = Link(opened(page), say("to_website", reply.language))
             return replace(reply, text=say("on_website", reply.language), links=(there,), may_reword=False)
         return reply if rule is Rule.SEND else Reply(ReplyKind.NOTHING, "", reply.language, why=reply.why)
 

@@ -201,7 +201,7 @@ class Settings:
         True,
         ON_OFF,
         "The demo clinic, its content and its staff. Refused where anybody but this machine could reach them.",
-        shown="`on` when only this machine can reach the server, else `off`",
+        shown="`on` when only this machine can reach the server and it has no clinic of its own, else `off`",
     )
     worker: bool = _door(
         True, ON_OFF, "Whether `serve` also does the work that conversations owe (answers, deliveries)."
@@ -408,7 +408,7 @@ class Settings:
             except ValueError:
                 problems.append(_refusal(setting))
         settings = cls(**values)
-        if "demo" not in values and not settings.only_this_machine:
+        if "demo" not in values and (not settings.only_this_machine or (settings.data / "clinic.yaml").exists()):
             settings = cls(**values, demo=False)
         problems += settings.contradictions()
         if problems:

@@ -99,6 +99,10 @@ class VoiceHouse:
             *self.reports.routes(),
         ]
 
+    def speak(self) -> None:
+        """Answer in the languages of the clinic as it is now."""
+        self.desk.languages = tuple(self.engine.clinic.languages)
+
     def serve(self, app: ASGIApp) -> None:
         """Let the stand-in, if there is one, knock at ``app``."""
         self._app = app

@@ -15,10 +15,10 @@ from knowledge_base import KnowledgeBase, Snapshot
 from knowledge_base.arrays import Unusable
 from server.core.errors import OnethreadError, Unavailable
 from server.library.kept import Gone
-from server.library.library import Library
+from server.library.library import Library, signature_of
 from server.library.packing import pack
 from server.library.shelf import mapped
-from server.library.values import Published
+from server.library.values import Published, Unfit
 
 TOPIC = "knowledge"  # on the bus: something was published; the payload is its hash
 BEFORE_AGAIN = 60.0  # seconds before what could not be built is tried again
@@ -42,6 +42,7 @@ class Follower:
         self._rung = asyncio.Event()
         self._looking = asyncio.Lock()
         self._not_before = 0.0
+        self._seen = signature_of(library.source)  # of the files
         self._of_files: bytes | None = None  # what this process began with, where nothing is published
         if base.snapshot.until is not None:
             self._of_files = pack(library.source, ())
@@ -98,6 +99,11 @@ class Follower:
         day, runs = self._library.today(), self._base.snapshot
         if live is None:
             astray = await asyncio.to_thread(self._library.shelf.forget)  # it began with what another store had live
+            seen = await asyncio.to_thread(signature_of, self._library.source)
+            if seen != self._seen:
+                self._seen = seen
+                await self._take_files(day)
+                return
             if not astray and (self._of_files is None or holds_on(runs, day)):
                 return
             packed = self._of_files
@@ -112,6 +118,20 @@ class Follower:
         await asyncio.to_thread(self._library.shelf.remember, folder)
         kept = {each.hash for each in await self._library.snapshots() if each.kept}
         await asyncio.to_thread(self._library.shelf.clear, {*kept, self._base.snapshot.hash})
+
+    async def _take_files(self, day: date) -> None:
+        """Answer from the files as they are now, where nothing is published and they can be used."""
+        packed = await asyncio.to_thread(pack, self._library.source, ())
+        try:
+            folder = await self._library.built(packed, day, of_files=True)
+        except Unfit as error:
+            self._library.unused = error.fault
+            log.warning("the clinic's files cannot be used; answers stay as they were")
+            return
+        self._library.unused = None
+        await self._swap(folder)
+        if self._of_files is not None or self._base.snapshot.until is not None:
+            self._of_files = packed
 
     async def _swap(self, folder: Path) -> None:
         snapshot = await asyncio.to_thread(mapped, folder)

@@ -20,12 +20,13 @@ from knowledge_base import Bands, Context, Encoder, EncoderUnavailable, Knowledg
 from knowledge_base.encoding import Wanted, encoder_of
 from knowledge_base.entries import Entry
 from knowledge_base.lint import Finding
+from knowledge_base.snapshot import content_files
 from server.core.errors import Unavailable
 from server.core.model import StaffId
 from server.core.ports import Store
 from server.library.child import PATIENCE, asked
 from server.library.kept import PAST, Edit, Gone, Kept, Live, Past
-from server.library.packing import content_files, same_files
+from server.library.packing import same_files
 from server.library.shelf import Shelf, mapped
 from server.library.values import (
     MAX_CHANGES,
@@ -57,7 +58,7 @@ class Library:
         workplace: Path,
         *,
         clock: Callable[[], datetime],
-        zone: ZoneInfo,
+        zone: ZoneInfo | Callable[[], ZoneInfo],
         bands: Bands | None = None,
         base: KnowledgeBase | None = None,
         patience: float = PATIENCE,
@@ -74,8 +75,10 @@ class Library:
         """
         self._wanted = encoder or Wanted()
         self.kept, self.shelf, self.source, self.base = Kept(store), Shelf(workplace), source, base
+        self.unused: str | None = None  # why the files as they are now are not answered from
         self.published: list[Callable[[Published], Awaitable[None]]] = []  # told of each publication from here
-        self._clock, self._zone, self._bands, self._patience = clock, zone, bands or Bands(), patience
+        self._clock, self._bands, self._patience = clock, bands or Bands(), patience
+        self._zone = zone if callable(zone) else lambda: zone
         self._files: tuple[str, FilesRead] | None = None
         self._drafts: tuple[str, KnowledgeBase] | None = None
         self._versions: tuple[str, Mapping[str, str]] | None = None
@@ -84,7 +87,7 @@ class Library:
 
     def today(self) -> date:
         """Return the day by the clinic's calendar."""
-        return self._clock().astimezone(self._zone).date()
+        return self._clock().astimezone(self._zone()).date()
 
     # entries
 
@@ -318,7 +321,7 @@ class Library:
     async def _as_it_stands(self) -> tuple[str, dict[str, bytes]]:
         """Return what changes with every word of the files and edits, and with the day; and the edits."""
         edits = await self.kept.edits()
-        digest = sha256(await asyncio.to_thread(_signature, self.source))
+        digest = sha256(await asyncio.to_thread(signature_of, self.source))
         for id, value in edits.items():
             digest.update(f"{id}\n".encode() + value + b"\n")
         return f"{digest.hexdigest()} {self.today()}", edits
@@ -333,7 +336,7 @@ class Library:
             NotBuilt: the reading broke off.
         """
         async with self._reading:
-            signature = (await asyncio.to_thread(_signature, self.source)).decode()
+            signature = (await asyncio.to_thread(signature_of, self.source)).decode()
             if self._files is None or self._files[0] != signature:
                 request = Request("", self.today(), str(self.source), read=True)
                 async with asked(self.shelf.folder, request, b"", self._patience) as (answer, out):
@@ -361,14 +364,20 @@ class Library:
             raise UnknownSnapshot from None
         return await self.built(packed, day)
 
-    async def built(self, packed: bytes, day: date) -> Path:
+    async def built(self, packed: bytes, day: date, *, of_files: bool = False) -> Path:
         """Return the folder of a piece of content as it holds on a day, built now.
+
+        Args:
+            of_files: it is the clinic's files, which somebody is editing.
 
         Raises:
             NotBuilt: it cannot be.
+            Unfit: so it is with files; it says where.
         """
         request = Request("", day, build=True, encoder=self._wanted)
         async with asked(self.shelf.folder, request, packed, self._patience) as (answer, out):
+            if of_files and answer.fault is not None:
+                raise _unfit(answer)
             if answer.header is None:
                 log.error("what was published cannot be built by this version")
                 raise NotBuilt
@@ -449,10 +458,10 @@ def _unfit(answer: Answer) -> Unfit:
     return Unfit(fault=f"{fault.file}, line {fault.line}: {fault.expected}" if fault else None)
 
 
-def _signature(source: Path) -> bytes:
+def signature_of(source: Path) -> bytes:
     """Return what changes when a content file does."""
     found = []
-    for path in content_files(source):
+    for path in content_files(source).values():
         with contextlib.suppress(OSError):
             stat = path.stat()
             found.append(f"{path.name} {stat.st_mtime_ns} {stat.st_size} {stat.st_ino}")

@@ -41,7 +41,7 @@ class Noticing:
     """One per process that answers; reading works in any process."""
 
     def __init__(
-        self, store: Store, *, name: str, timezone: str, clock: Callable[[], datetime], keep: timedelta
+        self, store: Store, *, name: str, timezone: Callable[[], str], clock: Callable[[], datetime], keep: timedelta
     ) -> None:
         """Keep notes in ``store``.
 
@@ -50,7 +50,7 @@ class Noticing:
             timezone: the clinic's, whose weeks these are.
             keep: how long a question without an answer is kept.
         """
-        self._store, self._name, self._zone, self._clock, self._keep = store, name, ZoneInfo(timezone), clock, keep
+        self._store, self._name, self._timezone, self._clock, self._keep = store, name, timezone, clock, keep
         self._seen: deque[_Seen] = deque(maxlen=MOST_WAITING)
         self._erased: deque[ThreadId] = deque()
         self._counts: dict[str, Counts] = {}
@@ -106,7 +106,7 @@ class Noticing:
 
     def week(self, at: datetime) -> str:
         """Return the clinic's week of a moment."""
-        return week_of(at.astimezone(self._zone))
+        return week_of(at.astimezone(ZoneInfo(self._timezone())))
 
     async def run(self) -> None:
         """Write what is noticed, every few seconds, until cancelled."""

@@ -6,13 +6,14 @@ it runs and whatever its own files have become.
 
 import zlib
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct
 
 from knowledge_base.entries import Entry
-from knowledge_base.snapshot import NUMBERS
+from knowledge_base.snapshot import content_files
 
 LEVEL = 6
 MOST = 512 * 1024**2  # bytes when unpacked
@@ -33,17 +34,12 @@ class Unpackable(Exception):
         super().__init__("This piece of content is damaged.")
 
 
-def content_files(folder: Path) -> list[Path]:
-    """Return the content files of a folder; what only concerns the clinic's numbers is not among them."""
-    return [path for path in sorted(folder.glob("*.yaml")) if path.stem not in NUMBERS][:FILES]
-
-
 def pack(folder: Path, edits: Sequence[Entry]) -> bytes:
     """Return a folder's files and these edits as one piece; files that cannot be read are left out."""
     files = {}
-    for path in content_files(folder):
+    for name, path in islice(content_files(folder).items(), FILES):
         try:
-            files[path.name] = path.read_bytes()
+            files[name] = path.read_bytes()
         except OSError:
             continue  # whoever reads the content says which one is missing
     whole = _Packed(files, tuple(sorted(edits, key=lambda each: each.id)))
@@ -71,7 +67,7 @@ def unpack(packed: bytes, folder: Path) -> tuple[Entry, ...]:
 def same_files(packed: bytes, folder: Path) -> bool:
     """Whether the files of a folder are still those that were packed."""
     try:
-        now = {path.name: path.read_bytes() for path in content_files(folder)}
+        now = {name: path.read_bytes() for name, path in content_files(folder).items()}
         return now == msgspec.msgpack.decode(zlib.decompress(packed), type=_Packed).files
     except (OSError, zlib.error, msgspec.MsgspecError):
         return False

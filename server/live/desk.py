@@ -92,7 +92,7 @@ class Desk:
     post: Callable[[Visitor, commands.Post], Awaitable[Handled]]
     issue: Callable[[Visitor, str], tuple[str, int]]  # a pass for this visitor in this language, and its seconds
     known: Callable[[Visitor], Awaitable[bool]]  # whether the visitor's secret still leads to this thread
-    languages: tuple[str, ...]
+    languages: Callable[[], tuple[str, ...]]  # that the clinic speaks
     put_off: Callable[[Later], None]  # let something be done a moment later
     claim_files: Callable[[str, ThreadId, tuple[str, ...]], Awaitable[tuple[File, ...]]] = nothing_uploaded
     works_here: Callable[[StaffId], Awaitable[bool]] = anybody  # whether a colleague has an account that is in use

@@ -118,7 +118,7 @@ class VisitorLine:
         if after is not None and after > thread.seq:
             thread = await desk.conversations.refresh(id)
         ours, heartbeat = desk.hub.epoch, desk.settings.ping_seconds
-        self.push(protocol.welcome(id, thread.seq, ours, heartbeat, desk.limits(), desk.languages))
+        self.push(protocol.welcome(id, thread.seq, ours, heartbeat, desk.limits(), desk.languages()))
         begin, forget = protocol.beginning(thread.seq, after, epoch, ours)
         if forget:
             self.push(protocol.reset(id, ours, thread.seq))

@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from itertools import groupby
 from typing import Annotated, Protocol, TypeVar
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -19,12 +20,15 @@ from msgspec import Meta
 from server.core.allowed import Allowed, Content, Rule
 from server.core.conversation import RULES
 from server.core.model import MAX_TEXT, Channel, Rules, Value
+from server.service.colours import WHITE, colour_of, contrast, nearest
 from server.service.sentences import FALLBACK, say
 
 _T = TypeVar("_T")
 _E = TypeVar("_E", bound=StrEnum)
 OWN_ORIGIN = "self"  # among a site's origins: wherever this server is reached
 LOOK_AHEAD = 60  # days: a clinic that does not open within two months says "as soon as possible"
+ENOUGH = 4.5  # contrast that WCAG 2 asks of text, level AA
+ORIGIN = "an exact origin: `https://www.example.org`, without a path or `*` (`http` only for localhost)"
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 Text = Annotated[str, Meta(min_length=1, max_length=4096)]
@@ -56,6 +60,19 @@ class _Consent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     privacy_url: str | Texts
 
 
+class _Colours(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    brand: Annotated[str, Meta(pattern="^#[0-9A-Fa-f]{6}$")]
+
+
+Minutes = Annotated[int, Meta(ge=1, le=1440)]
+
+
+class _Floor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    idle_open_minutes: Minutes | None = None
+    idle_closed_minutes: Minutes | None = None
+    waiting_minutes: Minutes | None = None
+
+
 class _Website(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sites: Annotated[dict[str, _Site], Meta(min_length=1)]
     assistant: Texts
@@ -64,6 +81,7 @@ class _Website(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     emergency: Texts
     consent: _Consent | None = None
     page: str = ""
+    colours: _Colours | None = None
 
 
 class _File(msgspec.Struct, frozen=True):
@@ -77,6 +95,10 @@ class _File(msgspec.Struct, frozen=True):
     closed: tuple[date, ...] = ()
     facts: dict[str, str | dict[str, str]] = {}
     allowed: dict[str, dict[str, str]] = {}  # what, then on which channel: send, link or ask
+    floor: _Floor = _Floor()
+
+
+FILE = _File  # what a schema of the file is made from
 
 
 # the values -----------------------------------------------------------------------------------------------------------
@@ -116,8 +138,20 @@ class Words(Value, frozen=True):
     consent: Consent | None
 
 
-class Clinic(msgspec.Struct, frozen=True):
-    """One clinic, or one group of sites that share their staff."""
+class Floor(Value, frozen=True):
+    """How long staff keep the floor without a word, and somebody waits for them; ``None``: as the settings say."""
+
+    idle_open: timedelta | None = None
+    idle_closed: timedelta | None = None
+    waiting: timedelta | None = None
+
+
+class Clinic(msgspec.Struct):
+    """One clinic, or one group of sites that share their staff.
+
+    Everybody holds the same one, so that a change of the clinic's file reaches all of them at once: ``become`` is the
+    only thing that changes it. Whatever is derived from it and kept says of which ``edition`` it is.
+    """
 
     name: str
     timezone: str
@@ -129,6 +163,16 @@ class Clinic(msgspec.Struct, frozen=True):
     facts: dict[str, str] = {}  # those that are the same in every language: numbers and addresses
     allowed: Allowed = Allowed()  # what may go where
     page: str = ""  # where the chat stands on the clinic's own website; empty for this server's own page
+    brand: str = ""  # the colour of the clinic, `#rrggbb`; empty for the widget's own
+    floor: Floor = Floor()
+    edition: int = 0  # counts how often it became another
+
+    def become(self, other: "Clinic") -> None:
+        """Be ``other`` from now on, for everybody at once: nobody is asked in between."""
+        edition = self.edition + 1
+        for name in self.__struct_fields__:
+            setattr(self, name, getattr(other, name))
+        self.edition = edition
 
     @property
     def consent_version(self) -> str | None:
@@ -230,18 +274,31 @@ class CurrentRules:
     ) -> None:
         """Make the rules of ``clinic`` by ``clock``; the rest as in ``Rules``."""
         self._clinic, self._clock = clinic, clock
-        plain = Rules(consent=clinic.consent_version, waiting=waiting, answer_lead=answer_lead, max_text=max_text)
-        self._open = msgspec.structs.replace(plain, open_now=True, floor_idle=floor_idle_open)
-        self._closed = msgspec.structs.replace(plain, open_now=False, floor_idle=floor_idle_closed)
-        self._rules, self._from, self._until = plain, datetime.max.replace(tzinfo=UTC), datetime.min.replace(tzinfo=UTC)
+        self._floor = Floor(floor_idle_open, floor_idle_closed, waiting)
+        self._rules = Rules(waiting=waiting, answer_lead=answer_lead, max_text=max_text)
+        self._from, self._until = datetime.max.replace(tzinfo=UTC), datetime.min.replace(tzinfo=UTC)
+        self._edition = -1
 
     def __call__(self) -> Rules:
         """Return the rules as of now."""
-        now = self._clock()
-        if not self._from <= now < self._until:  # also when a clock was put back
-            self._rules = self._open if self._clinic.open_at(now) else self._closed
-            self._from, self._until = now, self._clinic.changes_at(now) or now + timedelta(days=1)
+        now, clinic = self._clock(), self._clinic
+        if clinic.edition != self._edition or not self._from <= now < self._until:  # also when a clock was put back
+            self._rules, self._edition = self._as_of(now), clinic.edition
+            self._from, self._until = now, clinic.changes_at(now) or now + timedelta(days=1)
         return self._rules
+
+    def _as_of(self, now: datetime) -> Rules:
+        clinic, usual = self._clinic, self._floor
+        is_open = clinic.open_at(now)
+        own = clinic.floor.idle_open if is_open else clinic.floor.idle_closed
+        idle = own or (usual.idle_open if is_open else usual.idle_closed) or self._rules.floor_idle
+        return msgspec.structs.replace(
+            self._rules,
+            consent=clinic.consent_version,
+            waiting=clinic.floor.waiting or usual.waiting or self._rules.waiting,
+            open_now=is_open,
+            floor_idle=idle,
+        )
 
 
 # reading --------------------------------------------------------------------------------------------------------------
@@ -262,17 +319,21 @@ def read_clinic(source: Source, own_origins: frozenset[str]) -> Clinic:
     except (KeyError, ValueError, OSError):
         raise source.error(".timezone", "expected a time zone such as Europe/Berlin") from None
     week = tuple(_day(source, file.hours.get("opening_hours", {}), day) for day in WEEKDAYS)
+    sites = {key: _site(source, key, site, own_origins) for key, site in file.website.sites.items()}
+    _refuse_shared(source, file.website.sites)
     return Clinic(
         name=file.name,
         timezone=file.timezone,
         languages=file.languages,
-        sites={key: _site(source, key, site, own_origins) for key, site in file.website.sites.items()},
+        sites=sites,
         words={language: _words(source, file.website, language) for language in file.languages},
         week=week,
         closed=frozenset(file.closed),
         facts={name: fact for name, fact in file.facts.items() if isinstance(fact, str)},
         allowed=_allowed(source, file.allowed),
         page=_page(source, file.website.page),
+        brand=_brand(source, file.website.colours),
+        floor=_floor(file.floor),
     )
 
 
@@ -280,6 +341,35 @@ def _page(source: Source, url: str) -> str:
     if url and not url.startswith("https://"):
         raise source.error(".website.page", "expected the address of a page, which starts with https://")
     return url
+
+
+def _brand(source: Source, colours: _Colours | None) -> str:
+    """Return the clinic's colour: white on it, and it on white, can be read."""
+    if colours is None:
+        return ""
+    if contrast(colour_of(colours.brand), WHITE) < ENOUGH:
+        better = nearest(colours.brand)
+        raise source.error(
+            ".website.colours.brand", f"expected a contrast of {ENOUGH}:1 with white; the nearest is `{better}`"
+        )
+    return colours.brand.lower()
+
+
+def _floor(floor: _Floor) -> Floor:
+    def minutes(count: int | None) -> timedelta | None:
+        return timedelta(minutes=count) if count is not None else None
+
+    return Floor(*map(minutes, (floor.idle_open_minutes, floor.idle_closed_minutes, floor.waiting_minutes)))
+
+
+def _refuse_shared(source: Source, sites: Mapping[str, _Site]) -> None:
+    """Refuse an origin that two sites name: nobody could tell of which of them a visitor is."""
+    seen: dict[str, str] = {}
+    for key, site in sites.items():
+        for number, origin in enumerate(site.origins):
+            if seen.setdefault(origin, key) != key:
+                path = f".website.sites.{key}.origins[{number}]"
+                raise source.error(path, f"expected an origin of this site alone; `{seen[origin]}` has it too")
 
 
 def _allowed(source: Source, table: Mapping[str, Mapping[str, str]]) -> Allowed:
@@ -326,16 +416,29 @@ def _site(source: Source, key: str, site: _Site, own: frozenset[str]) -> Site:
     for number, origin in enumerate(site.origins):
         if origin == OWN_ORIGIN:
             origins |= own
-        elif _is_origin(origin):
+        elif is_origin(origin):
             origins.add(origin)
         else:
-            raise source.error(f"{path}.origins[{number}]", "expected an origin such as https://www.example.org")
+            raise source.error(f"{path}.origins[{number}]", f"expected {ORIGIN}")
     return Site(key, frozenset(origins))
 
 
-def _is_origin(text: str) -> bool:
-    scheme, _, host = text.partition("://")
-    return scheme in ("https", "http") and bool(host) and host == host.lower() and not set(host) & set("/?#@*\\ ")
+def is_origin(text: str) -> bool:
+    """Whether this is an origin exactly as browsers name it: encrypted, except where nothing leaves the machine."""
+    try:
+        parts = urlsplit(text)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        return False
+    secret = parts.scheme == "https" or (parts.scheme == "http" and host in _HERE)
+    plain = host.isascii() and set(host) <= _OF_HOSTS
+    spelt = f"{parts.scheme}://{f'[{host}]' if ':' in host else host}" + (f":{port}" if port is not None else "")
+    return secret and plain and bool(host) and spelt == text and (parts.scheme, port) not in _USUAL
+
+
+_HERE = ("localhost", "127.0.0.1", "::1")
+_OF_HOSTS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-.:_")
+_USUAL = (("https", 443), ("http", 80))  # browsers leave these out
 
 
 def _words(source: Source, website: _Website, language: str) -> Words:

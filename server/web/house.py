@@ -8,6 +8,7 @@ from server.core.ports import Bus, Store
 from server.library import Library
 from server.library.noticing import Noticing
 from server.service.clinic import Clinic
+from server.service.closings import Closings
 from server.service.conversations import Conversations
 from server.service.dialled import Dialled
 from server.service.identified import Identified
@@ -81,6 +82,8 @@ class House:
         own_origins: frozenset[str],
         widget: Widget,
         noticing: Noticing,
+        closings: Closings,
+        fault: Callable[[], Exception | None],
     ) -> None:
         """Put it together.
 
@@ -95,7 +98,8 @@ class House:
         self.passes, self.sessions, self.accounts = passes, sessions, Accounts(store)
         self.readiness, self.metrics, self.widget = readiness, metrics, widget
         self.secret, self.origin, self.own_origins = secret, origin, own_origins
-        self.noticing = noticing
+        self.noticing, self.closings = noticing, closings
+        self.fault = fault  # why the clinic's file as it is now is not used, for those who look after it
         self.library: Library | None = None  # where the clinic's content is edited
         self.linking = Linking(store, conversations, bus, secret=secret, clock=clock)
         self.numbers = KnownNumbers(

@@ -257,7 +257,9 @@ class WidgetOrigins:
     answer without these headers from the widget, which could then not tell a closed door from a lost network.
     """
 
-    def __init__(self, app: ASGIApp, *, origins: frozenset[str], paths: str, methods: str, knock: str = "") -> None:
+    def __init__(
+        self, app: ASGIApp, *, origins: Callable[[], frozenset[str]], paths: str, methods: str, knock: str = ""
+    ) -> None:
         """Answer pages of ``origins`` on paths that match the pattern ``paths``.
 
         Args:
@@ -274,7 +276,7 @@ class WidgetOrigins:
             return
         asked = Headers(scope=scope)
         origin = asked.get("origin")
-        said, known = self._said(origin), origin in self._origins
+        said, known = self._said(origin), origin in self._origins()
         refused = STRANGERS_MAY_READ if origin is not None and not known and scope["path"] == self._knock else {}
         if scope["method"] == "OPTIONS" and "access-control-request-method" in asked:
             allowed = self._allowed() if known else refused and STRANGERS_MAY_ASK
@@ -291,7 +293,7 @@ class WidgetOrigins:
         await self._app(scope, receive, open_send)
 
     def _said(self, origin: str | None) -> dict[str, str]:
-        if origin is None or origin not in self._origins:
+        if origin is None or origin not in self._origins():
             return {"vary": "Origin"}
         return {
             "access-control-allow-origin": origin,

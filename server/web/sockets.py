@@ -89,7 +89,7 @@ class Sockets:
             post=house.inbound.post,
             issue=self._issue,
             known=self._known,
-            languages=tuple(house.clinic.languages),
+            languages=lambda: house.clinic.languages,
             put_off=self._put_off,
             works_here=house.accounts.works_here,
             claim_files=house.media.claim,

@@ -24,7 +24,7 @@ def noticing(store: Store) -> Noticing:
 
 
 def noticing_in(store: Store, name: str) -> Noticing:
-    return Noticing(store, name=name, timezone="Europe/Berlin", clock=lambda: NOW, keep=timedelta(days=30))
+    return Noticing(store, name=name, timezone=lambda: "Europe/Berlin", clock=lambda: NOW, keep=timedelta(days=30))
 
 
 class Talk:
@@ -77,7 +77,7 @@ async def test_a_gap_goes_with_its_person_when_dismissed_and_when_its_time_is_ov
     await noticing.dismiss([gap for gap in await noticing.gaps() if gap.thread == "t2"])
     assert {gap.thread for gap in await noticing.gaps()} == {"t3"}
 
-    short = Noticing(store, name="x", timezone="UTC", clock=lambda: NOW, keep=timedelta())
+    short = Noticing(store, name="x", timezone=lambda: "UTC", clock=lambda: NOW, keep=timedelta())
     await Talk(store, short, "t4").turn("Do you remove warts?", missed=True, why=OFFER)
     await short.flush()
     assert {gap.thread for gap in await noticing.gaps()} == {"t3"}

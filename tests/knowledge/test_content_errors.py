@@ -89,7 +89,7 @@ def test_a_new_file_is_a_new_topic(content: Path) -> None:
     ("old", "new", "line", "expected"),
     [
         ("  owner: bakery\n", "", 1, "required field `owner`"),
-        ("owner: bakery", "owner: bakery\n  colour: brown", 1, "unknown field `colour`"),
+        ("owner: bakery", "owner: bakery\n  colour: brown", 4, "unknown field `colour`"),
         ("status: live", "status: alive", 2, "enum value 'alive'"),
         ("risk: admin", "risk: none", 5, "enum value 'none'"),
         ("reviewed_at: 2026-11-02", "reviewed_at: lately", 4, "date"),
@@ -174,8 +174,8 @@ def test_a_missing_empty_or_unreadable_file_is_said_so(content: Path) -> None:
     with pytest.raises(ContentError, match="UTF-8"):
         load(content, TODAY)
     (content / "bread.yaml").unlink()
-    (content / "sentences.yaml").unlink()
-    with pytest.raises(ContentError, match=r"sentences\.yaml, line 1: this file is needed and is not there"):
+    (content / "clinic.yaml").unlink()
+    with pytest.raises(ContentError, match=r"clinic\.yaml, line 1: this file is needed and is not there"):
         load(content, TODAY)
 
 

@@ -75,7 +75,7 @@ def test_of_a_call_that_has_not_shown_whose_it_is_only_the_call_counts() -> None
 
 @pytest.fixture
 def answering(unsteady: Unsteady, conversations: Conversations, clock: Clock) -> Answering:
-    knowing = Knowing(KnowledgeBase(load(DEMO, TODAY)), "DE")
+    knowing = Knowing(KnowledgeBase(load(DEMO, TODAY)))
     return Answering(unsteady.as_store, conversations, knowing, Monday(), rules=Rules, clock=clock)
 
 

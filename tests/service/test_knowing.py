@@ -8,6 +8,7 @@ from server.core.allowed import Allowed, Content, Rule
 from server.core.model import Channel
 from server.knowing import Knowing
 from server.service.answering import Question, Reply, ReplyKind
+from server.service.clinic import Clinic
 
 QUESTION = "When are you open?"
 
@@ -17,9 +18,13 @@ def base() -> KnowledgeBase:
     return KnowledgeBase(load(DEMO), Bands(answer=0.45, suggest=0.15))
 
 
+def clinic_with(table: Allowed) -> Clinic:
+    return Clinic("Anna's", "UTC", ("en",), {}, {}, ((),) * 7, allowed=table, page="https://clinic.example/chat")
+
+
 async def answered(base: KnowledgeBase, rule: Rule, channel: Channel = Channel.WHATSAPP) -> Reply:
     table = Allowed(((Content.ADMINISTRATIVE, Channel.WHATSAPP, rule),))
-    knowing = Knowing(base, "DE", table, page="https://clinic.example/chat")
+    knowing = Knowing(base, clinic_with(table))
     return await knowing.answer(Question(QUESTION, "en", channel))
 
 
@@ -43,7 +48,7 @@ async def test_what_staff_decide_comes_to_staff_with_what_was_found(base: Knowle
 
 
 async def test_a_language_model_may_reword_administration_and_nothing_else(base: KnowledgeBase) -> None:
-    knowing = Knowing(base, "DE")
+    knowing = Knowing(base)
     entries = base.snapshot.entries.values()
     for entry in entries:
         reply = await knowing.answer(Question("", "en", choice=f"kb:{entry.id}"))
@@ -54,7 +59,7 @@ async def test_a_language_model_may_reword_administration_and_nothing_else(base:
 
 
 def test_an_emergency_is_known_at_once_and_nothing_else_is_one(base: KnowledgeBase) -> None:
-    knowing = Knowing(base, "DE")
+    knowing = Knowing(base)
 
     assert "112" in knowing.alarm("Mein Vater atmet nicht mehr", "de")
     assert "112" in knowing.alarm("My father does not breathe, he is unconscious", "en")
@@ -62,6 +67,6 @@ def test_an_emergency_is_known_at_once_and_nothing_else_is_one(base: KnowledgeBa
 
 
 async def test_nobody_who_asks_first_waits_for_what_is_loaded_then(base: KnowledgeBase) -> None:
-    await Knowing(base, "DE").warm_up()
+    await Knowing(base).warm_up()
 
     assert language._load.cache_info().currsize == 1

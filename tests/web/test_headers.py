@@ -84,7 +84,7 @@ async def test_an_answer_that_is_no_refusal_is_never_readable_to_a_stranger() ->
     async def lets_everybody_in(scope: Scope, receive: Receive, send: Send) -> None:
         await Response("pass")(scope, receive, send)
 
-    door = WidgetOrigins(lets_everybody_in, origins=frozenset(), paths="/door", methods="POST", knock="/door")
+    door = WidgetOrigins(lets_everybody_in, origins=frozenset, paths="/door", methods="POST", knock="/door")
     async with httpx.AsyncClient(transport=httpx.ASGITransport(door), base_url="http://here") as stranger:
         answer = await stranger.post("/door", headers={"Origin": "https://evil.example"})
 
