@@ -93,6 +93,7 @@ class Post(Command, frozen=True, kw_only=True):
     said_at: datetime | None = None  # when it was sent, by the provider's clock
     past: bool = False  # keep it, with its channel, and let nothing follow from it
     anyway: bool = False  # staff: in spite of a warning
+    waited_since: datetime | None = None  # staff: when it was written, if it waited for the person to write
     unsaid: str | None = None  # person: what came cannot be shown; the id of the words that stand for it
     whisper: bool = False  # staff: let the assistant say it into the call, and keep the floor
     to: Address | None = None  # assistant: ask there whether it is this person's, who has only named it

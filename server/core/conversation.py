@@ -63,6 +63,7 @@ from server.core.model import (
     Rules,
     StaffId,
     Thread,
+    WhyThere,
 )
 
 RULES = Rules()
@@ -217,6 +218,8 @@ def _post(thread: Thread, command: commands.Post, now: datetime, rules: Rules) -
         case Role.STAFF:
             _check_floor(thread, command)
             said = {"choices": command.choices, "links": command.links, "anyway": command.anyway}
+            if command.waited_since is not None:
+                said["waited_since"] = past_moment("waited_since", command.waited_since, now)
             if command.whisper:
                 said["whisper"] = True
         case Role.ASSISTANT if command.to is not None:
@@ -235,6 +238,8 @@ def _post(thread: Thread, command: commands.Post, now: datetime, rules: Rules) -
     channel = _channel(thread, command)
     if channel is Channel.VOICE and thread.call is not None and thread.call.assurance is Assurance.PROVEN:
         said["proven"] = True
+    if command.by.role is not Role.PERSON and (channel is not Channel.WEB or thread.addresses):
+        said["went"] = _why_there(thread, command, channel)
     return events.Posted(
         thread=thread.id,
         seq=thread.seq + 1,
@@ -376,6 +381,22 @@ def _channel(thread: Thread, command: commands.Post) -> Channel:
     if channel is Channel.VOICE and routing.on_the_line(thread) is None and command.by.role is Role.STAFF:
         raise OnlyByPhone
     return channel
+
+
+def _why_there(thread: Thread, command: commands.Post, channel: Channel) -> WhyThere:
+    """Why a message of ours goes to this channel, as of now: what decided may have changed when somebody asks."""
+    answers = command.covers is not None
+    if command.to is not None:
+        return WhyThere.ASKS
+    if channel is Channel.VOICE:
+        return WhyThere.CALL
+    if command.on is not None and routing.reply_channel(thread, None, answer=answers) is not channel:
+        return WhyThere.CHOSEN
+    if answers:
+        return WhyThere.ANSWERS
+    if channel is thread.prefers:
+        return WhyThere.PREFERS
+    return WhyThere.LAST if channel is thread.channel and thread.last_person else WhyThere.PROVEN
 
 
 def _check_consent(thread: Thread, command: commands.Post, rules: Rules) -> None:
@@ -581,9 +602,10 @@ def _reopen(thread: Thread, command: commands.Reopen, now: datetime, rules: Rule
 
 
 def _going_on(thread: Thread, ended: Ended, seq: int, now: datetime) -> dict[str, Any]:
-    """Return what changes when an episode goes on as it stood; event ``seq`` undoes its end, and the floor counts from there.
+    """Return what changes when an episode goes on as it stood.
 
-    Nobody has written since, or there would be nothing to undo. What colleagues decided meanwhile stands.
+    Event ``seq`` undoes its end, and the floor counts from there. Nobody has written since, or there would be nothing to
+    undo. What colleagues decided meanwhile stands.
     """
     snoozed = ended.snoozed_until if ended.snoozed_until is not None and ended.snoozed_until > now else None
     return {

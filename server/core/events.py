@@ -30,6 +30,7 @@ from server.core.model import (
     TaskKind,
     ThreadId,
     Why,
+    WhyThere,
 )
 from server.core.owed import AnyOwed
 
@@ -71,6 +72,8 @@ class Posted(Event, frozen=True, kw_only=True, tag="posted"):
     said_at: datetime | None = None  # when it was sent, by the provider's clock
     past: bool = False  # from a history, or by staff elsewhere: kept, and nothing follows from it
     anyway: bool = False  # staff sent it in spite of a warning
+    waited_since: datetime | None = None  # when staff wrote it, if it waited until the person wrote
+    went: WhyThere | None = None  # why to this channel, where there was a choice
     unsaid: str | None = None  # what came cannot be shown: the id of the words that stand for it
     whisper: bool = False  # staff: the assistant speaks it into the call
     proven: bool = False  # on the phone: said in a call that had shown whose it is

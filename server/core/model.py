@@ -174,6 +174,18 @@ class Why(Value, frozen=True):
     reworded: bool = False  # a language model has put the entry's words differently
 
 
+class WhyThere(StrEnum):
+    """Why a message of ours went to its channel: for staff, and as it was then."""
+
+    CHOSEN = "chosen"  # by whoever sent it, against what it would have been
+    ANSWERS = "answers"  # it answers what the person wrote there
+    PREFERS = "prefers"  # the person would rather have it there
+    LAST = "last"  # the person last wrote there
+    PROVEN = "proven"  # it is theirs, and where they last wrote they cannot be met
+    CALL = "call"  # spoken into the call
+    ASKS = "asks"  # it asks whether a number that was named is theirs
+
+
 class Handover(StrEnum):
     """Why the assistant gave the floor to whoever of the staff comes first."""
 

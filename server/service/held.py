@@ -7,6 +7,7 @@ is, marked so, until a colleague has taken it back: nothing else that anybody wr
 
 import asyncio
 import logging
+from datetime import datetime
 
 import msgspec
 from msgspec.structs import replace
@@ -30,6 +31,7 @@ class Held(Value, frozen=True):
         key: under which it will be said.
         after: the person's last message when it was written; it leaves after the next one.
         back: it could not leave, and waits for a colleague instead.
+        at: when it was written.
     """
 
     key: str
@@ -38,6 +40,7 @@ class Held(Value, frozen=True):
     text: str
     after: int
     back: bool = False
+    at: datetime | None = None
 
 
 async def kept(store: Store, thread: ThreadId) -> Held | None:
@@ -93,7 +96,8 @@ class Holding:
     async def _leave(self, thread: ThreadId, held: Held, value: bytes) -> None:
         by = commands.staff(held.staff, held.name)
         try:
-            await self._conversations.handle(commands.Post(thread=thread, key=held.key, by=by, text=held.text))
+            said = commands.Post(thread=thread, key=held.key, by=by, text=held.text, waited_since=held.at)
+            await self._conversations.handle(said)
         except Refused:  # a colleague has the conversation by now
             if await self._store.get(COLLECTION, thread) == value:
                 await keep(self._store, thread, replace(held, back=True))

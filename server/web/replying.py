@@ -221,7 +221,7 @@ async def hold(
     """Keep a reply until the person writes again, in place of whatever waited before."""
     check_key(data.key)
     known = await known_thread(house, thread)
-    waiting = held.Held(data.key, me.staff.id, me.staff.name, data.text, known.last_person)
+    waiting = held.Held(data.key, me.staff.id, me.staff.name, data.text, known.last_person, at=house.clock())
     await held.keep(house.store, known.id, waiting)
 
 
