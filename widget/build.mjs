@@ -1,7 +1,7 @@
 /**
  * Builds what browsers load into dist/: `onethread.js` (a classic script that may also be included as a module), `more.js`
  * (what it loads when the chat is opened: its own properties have the same short names),
- * `connection.js` (the line alone, a module for the staff console), the words of the other languages, and `manifest.json`.
+ * `connection.js` (the line alone, a module for the staff console), `frame.js` (beside the chat in a frame), the words of the other languages, and `manifest.json`.
  *
  *   node build.mjs           writes dist/
  *   node build.mjs --check   fails if dist/ is not what the sources build
@@ -76,7 +76,8 @@ async function make() {
     budget_bytes: BUDGET,
   };
   const { code: staff } = await bundle('src/staff.js', { format: 'esm' });
-  const files = { 'onethread.js': script, 'more.js': more, 'connection.js': staff };
+  const { code: frame } = await bundle('src/frame.js', { format: 'iife' });
+  const files = { 'onethread.js': script, 'more.js': more, 'connection.js': staff, 'frame.js': frame };
   for (const name of (await readdir(here('src/strings'))).sort()) {
     files[`strings/${name}`] = `${JSON.stringify(JSON.parse(await text(`src/strings/${name}`)))}\n`;
   }

@@ -196,15 +196,21 @@ class Clinic:
 
 
 @contextlib.asynccontextmanager
-async def clinic(folder: Path, browser: Browser, **changed: Any) -> AsyncIterator[Clinic]:
-    """Run a clinic's website and our server, on two origins."""
+async def clinic(folder: Path, browser: Browser, *, neighbour: bool = False, **changed: Any) -> AsyncIterator[Clinic]:
+    """Run a clinic's website and our server, on two origins.
+
+    ``neighbour``: the pages `elsewhere` belong to the same site, and are another website to browsers.
+    """
     site = Site("")
     web = await asyncio.start_server(site.answer, "127.0.0.1", 0)
     copycat = await asyncio.start_server(site.answer, "127.0.0.1", 0)
     site.origin, site.foreign = (f"http://127.0.0.1:{each.sockets[0].getsockname()[1]}" for each in (web, copycat))
     data = given.own_clinic(folder)
     file = data / "clinic.yaml"
-    sites = f"origins: [self, '{site.origin}']\n    another:\n      origins: ['{site.origin.replace(*site.elsewhere)}']"
+    other = site.origin.replace(*site.elsewhere)
+    sites = f"origins: [self, '{site.origin}']\n    another:\n      origins: ['{other}']"
+    if neighbour:
+        sites = f"origins: [self, '{site.origin}', '{other}']"
     file.write_text(file.read_text("utf-8").replace("origins: [self]", sites), "utf-8")
     answers = Answers()
     knowledge: Knowledge = answers
