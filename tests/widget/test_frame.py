@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from playwright.async_api import Browser, FrameLocator, Page, expect
+from playwright.async_api import Browser, BrowserContext, FrameLocator, Page, expect
 
 from tests.web.given import signed
 from tests.widget import given
@@ -33,8 +33,8 @@ def page_with_frame(clinic: Clinic, *, site: str = "demo", more: str = "", width
     return clinic.site.put("/framed", body=body, policy=POLICY)
 
 
-async def framed(clinic: Clinic, url: str, **options: object) -> tuple[Page, FrameLocator]:
-    page = (await clinic.at(url, **options)).page
+async def framed(clinic: Clinic, url: str, context: BrowserContext | None = None) -> tuple[Page, FrameLocator]:
+    page = (await clinic.at(url, context)).page
     return page, page.frame_locator("#chat")
 
 
