@@ -40,6 +40,7 @@ from server.web import (
     health,
     history,
     knowledge,
+    personal,
     problems,
     replying,
     signing_in,
@@ -67,7 +68,7 @@ from server.whatsapp_house import whatsapp_of
 WIDGET = CHECKOUT / "widget" / "dist"
 LARGER = f"{uploads.UPLOADS}|/webhooks/.+"  # bodies beyond the usual: files, and news of a thousand at once
 # what the widget asks for from other origins
-GOING_ON = f"{continuing.WIDGET_PATHS}|{calling.WIDGET_PATHS}"
+GOING_ON = f"{continuing.WIDGET_PATHS}|{calling.WIDGET_PATHS}|{personal.WIDGET_PATHS}"
 WIDGET_PATHS = f"/api/visits|/api/threads/[^/]+/events|{uploads.WIDGET_PATHS}|{GOING_ON}"
 
 
@@ -187,6 +188,10 @@ def _litestar(house: House, pages: Pages) -> Litestar:
             uploads.download,
             uploads.fetch_again,
             uploads.download_sealed,
+            personal.take_away,
+            personal.erase_own,
+            personal.export,
+            personal.person_pages,
             signing_in.staff_session,
             console.console,
             knowledge.knowledge,
@@ -302,6 +307,7 @@ def _house(engine: Engine, metrics: Metrics, port: int | None) -> House:
         own_origins=own_origins(settings, port),
         widget=Widget(WIDGET),
         noticing=engine.noticing,
+        eraser=engine.eraser,
         closings=engine.closings,
         fault=lambda: engine.clinic_file.fault if engine.clinic_file is not None else None,
     )

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 import msgspec
 
 from server.core.commands import SYSTEM, Actor, Erase
+from server.core.errors import Refused
 from server.core.events import (
     AddressLinked,
     AnyEvent,
@@ -26,6 +27,7 @@ from server.core.events import (
     FileChanged,
     HungUp,
     JoinedWith,
+    MovedTo,
     Noted,
     PartedFrom,
     Posted,
@@ -47,6 +49,15 @@ PAGE = 500
 
 _PLAIN = re.compile(r'[^"\\\x00-\x1f]+')  # what JSON has as it is
 log = logging.getLogger("onethread.erasing")
+
+
+class AskTheClinic(Refused):
+    """A colleague has joined conversations by hand: it is not proven that all of them are this person's."""
+
+    code = "ask_the_clinic"
+
+    def __init__(self) -> None:
+        super().__init__("Please ask the clinic to erase this: parts of it were put together by hand.")
 
 
 class Noting(Protocol):
@@ -144,6 +155,20 @@ class Eraser:
         head = (await goes_on(id, self._conversations.refresh)).id
         handled = await self._conversations.handle(Erase(thread=head, key=key, by=by, why=why))
         return head if handled.event is not None else None
+
+    async def ask_oneself(self, id: ThreadId, by: Actor, key: str) -> None:
+        """Let the person be erased who asks for it themselves, and has proven that ``id`` is theirs.
+
+        Raises:
+            AskTheClinic: a colleague has put something of it together by hand.
+            Refused, Unavailable: as ``ask``.
+        """
+        threads = await self.whole(id)
+        for thread in threads[1:]:
+            moves = [event for event in await self.log(thread) if isinstance(event, MovedTo)]
+            if not moves or moves[-1].role is Role.STAFF:
+                raise AskTheClinic
+        await self.ask(threads[0], by, key, Erasing.ASKED)
 
     async def now(self, id: ThreadId, by: Actor, key: str, why: Erasing) -> tuple[ThreadId, ...]:
         """Let a person be erased and do all of it, beside a server; return which conversations were.

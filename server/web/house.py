@@ -11,6 +11,7 @@ from server.service.clinic import Clinic
 from server.service.closings import Closings
 from server.service.conversations import Conversations
 from server.service.dialled import Dialled
+from server.service.erasing import Eraser
 from server.service.identified import Identified
 from server.service.inbound import Inbound, Visitor
 from server.service.inbox import Inbox
@@ -82,6 +83,7 @@ class House:
         own_origins: frozenset[str],
         widget: Widget,
         noticing: Noticing,
+        eraser: Eraser,
         closings: Closings,
         fault: Callable[[], Exception | None],
     ) -> None:
@@ -98,7 +100,7 @@ class House:
         self.passes, self.sessions, self.accounts = passes, sessions, Accounts(store)
         self.readiness, self.metrics, self.widget = readiness, metrics, widget
         self.secret, self.origin, self.own_origins = secret, origin, own_origins
-        self.noticing, self.closings = noticing, closings
+        self.noticing, self.closings, self.eraser = noticing, closings, eraser
         self.fault = fault  # why the clinic's file as it is now is not used, for those who look after it
         self.library: Library | None = None  # where the clinic's content is edited
         self.linking = Linking(store, conversations, bus, secret=secret, clock=clock)

@@ -25,6 +25,7 @@ from starlette.responses import Response
 
 from server.core import errors
 from server.core.errors import OnethreadError, RateLimited, Unavailable
+from server.service.erasing import AskTheClinic
 from server.service.identified import IdentityChanged, IdentityUsed
 from server.service.known_numbers import AlreadyKnown
 from server.service.linking import NothingSaid
@@ -51,6 +52,7 @@ STATUS: dict[type[Exception], int] = {
     errors.ConsentNeeded: 403,
     errors.NotFound: 404,
     NothingSaid: 409,
+    AskTheClinic: 409,
     AlreadyKnown: 409,
     PassExpired: 401,
     PassInvalid: 401,

@@ -135,6 +135,7 @@ class Screen:
             "me": self.me,
             "may_reply": may(self.me.role, Action.REPLY),
             "may_join": may(self.me.role, Action.JOIN),
+            "may_erase": may(self.me.role, Action.ERASE),
             "has_library": self.house.library is not None,
             "clinic": self.house.clinic,
             "csrf": self.csrf,

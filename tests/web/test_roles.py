@@ -27,6 +27,8 @@ OPEN_TO_ALL = {
     ("POST", "/api/threads/{thread:str}/show"),
     ("POST", "/api/threads/{thread:str}/call"),
     ("POST", "/api/threads/{thread:str}/callback"),
+    ("GET", "/api/threads/{thread:str}/own"),
+    ("DELETE", "/api/threads/{thread:str}/own"),
     ("POST", "/api/threads/{thread:str}/files"),  # so do these two
     ("GET", "/api/threads/{thread:str}/files/{file:str}"),
     ("GET", "/api/files/{file:str}/{until:str}/{seal:str}"),  # for whoever has an address that we sealed

@@ -22,7 +22,7 @@ FALLBACK = "en"
 def table(language: str) -> dict[str, str]:
     """Return all texts of one of ``LANGUAGES``."""
     found: dict[str, str] = {}
-    for folder in ("", "knowledge"):
+    for folder in ("", "knowledge", "person"):
         file = resources.files(__name__).joinpath(folder) / f"{language}.json"
         found |= json.loads(file.read_text(encoding="utf-8"))
     return found
@@ -60,6 +60,10 @@ class Words:
         locale = _locale(self.language)
         date = f"{format_date(then, 'EEEE', locale=locale)} {format_skeleton('MMMMd', then, locale=locale)}"
         return date if then.year == today.year else f"{date} {then.year}"
+
+    def long_date(self, at: datetime) -> str:
+        """Return `22 November 2026`."""
+        return format_date(at.astimezone(self._zone).date(), "long", locale=_locale(self.language))
 
     def moment(self, at: datetime, now: datetime) -> str:
         """Return a moment as short as it can be told: a time today, else a day, ahead also with the time."""
