@@ -50,13 +50,18 @@ class CommandModule(Protocol):
 COMMANDS = {
     command.name: command
     for command in (
+        Command("init", "Run it", "the files of a clinic of your own, asked for or drafted from its website"),
         Command("serve", "Run it", "the website's chat, the console and the assistant (also without a command)"),
         Command("worker", "Run it", "only the work that conversations owe, beside `serve` on MongoDB and Redis"),
+        Command("site", "Run it", "add, list and remove the websites on which the chat may stand"),
+        Command("closed", "Run it", "close the clinic today or on other days, without editing a file"),
         Command("staff", "Run it", "add, list and disable colleagues, set a password"),
         Command("kb", "Run it", "the knowledge base: ask, lint, import, export, publish, rollback, evaluate"),
         Command("backup", "Run it", "everything into one file, beside a running server; read back and replayed"),
         Command("restore", "Run it", "bring a backup back, and nobody who was erased since"),
         Command("move", "Run it", "carry everything from the embedded database to MongoDB, or back"),
+        Command("export", "Run it", "everything that is kept of a person: data, a page to read, their files"),
+        Command("erase", "Run it", "forget a person for good, on every channel"),
         Command("check", "Run it", "compare what is derived with the log; --rebuild mends it"),
         Command("templates", "Run it", "`templates check`: compare WhatsApp's approved templates with the clinic's"),
         Command("talk", "Try it", "chat from this terminal, as a visitor or a colleague"),
@@ -64,6 +69,7 @@ COMMANDS = {
         Command("prove", "Try it", "kill, freeze, cut off and flood it, and write down what was seen", lock="test"),
         Command("test", "Change it", "everything a change must pass", lock="test", settings=False, takes_more=True),
         Command("lock", "Change it", "write requirements/*.lock anew", lock="test", settings=False),
+        Command("schema-doc", "Change it", "write docs/clinic.schema.json anew", settings=False),
         Command("settings-doc", "Change it", "write docs/settings.md anew", settings=False),
     )
 }
