@@ -1,63 +1,79 @@
-"""`run.py check`: whether what is derived agrees with the log, and what is wrong if not; `--rebuild` mends it.
+"""`run.py check`: whether what is derived agrees with the log, and whether all is in order for patients to come.
 
 The log is the truth: its numbers must have no gap, every inbox row must be what a replay up to the row's own number
-leads to, and the person must be found by every word up to there. A row that is merely behind is no fault, since a
-running server writes rows a moment later.
+leads to, and the person must be found by every word up to there; `--rebuild` mends what is derived. Then comes the list
+for going live, each thing green, amber or red with what to do; one red and the exit code is 1. The demo needs no such
+list and gets one only by `--go-live`.
 """
 
 import argparse
 import asyncio
+import contextlib
+import io
+import shutil
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
 
+from server.care.walking import Findings, walk
 from server.core.errors import OnethreadError
-from server.core.model import ThreadId
 from server.core.ports import Store
-from server.service.inbox import Inbox, derived, read_all
-from server.settings import Settings
+from server.settings import Settings, WrongSettings
 
-PAGE = 1000  # threads at a time
+if TYPE_CHECKING:
+    from server.care.going_live import Facts, Item
+
 OF_WHATSAPP = ("whatsapp.yaml", "templates.yaml")  # a clinic that has neither need not load what reads them
 SHOWN = 20  # threads named one by one; more are only counted
 
-
-@dataclass(slots=True)
-class Findings:
-    """What a walk through the log found, by thread."""
-
-    threads: int = 0
-    events: int = 0
-    broken: list[ThreadId] = field(default_factory=list)  # the log itself has a gap: nothing mends that
-    wrong: list[ThreadId] = field(default_factory=list)  # the row is not what the log leads to
-    unfindable: list[ThreadId] = field(default_factory=list)  # some word of the log does not find it
-    behind: list[ThreadId] = field(default_factory=list)
-    rebuilt: int = 0
-
-    @property
-    def fine(self) -> bool:
-        """Whether nothing is left to mend."""
-        return not self.broken and (not (self.wrong or self.unfindable) or self.rebuilt > 0)
+__all__ = ["Findings", "add_arguments", "report", "run", "walk"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say which arguments it takes."""
     parser.add_argument("--rebuild", action="store_true", help="make every inbox row and search word anew from the log")
+    parser.add_argument("--go-live", action="store_true", help="the list for going live, also of the demo")
+    parser.add_argument("--json", action="store_true", help="all of it for programs")
 
 
 def run(args: argparse.Namespace, settings: Settings) -> int:
-    """Walk through the whole log; 0 when all is well, 1 when something is wrong, or cannot be looked at."""
+    """Look at all of it; 0 when all is well, 1 when something is wrong or red, or cannot be looked at."""
     from server.stores import store_of
 
+    listed = args.go_live or args.json or not settings.demo
     try:
-        findings = asyncio.run(_opened(store_of(settings, exclusive=False), args.rebuild))
+        findings, facts = asyncio.run(_looked(store_of(settings, exclusive=False), settings, args.rebuild, listed))
     except OnethreadError as error:
         print(f"The database cannot be looked at: {error}", file=sys.stderr)
         return 1
-    print(report(findings))
-    works = [whatsapp_works(settings), voice_works(settings)]  # each says what it found
-    return 0 if all(works) and findings.fine else 1
+    if not args.json:
+        print(report(findings))
+    channels = _channels(settings, quiet=args.json)
+    items = _listed(facts, settings, channels) if facts is not None else []
+    if args.json:
+        print(as_json(findings, items))
+    elif items:
+        print(lights(items))
+    well = all(works for works, _ in channels.values()) and findings.fine
+    return 0 if well and not any(item.light == "red" for item in items) else 1
+
+
+def _channels(settings: Settings, *, quiet: bool) -> dict[str, tuple[bool, str]]:
+    """Return of WhatsApp and the phone whether they work, and what there is to say; nothing of what is not set up."""
+    found = {}
+    tries: tuple[tuple[str, Callable[[Settings], bool]], ...] = (("whatsapp", whatsapp_works), ("phone", voice_works))
+    for name, works in tries:
+        said = io.StringIO()
+        with contextlib.redirect_stdout(said):
+            well = works(settings)
+        text = said.getvalue().strip()
+        if text and not quiet:
+            print(text)
+        if text:
+            found[name] = (well, " ".join(text.split("\n")))
+    return found
 
 
 def whatsapp_works(settings: Settings) -> bool:
@@ -107,49 +123,128 @@ def _told(channel: str, well: str, found: Mapping[str, Sequence[str]], settings:
     return not found or (public and not any(found.values()))
 
 
-async def _opened(store: Store, rebuild: bool) -> Findings:
+async def _looked(store: Store, settings: Settings, rebuild: bool, listed: bool) -> "tuple[Findings, Facts | None]":
     await store.open()
     try:
-        return await walk(store, rebuild=rebuild)
+        findings = await walk(store, rebuild=rebuild)
+        return findings, await _facts(store, settings, findings) if listed else None
     finally:
         await store.close()
 
 
-async def walk(store: Store, *, rebuild: bool) -> Findings:
-    """Compare every thread's row with its log, and make it anew when asked to.
+async def _facts(store: Store, settings: Settings, findings: Findings) -> "Facts":
+    """Look at whatever the list is about, as far as it is in the store, the settings and the clinic's file."""
+    import msgspec
 
-    Raises:
-        Unavailable: the store went away in the middle.
-    """
-    findings = Findings()
-    inbox = Inbox(store, clock=lambda: datetime.now(UTC))
-    after = ""
-    while page := await store.each_thread(after, PAGE):
-        for thread in page:
-            await _look(store, thread, findings)
-            if rebuild and thread not in findings.broken:
-                await inbox.rebuild(thread)
-                findings.rebuilt += 1
-        after = page[-1]
-    return findings
+    from knowledge_base import ContentError
+    from server.care.going_live import BackedUp, Facts, certificate_of
+    from server.care.places import SECRET
+    from server.command_line.backup import PLACE
+    from server.content import DEMO, clinic_of
+    from server.demo_staff import COLLEAGUES
+    from server.service.clock import DatabaseClock
+
+    clock = DatabaseClock(store)
+    await clock.measure()
+    clinic, wrong = None, ""
+    try:
+        clinic = clinic_of(settings, frozenset({settings.origin()}))
+    except (ContentError, WrongSettings) as error:
+        wrong = str(error)
+    kept, file = await store.get(*PLACE), settings.data / SECRET
+    public = settings.public_url
+    return Facts(
+        now=datetime.now(UTC),
+        public_url=public,
+        demo=settings.demo,
+        proxy=settings.proxy is not None,
+        certificate=await asyncio.to_thread(certificate_of, public) if public is not None else None,
+        secret=settings.secret,
+        secret_file_open=file.exists() and bool(file.stat().st_mode & 0o077),
+        mongodb=settings.mongodb_uri is not None,
+        redis=settings.redis_url is not None,
+        accounts=tuple(await store.accounts()),
+        demo_staff=frozenset(each.id for each in COLLEAGUES),
+        backup=msgspec.json.decode(kept, type=BackedUp) if kept is not None else None,
+        events=findings.events,
+        clinic=clinic,
+        clinic_wrong=wrong,
+        demo_clinic=clinic is not None and clinic.name == await asyncio.to_thread(_demos_name, DEMO / "clinic.yaml"),
+        skew=clock.ahead,
+        free=shutil.disk_usage(settings.data).free if settings.data.exists() else None,
+        free_files=(await store.blobs.space()).free if settings.mongodb_uri is not None else None,
+    )
 
 
-async def _look(store: Store, id: ThreadId, findings: Findings) -> None:
-    row = await store.row(id)  # before the log: a row is never ahead of it
-    log = await read_all(store, id)
-    findings.threads += 1
-    findings.events += len(log)
-    if [event.seq for event in log] != list(range(1, len(log) + 1)):
-        findings.broken.append(id)
-        return
-    if row is None or row.thread.seq < len(log):
-        findings.behind.append(id)
-    if row is not None:
-        should_be, words = derived(id, log[: row.thread.seq])
-        if row != should_be:
-            findings.wrong.append(id)
-        if await store.missing_words(words):
-            findings.unfindable.append(id)
+def _demos_name(path: Path) -> str:
+    from knowledge_base.source import Source
+    from server.service.clinic import read_clinic
+
+    return read_clinic(Source(path), frozenset()).name
+
+
+def _listed(facts: "Facts", settings: Settings, channels: Mapping[str, tuple[bool, str]]) -> "list[Item]":
+    from msgspec.structs import replace
+
+    from server.care.going_live import going_live
+
+    errors, warnings, wrong = _lint(settings) if facts.clinic is not None else (0, 0, "")
+    more = {"lint_errors": errors, "lint_warnings": warnings, "lint_wrong": wrong, "channels": channels}
+    return going_live(replace(facts, **more))
+
+
+def _lint(settings: Settings) -> tuple[int, int, str]:
+    """Return how many errors and warnings the knowledge base has, or why it cannot be looked over."""
+    from knowledge_base import ContentError
+    from knowledge_base.lint import Severity
+    from server.command_line.kb_library import opened
+
+    async def looked_over() -> tuple[int, int, str]:
+        async with opened(settings) as library:
+            found = await library.lint()
+        errors = sum(each.severity is Severity.ERROR for each in found)
+        return errors, len(found) - errors, ""
+
+    try:
+        return asyncio.run(looked_over())
+    except (ContentError, OnethreadError, WrongSettings) as error:
+        return 0, 0, f"the content cannot be used: {error}"
+
+
+def lights(items: "Sequence[Item]") -> str:
+    """Return the list for going live as lines for a person, and what it comes to."""
+    width = max(len(item.id) for item in items) + 2
+    lines = ["", "For going live:"]
+    for item in items:
+        lines.append(f"  {item.light:<7}{item.id:<{width}}{item.says}")
+        if item.do:
+            lines.append(f"  {'':<7}{'':<{width}}-> {item.do}")
+    counts = {light: sum(item.light == light for item in items) for light in ("red", "amber")}
+    if counts["red"]:
+        lines.append(f"{counts['red']} red, {counts['amber']} amber: not yet.")
+    else:
+        lines.append(f"Nothing is red, {counts['amber']} amber.")
+    return "\n".join(lines)
+
+
+def as_json(findings: Findings, items: "Sequence[Item]") -> str:
+    """Return all of it for programs."""
+    import msgspec
+
+    log = {
+        "threads": findings.threads,
+        "events": findings.events,
+        "broken": findings.broken,
+        "wrong": findings.wrong,
+        "unfindable": findings.unfindable,
+        "behind": len(findings.behind),
+        "rebuilt": findings.rebuilt,
+    }
+    listed = [{"id": item.id, "light": item.light, "says": item.says, "do": item.do} for item in items]
+    red = not findings.fine or any(item.light == "red" for item in items)
+    amber = any(item.light == "amber" for item in items)
+    whole = "red" if red else "amber" if amber else "green"
+    return msgspec.json.encode({"light": whole, "log": log, "items": listed}).decode()
 
 
 def report(findings: Findings) -> str:

@@ -1,6 +1,7 @@
 """The commands beside `serve`, as somebody at a terminal has them, on what a real conversation has left behind."""
 
 import asyncio
+import json
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -166,3 +167,15 @@ async def test_a_colleague_who_is_signed_out_at_a_terminal_is_off_every_line_wit
         assert desk.closes == [4003]
         assert (await bea.http.get("/api/inbox")).status_code == 401
         assert stays.closes == []
+
+
+async def test_check_has_a_list_for_going_live_and_fails_while_something_is_red(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+
+    done = await asyncio.to_thread(run, data, "check", "--json")
+
+    said = json.loads(done.stdout)
+    lights = {item["id"]: item["light"] for item in said["items"]}
+    assert (done.returncode, said["light"], said["log"]["events"]) == (1, "red", 0)
+    assert (lights["demo"], lights["address"], lights["staff"], lights["backup"]) == ("red", "red", "red", "amber")
+    assert (lights["clock"], lights["hours"], lights["knowledge"]) == ("green", "green", "green")
