@@ -38,6 +38,17 @@ class WrongDays(Refused):
         super().__init__(f"Expected days from today on, the first one first, at most {MOST} of them.")
 
 
+def days_between(first: date, last: date) -> list[date]:
+    """Return the days from the first to the last.
+
+    Raises:
+        WrongDays: they are the wrong way round, or too many.
+    """
+    if not 0 <= (last - first).days < MOST:
+        raise WrongDays
+    return [first + timedelta(days=n) for n in range((last - first).days + 1)]
+
+
 class Closings:
     """Closes and opens days."""
 
@@ -60,12 +71,10 @@ class Closings:
         Raises:
             WrongDays: they are past, the wrong way round, or too many.
         """
-        if not today <= first <= last or (last - first).days >= MOST:
+        if first < today:
             raise WrongDays
         now = self._clock()
-        made = [
-            Closing(first + timedelta(days=n), by, now, reason[:MAX_REASON]) for n in range((last - first).days + 1)
-        ]
+        made = [Closing(day, by, now, reason[:MAX_REASON]) for day in days_between(first, last)]
         for each in made:
             keep = datetime.combine(each.day, time(), UTC) + KEPT
             await self._store.put(COLLECTION, each.day.isoformat(), msgspec.json.encode(each), keep)
