@@ -12,6 +12,7 @@ import { h, icon, link } from './dom.js';
 import { refusal } from './door.js';
 import { proving } from './identity.js';
 import styles from './more.css';
+import { owning } from './own.js';
 import { uuid } from './world.js';
 
 const LARGEST = 10 * 1024 * 1024; // bytes of a file, as the server has it
@@ -61,6 +62,7 @@ export default function more(build, root, talk, changed) {
   const mute = {}; // by their ids: sound that this browser cannot play
 
   const phone = calling(ask, changed, focus);
+  const own = owning(talk, changed, focus);
   const prove = proving(talk, root.host, changed);
 
   const { drop, queue } = talk;
@@ -74,6 +76,7 @@ export default function more(build, root, talk, changed) {
     chosen = [];
     going = trouble = naming = undefined;
     phone.close();
+    own.close();
     hush();
     pictures = new Map();
     drop();
@@ -81,7 +84,7 @@ export default function more(build, root, talk, changed) {
 
   return {
     ring: chime,
-    tuner,
+    tuner: (about, t, is, tick, remember) => [tuner(about, t, is, tick, remember), own.box(t, is.forget)],
     tools,
     below,
 
