@@ -65,12 +65,16 @@ _MANNERS: dict[str, _Manner] = {
 
 
 class Numbers(Struct, frozen=True, forbid_unknown_fields=True):
-    """Whom to call in a country. ``medical`` and ``crisis`` may be unknown: then no text mentions them."""
+    """Whom to call in a country. ``medical`` and ``crisis`` may be unknown: then no text mentions them.
+
+    Without a number of its own, the police is where every emergency is taken.
+    """
 
     emergency: Annotated[str, Meta(min_length=2, max_length=40)]
     poison: str
     medical: str = ""
     crisis: str = ""
+    police: str = ""
 
     def values(self) -> dict[str, str]:
         """Return the numbers that are known, by the placeholder that stands for them."""
@@ -79,6 +83,7 @@ class Numbers(Struct, frozen=True, forbid_unknown_fields=True):
             "poison_line": self.poison,
             "medical_line": self.medical,
             "crisis_line": self.crisis,
+            "police_number": self.police or self.emergency,
         }
         return {name: number for name, number in found.items() if number}
 

@@ -227,3 +227,49 @@ def test_what_only_resembles_an_emergency_goes_to_a_person_with_a_safety_line(ba
 def test_one_typo_is_one_letter_or_two_swapped(a: str, b: str, *, near: bool) -> None:
     assert one_typo(a, b) is near
     assert one_typo(b, a) is near
+
+
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("de", "Mein Mann hat gedroht, uns alle umzubringen"),
+        ("de", "Er würgt mich immer wieder, mein Freund"),
+        ("en", "My ex is threatening to kill me and the children"),
+        ("en", "my husband punched me in the face"),
+        ("sv", "Min sambo hotar att döda mig"),
+        ("sv", "min man slår mig och barnen"),
+    ],
+)
+def test_who_is_threatened_by_somebody_else_is_told_to_call_the_police(
+    base: KnowledgeBase, language: str, text: str
+) -> None:
+    outcome = base.answer(text, language)
+
+    assert isinstance(outcome, Urgent)
+    assert (outcome.category, "110" in outcome.text) == ("violence", True)
+
+
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [("de", "Ich will mich umbringen"), ("en", "I am going to kill myself"), ("sv", "jag vill döda mig")],
+)
+def test_who_thinks_of_hurting_themselves_gets_words_of_their_own(
+    base: KnowledgeBase, language: str, text: str
+) -> None:
+    outcome = base.answer(text, language)
+
+    assert isinstance(outcome, Urgent)
+    assert outcome.category == "self-harm"
+
+
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("de", "Mein Mann hat mich gestern im Tennis geschlagen"),
+        ("en", "He beats me at chess every time"),
+        ("en", "This queue is killing me"),
+        ("sv", "Han slår mig alltid i schack"),
+    ],
+)
+def test_a_game_is_no_violence(base: KnowledgeBase, language: str, text: str) -> None:
+    assert not isinstance(base.answer(text, language), Urgent)
