@@ -97,8 +97,13 @@ def event_of(document: Mapping[str, Any]) -> AnyEvent:
     return event
 
 
+def kinds() -> frozenset[str]:
+    """Return the kinds of events that can be read."""
+    return frozenset(_EVENTS_BY_KIND)
+
+
 def upgraded(document: Document) -> Document:
-    """Return the document as this version would have written it."""
+    """Return the document as this version would have written it; times may be values, as in MongoDB, or text."""
     version = document.pop("v", VERSION)
     while version < VERSION:
         document = UPGRADES[version](document)
