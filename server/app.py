@@ -31,6 +31,7 @@ from server.voice_house import voice_of
 from server.web import (
     api,
     calling,
+    closed,
     console,
     continuing,
     demo,
@@ -195,6 +196,7 @@ def _litestar(house: House, pages: Pages) -> Litestar:
             signing_in.staff_session,
             console.console,
             knowledge.knowledge,
+            closed.closed,
             api.staff_api,
             replying.replying_api,
             docs.openapi_json,
@@ -310,6 +312,7 @@ def _house(engine: Engine, metrics: Metrics, port: int | None) -> House:
         eraser=engine.eraser,
         closings=engine.closings,
         fault=lambda: engine.clinic_file.fault if engine.clinic_file is not None else None,
+        look_again=lambda: engine.clinic_file.ring() if engine.clinic_file is not None else None,
     )
 
 

@@ -86,6 +86,7 @@ class House:
         eraser: Eraser,
         closings: Closings,
         fault: Callable[[], Exception | None],
+        look_again: Callable[[], None],
     ) -> None:
         """Put it together.
 
@@ -101,6 +102,7 @@ class House:
         self.readiness, self.metrics, self.widget = readiness, metrics, widget
         self.secret, self.origin, self.own_origins = secret, origin, own_origins
         self.noticing, self.closings, self.eraser = noticing, closings, eraser
+        self.look_again = look_again  # at the clinic's file and its closed days
         self.fault = fault  # why the clinic's file as it is now is not used, for those who look after it
         self.library: Library | None = None  # where the clinic's content is edited
         self.linking = Linking(store, conversations, bus, secret=secret, clock=clock)

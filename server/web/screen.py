@@ -164,6 +164,7 @@ class Screen:
             "channels": [(channel.value, self.words(f"channel_{channel}")) for channel in Channel],
             "more": f"{url}?rows={wanted + ROWS}" if more and not searching else None,
             "list_url": again,
+            "clinic_fault": may(self.me.role, Action.STAFF) and self.house.fault() is not None,
             "outages": await self.house.outside.outages(self.words.language),
             "counts": numbers,
             "views": [self._view(view, icon, where, numbers) for view, icon in VIEWS.items()],

@@ -14,9 +14,13 @@ const AGAIN = 5_000; // ms until the next try where nobody could be reached, if 
  * @returns {() => void} to be called whenever something has changed
  */
 export function proving(talk, host, changed) {
+  const { queue } = talk;
+  const { ready } = queue;
   let busy;
+  let showing; // nothing is said meanwhile, whoever wakes the line: it would be said under the old key
+  queue.ready = (is) => ready(is && !showing);
   return function prove() {
-    const { proof, memory, queue } = talk;
+    const { proof, memory } = talk;
     if (!proof || busy || !host.isConnected || !memory.visit.visitor || talk.mustAgree() || queue.unsure()) return;
     busy = true;
     show(proof)
@@ -34,13 +38,16 @@ export function proving(talk, host, changed) {
 
   async function show(proof) {
     const { by } = proof;
-    const { line, memory, queue } = talk;
+    const { line, memory } = talk;
     proof.token ??= await given(by);
     if (talk.proof !== proof || queue.unsure()) return; // something was said, or it was ended, meanwhile
+    showing = true;
     line.rest();
     try {
       await talk.visit({ identity: proof.token, consent: memory.visit.consent });
     } finally {
+      showing = false;
+      line.rest();
       if (memory.agreed && host.isConnected) line.start();
     }
     done(proof);

@@ -1,0 +1,190 @@
+"""A clinic of one's own: from `init` to what visitors are told, changed while it runs, nothing of the demo left."""
+
+import argparse
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+import pytest
+
+from server.command_line import closed, init, site
+from server.settings import Settings
+from tests.web import given
+
+WEBSITE = "https://www.lindenhof.example"
+ANSWERS = (
+    *("--yes", "--name", "Praxis Lindenhof", "--country", "DE", "--languages", "de,en,sv", "--origin", WEBSITE),
+    *("--hours", "mon-sun 00:00-23:59", "--phone", "030 5550123", "--email", "praxis@lindenhof.example"),
+    *("--address", "Lindenweg 3, 12345 Berlin", "--privacy", f"{WEBSITE}/privacy", "--colour", "#006b5e"),
+)
+PATIENCE = 60.0  # seconds until something is noticed, on a machine however busy
+
+
+def run(module: object, settings: Settings, *arguments: str) -> int:
+    parser = argparse.ArgumentParser()
+    module.add_arguments(parser)  # type: ignore[attr-defined]  # a command
+    code: int = module.run(parser.parse_args(arguments), settings)  # type: ignore[attr-defined]  # likewise
+    return code
+
+
+async def until(holds: Callable[[], Awaitable[Any]]) -> None:
+    end = time.monotonic() + PATIENCE
+    while not await holds():
+        assert time.monotonic() < end, "it was not noticed"
+        await asyncio.sleep(0.1)
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    folder = tmp_path / "data"
+    assert run(init, Settings(data=folder), *ANSWERS) == 0
+    return folder
+
+
+async def test_nothing_of_the_demo_is_anywhere_and_changes_are_taken_while_it_runs(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = data / "clinic.yaml"
+    async with given.running(
+        data, demo=False, knowledge=None, visits_new_per_minute=10_000, visits_new_per_hour=10_000
+    ) as running:
+        engine = running.app.state.engine
+
+        async def clinic(origin: str = WEBSITE) -> dict[str, Any]:
+            answer = await running.visit(site="website", origin=origin, language="en")
+            return answer.json()["clinic"] if answer.status_code in (200, 201) else {}
+
+        # nothing of the demo
+        shown = await clinic()
+        assert shown["name"] == "Praxis Lindenhof"
+        assert shown["open"] is True
+        said = str(shown) + str(msgspec.to_builtins(dict(engine.library.base.snapshot.entries)))
+        pages = ("/", "/demo", "/demo/privacy", "/console/sign-in", "/api/docs", "/api/openapi.json", "/health/ready")
+        for page in pages:
+            said += (await running.client.get(page, follow_redirects=True)).text
+        assert "Riverside" not in said
+
+        # a change is taken
+        was = file.read_text(encoding="utf-8")
+        new = was.replace('en: "Hello! I answer', 'en: "Welcome! I answer').replace(
+            "waiting_minutes: 2", "waiting_minutes: 7"
+        )
+        file.write_text(new.replace('version: "', 'version: "new-'), encoding="utf-8")
+        await until(lambda: _greets(clinic, "Welcome!"))
+        assert engine.rules().waiting.total_seconds() == 7 * 60
+        assert engine.rules().consent.startswith("new-")
+        assert await clinic("https://blog.lindenhof.example") == {}
+        assert (
+            await asyncio.to_thread(run, site, engine.settings, "add", "website", "https://blog.lindenhof.example") == 0
+        )
+        await until(lambda: clinic("https://blog.lindenhof.example"))
+        asked = await running.client.options(
+            "/api/visits",
+            headers={"Origin": "https://blog.lindenhof.example", "Access-Control-Request-Method": "POST"},
+        )
+        assert asked.headers["access-control-allow-origin"] == "https://blog.lindenhof.example"
+
+        # what is wrong takes the place of nothing, and is said
+        file.write_text(new.replace("timezone: Europe/Berlin", "timezone: Berlin"), encoding="utf-8")
+        await until(lambda: _degraded(running, ["clinic"]))
+        assert (await clinic())["greeting"].startswith("Welcome!")
+        assert "line 7" in str(running.house.fault())
+        file.write_text(new, encoding="utf-8")
+        await until(lambda: _degraded(running, None))
+
+        # closed today
+        today = datetime.now(UTC).astimezone(ZoneInfo("Europe/Berlin")).date()
+        assert await asyncio.to_thread(run, closed, engine.settings, "today", "--reason", "no heating") == 0
+        await until(lambda: _open(clinic, False))
+        assert engine.rules().open_now is (datetime.now(UTC).astimezone(ZoneInfo("Europe/Berlin")).date() != today)
+        assert await asyncio.to_thread(run, closed, engine.settings, "today", "--open") == 0
+        await until(lambda: _open(clinic, True))
+
+        # content
+        content = data / "content" / "practice.yaml"
+        text = content.read_text(encoding="utf-8")
+        content.write_text(text.replace("You can call us on", "Ring us on"), encoding="utf-8")
+
+        async def rings() -> bool:
+            return "Ring us on" in str(engine.library.base.snapshot.entries["phone"])
+
+        await until(rings)
+        content.write_text("- id: [", encoding="utf-8")
+
+        async def refused() -> bool:
+            return engine.library.unused is not None
+
+        await until(refused)
+        assert await rings()
+
+
+async def _greets(clinic: Callable[[], Awaitable[dict[str, Any]]], word: str) -> bool:
+    return str((await clinic()).get("greeting", "")).startswith(word)
+
+
+async def _open(clinic: Callable[[], Awaitable[dict[str, Any]]], wanted: bool) -> bool:
+    return (await clinic())["open"] is wanted
+
+
+async def _degraded(running: given.Running, wanted: list[str] | None) -> bool:
+    return (await running.client.get("/health/ready")).json().get("degraded") == wanted
+
+
+def test_what_is_there_is_never_written_over(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = {path: path.read_bytes() for path in data.rglob("*") if path.is_file()}
+
+    assert run(init, Settings(data=data), *ANSWERS) == 1
+    assert run(init, Settings(data=data), *ANSWERS, "--again", "--country", "SE") == 0
+    assert "+country: SE" in capsys.readouterr().out
+    assert {path: path.read_bytes() for path in data.rglob("*") if path.is_file()} == before
+
+
+def test_the_demos_database_is_no_clinics(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "onethread.db").write_bytes(b"")
+
+    assert run(init, Settings(data=tmp_path), *ANSWERS) == 1
+    assert "onethread.db" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("wrong", "expected"),
+    [
+        (("--colour", "#f0c000"), "the nearest colour on which it can: #"),
+        (("--origin", "https://www.lindenhof.example/chat"), "without a path"),
+        (("--hours", "whenever"), "mon-thu 08:00-12:00"),
+        (("--languages", "de,fr"), "de, en, sv"),
+        (("--timezone", "Berlin"), "Europe/Berlin"),
+        (("--emergency", "emergency=call us"), "emergency=112"),
+        (("--name", " "), "--name"),
+    ],
+)
+def test_an_answer_that_cannot_be_used_writes_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], wrong: tuple[str, ...], expected: str
+) -> None:
+    assert run(init, Settings(data=tmp_path / "data"), *ANSWERS, *wrong, "--speak", "en") == 2
+    assert expected in capsys.readouterr().err
+    assert not (tmp_path / "data").exists()
+
+
+def test_sites_are_added_and_removed_and_every_comment_stays(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    settings, file = Settings(data=data), data / "clinic.yaml"
+    before = file.read_text(encoding="utf-8")
+
+    assert run(site, settings, "add", "blog", "https://blog.lindenhof.example") == 0
+    assert run(site, settings, "add", "shop", WEBSITE) == 1
+    assert "expected an origin of this site alone; `website` has it too" in capsys.readouterr().err
+    for wrong in ("http://shop.example", "https://*.example", "https://shop.example/x", "https://shop.example:443"):
+        assert run(site, settings, "add", "shop", wrong) == 1
+    assert run(site, settings, "list") == 0
+    assert capsys.readouterr().out.splitlines()[-2:] == [
+        f"website {WEBSITE}",
+        "blog https://blog.lindenhof.example",
+    ]
+    assert run(site, settings, "remove", "blog") == 0
+    assert run(site, settings, "remove", "website") == 1
+    assert file.read_text(encoding="utf-8") == before

@@ -1,0 +1,44 @@
+"""The console's page on which a colleague closes the clinic for today."""
+
+from datetime import timedelta
+from zoneinfo import ZoneInfo
+
+from server.core.identity import StaffRole
+from tests.web.given import IDS, Running
+
+
+async def test_a_colleague_closes_today_with_a_reason_and_opens_it_again(running: Running) -> None:
+    house = running.house
+    today = house.clock().astimezone(ZoneInfo(house.clinic.timezone)).date()
+    async with running.signed_in(StaffRole.RECEPTION) as browser:
+        csrf = {"csrf": browser.headers["X-CSRF-Token"]}
+        answer = await browser.post("/console/closed", data={**csrf, "first": str(today), "reason": " no  heating "})
+        assert answer.status_code == 303
+        assert [(each.day, each.by, each.reason) for each in await house.closings.listing()] == [
+            (today, IDS[StaffRole.RECEPTION], "no heating")
+        ]
+        async with running.signed_in(StaffRole.ADMIN) as other:
+            page = (await other.get("/console/closed")).text
+        assert "no heating" in page
+        assert "Sofie Berg" in page
+        await browser.post("/console/closed/open", data={**csrf, "day": str(today)})
+        assert await house.closings.listing() == []
+
+
+async def test_days_that_cannot_be_are_refused(running: Running) -> None:
+    house = running.house
+    today = house.clock().astimezone(ZoneInfo(house.clinic.timezone)).date()
+    async with running.signed_in(StaffRole.ADMIN) as browser:
+        csrf = {"csrf": browser.headers["X-CSRF-Token"]}
+        days = [
+            {"first": str(today - timedelta(days=1))},
+            {"first": str(today), "last": str(today - timedelta(days=1))},
+            {"first": str(today), "last": str(today + timedelta(days=400))},
+            {"first": "today"},
+            {},
+        ]
+        for each in days:
+            answer = await browser.post("/console/closed", data={**csrf, **each})
+            assert answer.headers["location"].endswith("?error=days")
+        assert (await browser.post("/console/closed", data={"first": str(today)})).status_code == 403
+        assert await house.closings.listing() == []
