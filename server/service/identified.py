@@ -104,7 +104,8 @@ class Identified:
         """
         mine = self.address(who)
         first = await self._store.claim_address(mine.id, here or fresh)
-        thread = await self._know(first, who, mine, claimed)
+        current = await goes_on(first, self._conversations.refresh)  # the record may be pointed there a moment later
+        thread = await self._know(current.id, who, mine, claimed)
         if here is None or here == thread:
             return thread
         return await self._linking.join(f"identity {mine.id} {here}", here, thread, REASON) or thread

@@ -181,14 +181,19 @@ class Visits:
         if await identified.is_theirs(who, hashed, thread):
             return secret, here.id
         await identified.use(who, hashed)
+        before = Visitor(asked.site, hashed, thread)
+        silent = not here.seq
+        if silent:  # nothing can be said with the old secret any more; what another tab has said just now is seen
+            await self._end(before)
+            here = await goes_on(thread, house.conversations.refresh)
         fresh = new_secret(house.secret)
         claimed = house.outside.number(signed.phone) if signed.phone else None
         theirs = await identified.enter(who, here.id if here.seq else None, first_thread(house.secret, fresh), claimed)
         address = visitor_address(asked.site, visitor_hash(house.secret, fresh))
         await house.store.claim_address(address.id, theirs, keep=house.clock() + house.keep)
         await identified.remember(who, visitor_hash(house.secret, fresh))
-        if here.seq:
-            await self._end(Visitor(asked.site, hashed, thread))
+        if not silent:
+            await self._end(before)
         return fresh, theirs
 
     async def count_page(self, a_pass: Pass) -> None:

@@ -1,6 +1,8 @@
 """A page that knows who has signed in there, and says so."""
 
-from playwright.async_api import expect
+import asyncio
+
+from playwright.async_api import Route, expect
 
 from tests.web.given import signed
 from tests.widget.given import Chat, Clinic
@@ -121,3 +123,28 @@ async def test_an_identity_that_waits_is_forgotten_with_the_rest(clinic: Clinic)
     colleague = await clinic.colleague()
     thread = await clinic.thread(colleague)
     assert (await clinic.running.house.conversations.refresh(thread)).name is None
+
+
+async def test_what_is_said_while_the_server_is_told_is_said_once_and_where_it_belongs(clinic: Clinic) -> None:
+    desk = await clinic.talking()
+    await desk.page.evaluate(IDENTIFY, signed(clinic.running))
+    assert await identified(desk) == "yes"
+    await desk.say("from the desk")
+    await desk.shows("from the desk", "You said: from the desk")
+
+    phone = await clinic.talking()
+    said = asyncio.Event()
+
+    async def late(route: Route) -> None:
+        if "identity" in (route.request.post_data or ""):
+            await said.wait()
+        await route.continue_()
+
+    await phone.page.route("**/api/visits", late)
+    async with phone.page.expect_request(lambda request: "identity" in (request.post_data or "")):
+        await phone.page.evaluate(IDENTIFY, signed(clinic.running))
+    await phone.say("in between")
+    await phone.page.evaluate("window.dispatchEvent(new Event('online'))")  # which wakes the line
+    said.set()
+    assert await identified(phone) == "yes"
+    await phone.shows("from the desk", "You said: from the desk", "in between", "You said: in between")
