@@ -181,6 +181,16 @@ class Noticing:
                 break
         return sorted(found, key=lambda gap: (gap.at, gap.id), reverse=True)[:limit]
 
+    async def number_since(self, since: datetime) -> int:
+        """Return how many gaps were noticed since then."""
+        first, count = self.week(since), 0
+        for week in self._kept_weeks():
+            if week < first:
+                break
+            kept = await self._store.listing(GAPS.format(week))
+            count += sum(gap.at >= since for gap in await asyncio.to_thread(_decoded, list(kept.values())))
+        return count
+
     async def clusters(self, known: Mapping[str, Sequence[str]]) -> list[Cluster]:
         """Return the gaps put together, what is most worth mending first.
 

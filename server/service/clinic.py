@@ -26,6 +26,7 @@ from server.service.sentences import FALLBACK, say
 _T = TypeVar("_T")
 _E = TypeVar("_E", bound=StrEnum)
 OWN_ORIGIN = "self"  # among a site's origins: wherever this server is reached
+LOOK_BACK = 15  # days: longer than any holidays of a clinic
 LOOK_AHEAD = 60  # days: a clinic that does not open within two months says "as soon as possible"
 ENOUGH = 4.5  # contrast that WCAG 2 asks of text, level AA
 ORIGIN = "an exact origin: `https://www.example.org`, without a path or `*` (`http` only for localhost)"
@@ -204,6 +205,16 @@ class Clinic(msgspec.Struct):
     def opens_at(self, now: datetime) -> datetime | None:
         """Return when the clinic opens next, in UTC; ``None`` while it is open, or when that is far away."""
         return None if self.open_at(now) else next((start for start, _ in self._ahead(now) if start > now), None)
+
+    def closed_at(self, now: datetime) -> datetime | None:
+        """Return when the clinic last closed, in UTC; ``None`` when that is long ago."""
+        zone = ZoneInfo(self.timezone)
+        today = now.astimezone(zone).date()
+        for day in (today - timedelta(days=n) for n in range(LOOK_BACK)):
+            ends = [end for _, time in self._spans(day) if (end := _utc(day, time, zone)) <= now]
+            if ends:
+                return max(ends)
+        return None
 
     def changes_at(self, now: datetime) -> datetime | None:
         """Return when the clinic opens or closes next, in UTC; ``None`` when that is far away."""

@@ -25,6 +25,7 @@ from server.core.ports import View
 from server.web.api import MAX_REPLIES, REPLIES, Canned, Draft, known_thread
 from server.web.guards import AnyRequest, house_of, needs, provide_me
 from server.web.house import House
+from server.web.morning import MORNING, PRESS, PRESS_GAPS, put_away
 from server.web.pages import Pages, preferred
 from server.web.replies import EXAMPLES, PLACEHOLDERS
 from server.web.screen import MOST_ROWS, NOTE_DRAFTS, ROWS, VIEWS, Screen, Where, view_named
@@ -40,6 +41,7 @@ SCRIPT_WORDS = re.compile(
     r"|kept_as_draft|just_replied|colleague_replied|characters_left|too_long|cut|back_again|stopped|reload|try_now"
     r"|not_done|take_from|rename_label|person|waiting|snooze_until|way_left|holding|template_sent|uploading|upload_\w+"
     r"|attach_remove|(join|part)_ask|join_by_hand|join_which|reason|done|bridging"
+    r"|did_\w+"
 )
 """Texts that the script says by itself; they travel with the page."""
 FILTERS = ("since", "until", "channel", "failed")
@@ -62,6 +64,7 @@ class Asked(msgspec.Struct, frozen=True):
     until: date | None = None
     channel: Channel | None = None
     failed: bool = False
+    by_visit: bool = False
     rows: Annotated[int, msgspec.Meta(ge=1, le=MOST_ROWS)] = ROWS
     before: Annotated[int, msgspec.Meta(ge=0, le=2**53)] | None = None
     earlier: Annotated[str, msgspec.Meta(max_length=64)] = ""  # a joined conversation, read up to before event `upto`
@@ -99,11 +102,14 @@ async def _page(request: AnyRequest, screen: Screen, pages: Pages, view: str, th
     asked = _asked(request)
     part = request.headers.get("hx-target", "") if "hx-request" in request.headers else ""
     where = Where(view_named(view), thread, asked.q.strip(), asked.since, asked.until, asked.channel, asked.failed)
+    where = msgspec.structs.replace(where, by_visit=asked.by_visit)
     if thread is None and part in ("list", "side"):  # the conversation beside it stays
         where = msgspec.structs.replace(where, thread=_open_thread(request))
     values = screen.shared()
+    if part in ("", "app", "work"):  # a colleague has asked for it, and not the page by itself
+        await screen.come()
     if part != "work":
-        values |= await screen.lists(where, asked.rows)
+        values |= await screen.lists(where, asked.rows, start=part != "list")
     if part not in ("list", "side"):
         turned = {asked.earlier: asked.upto} if asked.upto is not None else {}
         values |= await screen.conversation(where, asked.before, turned)
@@ -259,6 +265,7 @@ def _commands(w: Words) -> list[dict[str, Any]]:
         ("help", "help", "keyboard", "?"),
     )
     found = [_command(w, *each, threaded=True) for each in threaded] + [_command(w, *each) for each in anywhere]
+    found.append(_command(w, "view-morning", "view_morning", "clock", "0") | {"href": Where(MORNING).url()})
     for number, (view, icon) in enumerate(VIEWS.items(), 1):
         found.append(_command(w, f"view-{number}", f"view_{view}", icon, str(number)) | {"href": Where(view).url()})
     return found
@@ -278,10 +285,13 @@ def _help(w: Words) -> list[tuple[tuple[str, ...], str]]:
         (("K",), w("key_previous")),
         (("Enter",), w("key_open")),
         (("1", "–", str(len(VIEWS))), w("key_views")),
+        (("0",), w("key_morning")),
+        ((*PRESS.values(), PRESS_GAPS), w("key_morning_groups")),
         (("R",), w("key_reply")),
         (("N",), w("key_note")),
         (("Ctrl", "Enter"), w("key_send")),
         (("Esc",), w("key_undo")),
+        (("U",), w("key_take_back")),
         (("T",), w("take")),
         (("L",), w("release")),
         (("A",), w("assign")),
@@ -445,6 +455,7 @@ console = Router(
     CONSOLE,
     route_handlers=[
         first_list,
+        put_away,
         list_page,
         conversation_page,
         news,

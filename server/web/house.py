@@ -18,6 +18,7 @@ from server.service.inbox import Inbox
 from server.service.known_numbers import KnownNumbers
 from server.service.linking import Linking
 from server.service.media import Media
+from server.service.morning import Mornings
 from server.settings import Settings
 from server.web.accounts import Accounts
 from server.web.files import Widget
@@ -102,6 +103,7 @@ class House:
         self.readiness, self.metrics, self.widget = readiness, metrics, widget
         self.secret, self.origin, self.own_origins = secret, origin, own_origins
         self.noticing, self.closings, self.eraser = noticing, closings, eraser
+        self.mornings = Mornings(inbox, clock)
         self.look_again = look_again  # at the clinic's file and its closed days
         self.fault = fault  # why the clinic's file as it is now is not used, for those who look after it
         self.library: Library | None = None  # where the clinic's content is edited

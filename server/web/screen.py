@@ -15,7 +15,7 @@ from babel import Locale, UnknownLocaleError
 
 from server.core.conversation import cleaned
 from server.core.errors import BadValue, NotFound
-from server.core.events import AnyEvent, Posted
+from server.core.events import AnyEvent, JoinedWith, MovedTo, PartedFrom, Posted, Returned
 from server.core.identity import Action, Staff, may
 from server.core.model import Channel, Fact, Role, StaffId, Thread, ThreadId
 from server.core.ports import Account, Row, View
@@ -23,11 +23,14 @@ from server.service import held
 from server.service.finding import Finding, Wanted
 from server.service.inbox import RowView, Task, view_of
 from server.service.suggesting import Suggesting
+from server.web import morning
 from server.web.agreeing import agreements_shown
 from server.web.api import CannedShown, all_replies, known_thread
 from server.web.changes import Change, of
 from server.web.earlier import MOST_PAGES, PAGE, Earlier, back
 from server.web.house import House
+from server.web.morning import MORNING
+from server.web.reasons import cause_of
 from server.web.replies import ready_texts
 from server.web.sessions import SignedIn
 from server.web.strings import LANGUAGES, NAMES, Words
@@ -56,13 +59,14 @@ NAMED = "named:{}"  # the newest note naming a colleague that they have opened, 
 class Where(msgspec.Struct, frozen=True):
     """A state of the console: which list or search, and which conversation is open."""
 
-    view: str  # a View, or SEARCH
+    view: str  # a View, or SEARCH, or MORNING
     thread: ThreadId | None = None
     query: str = ""
     since: date | None = None  # the first and the last day on which something was said, by the clinic's calendar
     until: date | None = None
     channel: Channel | None = None
     failed: bool = False  # only where a message of ours did not arrive
+    by_visit: bool = False  # the morning list: since the reader was last here, not since the clinic closed
 
     def url(self, thread: ThreadId | None = None) -> str:
         """Return the address of this list, with this conversation open."""
@@ -74,6 +78,8 @@ class Where(msgspec.Struct, frozen=True):
             "channel": self.channel,
             "failed": self.failed and 1,
         }
+        if self.view == MORNING and self.by_visit:
+            return f"{path}?by_visit=1"
         given = {name: str(value) for name, value in asked.items() if value}
         return f"{path}?{urlencode(given)}" if self.view == SEARCH and given else path
 
@@ -144,9 +150,18 @@ class Screen:
 
     # lists
 
-    async def lists(self, where: Where, wanted: int = ROWS) -> dict[str, Any]:
-        """Return the list's part of a page: at most ``wanted`` rows, and how many each list has."""
-        rows, more = await self._found(where) if where.view == SEARCH else await self._rows(where, wanted)
+    async def come(self) -> None:
+        """Note that the reader is here."""
+        await morning.come(self.house.store, self.me.id, self.now)
+
+    async def lists(self, where: Where, wanted: int = ROWS, *, start: bool = False) -> dict[str, Any]:
+        """Return the list's part of a page: at most ``wanted`` rows, and how many each list has.
+
+        Args:
+            start: also what happened since the clinic closed, where that is told first.
+        """
+        told = await self._morning(where, counted=where.view != MORNING) if where.view == MORNING or start else None
+        rows, more = await self._listed(where, wanted)
         counted = await self.house.inbox.counts(self.me.id)
         numbers = {view.value: number for view, number in counted.items()}
         searching = where.view == SEARCH
@@ -158,6 +173,7 @@ class Screen:
             "query": where.query,
             "rows": rows,
             "where": where,
+            "morning": told,
             "found": self._counted(rows, more) if searching and (where.query or where.narrowed) else "",
             "blank": searching and not where.query and not where.narrowed,
             "unfiltered": Where(SEARCH, None, where.query).url(),
@@ -170,6 +186,29 @@ class Screen:
             "views": [self._view(view, icon, where, numbers) for view, icon in VIEWS.items()],
             "thread_id": where.thread,
         }
+
+    async def _listed(self, where: Where, wanted: int) -> tuple[list[RowShown], bool]:
+        if where.view == MORNING:
+            return [], False
+        return await self._found(where) if where.view == SEARCH else await self._rows(where, wanted)
+
+    async def _morning(self, where: Where, *, counted: bool) -> morning.MorningShown | None:
+        """Return the morning list; where it is only ``counted``, ``None`` if nothing is to be told, or it is done."""
+        if counted and where.view != View.NEEDS_REPLY:
+            return None
+        closed = self.house.clinic.closed_at(self.now)
+        here = await morning.seen(self.house.store, self.me.id)
+        if counted and (closed is None or (here is not None and here.done is not None and here.done >= closed)):
+            return None
+        since = morning.since_when(closed, here, self.now, by_visit=where.by_visit)
+        found = await self.house.mornings.look(since, anew=not counted)
+        gaps = await self.house.noticing.number_since(found.since)
+        if counted and found.is_empty and not gaps:
+            return None
+        first = {} if counted else morning.first_rows(found)
+        await self._mentions_opened([row for rows in first.values() for row in rows])
+        rows = {group: tuple(self._row(row, where) for row in first.get(group, ())) for group in found.groups}
+        return morning.shown(found, gaps, closed, here, rows)
 
     def _view(self, view: View, icon: str, where: Where, numbers: dict[str, int]) -> dict[str, Any]:
         return {
@@ -292,7 +331,8 @@ class Screen:
         blocks = await self._earlier(where, turned).blocks(thread, log)
         mark = thread.read_by_staff if before is None else None
         later = await self._since(thread, log) if before is not None else ()
-        shown, place = items(log, thread, self.reader, mark_after=mark, blocks=blocks, later=later)
+        moves = await self._moves(log)
+        shown, place = items(log, thread, self.reader, mark_after=mark, blocks=blocks, later=later, moves=moves)
         return {
             **await self._about(thread, where),
             **await self._composer(thread),
@@ -309,7 +349,8 @@ class Screen:
         log, older = await back(self.house.store, thread.id, before, ENOUGH)
         where = Where(View.ALL, thread.id)
         blocks = await self._earlier(where).blocks(thread, log)
-        shown, _ = items(log, thread, self.reader, blocks=blocks, later=await self._since(thread, log))
+        later, moves = await self._since(thread, log), await self._moves(log)
+        shown, _ = items(log, thread, self.reader, blocks=blocks, later=later, moves=moves)
         return {"thread": thread, "items": shown, "older": self._older(where, log, older)}
 
     async def news(self, thread_id: ThreadId, after: int, place: Place) -> dict[str, Any]:
@@ -319,7 +360,8 @@ class Screen:
         log = await self._forward(thread.id, after)
         where = Where(View.NEEDS_REPLY, thread.id)
         blocks, quoted = await self._earlier(where).blocks(thread, log), await self._quoted(thread.id, log, after)
-        shown, last = items(log, thread, self.reader, place, blocks=blocks, quoted=quoted)
+        moves = await self._moves(log)
+        shown, last = items(log, thread, self.reader, place, blocks=blocks, quoted=quoted, moves=moves)
         return {
             **await self._about(thread, where),
             "items": shown,
@@ -335,6 +377,12 @@ class Screen:
 
     async def _one(self, id: ThreadId, seq: int) -> list[AnyEvent]:
         return await self.house.store.since(id, seq - 1, 1)
+
+    async def _moves(self, log: Sequence[AnyEvent]) -> dict[tuple[ThreadId, int], MovedTo | Returned]:
+        """Return what joined other conversations with this one, or parted them: their logs have the reason."""
+        wanted = [cause_of(event) for event in log if isinstance(event, JoinedWith | PartedFrom)]
+        found = [event for id, seq in wanted[-MOST_PAGES:] for event in await self._one(id, seq)]
+        return {(event.thread, event.seq): event for event in found if isinstance(event, MovedTo | Returned)}
 
     async def _changed(self, thread: Thread, log: Sequence[AnyEvent], after: int) -> list[Bubble]:
         """Return the messages that stand on the page already and have become different since event ``after``."""
@@ -497,6 +545,6 @@ def view_named(slug: str) -> str:
         NotFound: there is none of this name.
     """
     name = slug.replace("-", "_")
-    if name == SEARCH or name in set(View):
+    if name in (SEARCH, MORNING) or name in set(View):
         return name
     raise NotFound

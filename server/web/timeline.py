@@ -33,6 +33,7 @@ from server.core.model import (
     tail_of,
 )
 from server.web.changes import After, changes
+from server.web.reasons import Before, Moves, Reason, Undo, doer, of_call, reasons, sending, undo_of
 from server.web.strings import Words
 
 TOGETHER = timedelta(minutes=5)  # messages of one author within that time stand under one name
@@ -110,6 +111,7 @@ class Bubble(msgspec.Struct, frozen=True):
     whisper: bool = False  # the assistant spoke it into a call
     heard: str | None = None  # as much of it as was spoken before the caller spoke
     confirms: bool | None = None  # whether the person says that our summary of a call is right
+    sent: tuple[Reason, ...] = ()  # why it left as it did
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -119,6 +121,8 @@ class Line(msgspec.Struct, frozen=True):
     at: datetime
     text: str
     thread: ThreadId | None = None  # another conversation it speaks of
+    reasons: tuple[Reason, ...] = ()
+    undo: Undo | None = None
 
 
 class CallCard(msgspec.Struct, frozen=True):
@@ -131,6 +135,7 @@ class CallCard(msgspec.Struct, frozen=True):
     language: str | None
     sent: bool
     begins: int | None = None  # the event where its words begin, if that is near
+    reasons: tuple[Reason, ...] = ()
 
 
 class Day(msgspec.Struct, frozen=True):
@@ -232,6 +237,7 @@ def items(
     blocks: Mapping[int, Block] = MappingProxyType({}),
     later: Iterable[AnyEvent] = (),
     quoted: Iterable[AnyEvent] = (),
+    moves: Moves = MappingProxyType({}),
 ) -> tuple[list[Item], Place]:
     """Return what to show of these events, and what then stood last.
 
@@ -243,17 +249,20 @@ def items(
         blocks: joined conversations, by the number of the event they stand before.
         later: what happened after these events, some of it perhaps to these messages.
         quoted: messages from before them that some of them answer.
+        moves: what put other conversations together with this one, or took them apart, by where it stands.
     """
     log = tuple(log)
     after = changes((*log, *later))
     found: list[Item] = []
     place = before or Place()
     said = {event.seq: event.text for event in quoted if isinstance(event, events.Posted)}
-    calls: dict[str, int] = {}
+    known = Before()
     for event in log:
-        if isinstance(event, events.Called):
-            calls.setdefault(event.session, event.seq)
-        item = _item(event, thread, reader, place, said, after, calls)
+        item = _item(event, thread, reader, place, said, after, known)
+        if isinstance(item, Line):
+            why, undo = reasons(event, thread, reader, known, moves), undo_of(event, thread, reader, known)
+            item = msgspec.structs.replace(item, reasons=why, undo=undo)
+        known.learn(event)
         if item is None:
             continue
         date = reader.words.date(event.at)
@@ -284,11 +293,12 @@ def redrawn(log: Iterable[AnyEvent], which: Iterable[int], thread: Thread, reade
         for event in log
         if isinstance(event, events.Posted)
     }
-    return [
-        _bubble(event, thread, reader, False, said, after.get(event.seq, After()))
-        for event in log
-        if isinstance(event, events.Posted) and event.seq in which
-    ]
+    known, found = Before(), list[Bubble]()
+    for event in log:
+        if isinstance(event, events.Posted) and event.seq in which:
+            found.append(_bubble(event, thread, reader, False, said, after.get(event.seq, After()), known))
+        known.learn(event)
+    return found
 
 
 def _item(
@@ -298,7 +308,7 @@ def _item(
     place: Place,
     said: dict[int, str],
     after: Mapping[int, After],
-    calls: Mapping[str, int],
+    known: Before,
 ) -> Item | None:
     if isinstance(event, events.Posted | events.Noted):
         same = place.author == _author(event) and place.date == reader.words.date(event.at)
@@ -307,7 +317,7 @@ def _item(
             return _note(event, reader, head)
         became = after.get(event.seq, After())
         said[event.seq] = _said(event, became, reader)
-        return _bubble(event, thread, reader, head, said, became)
+        return _bubble(event, thread, reader, head, said, became, known)
     if isinstance(event, events.Summarised):
         return CallCard(
             seq=event.seq,
@@ -316,7 +326,8 @@ def _item(
             points=event.points,
             language=event.language,
             sent=event.sent,
-            begins=calls.get(event.session),
+            begins=known.called[event.session].seq if event.session in known.called else None,
+            reasons=of_call(event, reader, known),
         )
     text = _text(event, reader)
     return Line(event.seq, event.at, text, _other(event)) if text is not None else None
@@ -330,7 +341,13 @@ def _said(event: events.Posted, after: After, reader: Reader) -> str:
 
 
 def _bubble(
-    event: events.Posted, thread: Thread, reader: Reader, head: bool, said: Mapping[int, str], after: After
+    event: events.Posted,
+    thread: Thread,
+    reader: Reader,
+    head: bool,
+    said: Mapping[int, str],
+    after: After,
+    known: Before,
 ) -> Bubble:
     tick = tick_of(event, thread)
     files = () if after.revoked else tuple(after.files.get(file.id, file) for file in event.files)
@@ -368,6 +385,7 @@ def _bubble(
         whisper=event.whisper,
         heard=None if after.revoked else after.heard,
         confirms=_confirms(event),
+        sent=sending(event, thread, reader, known),
     )
 
 
@@ -436,14 +454,7 @@ def _speaker(event: events.Posted, thread: Thread, reader: Reader) -> str:
 
 
 def _who(event: AnyEvent, reader: Reader) -> str:
-    return reader.words("you") if event.by == reader.id else _doer(event, reader)
-
-
-def _doer(event: AnyEvent, reader: Reader) -> str:
-    """Return whose doing it was, by name also where it was the reader's own: one sentence then fits everybody."""
-    if event.role is not Role.STAFF:
-        return reader.words(event.role)
-    return cleaned(event.name or "") or reader.called(event.by)
+    return reader.words("you") if event.by == reader.id else doer(event, reader)
 
 
 def person_name(thread: Thread, words: Words) -> str:
@@ -467,7 +478,7 @@ def tick_of(event: events.Posted, thread: Thread) -> str | None:
 
 def _text(event: AnyEvent, reader: Reader) -> str | None:
     """Return the line for what happened, or ``None`` when it is none of a timeline's business."""
-    words, name = reader.words, _doer(event, reader)
+    words, name = reader.words, doer(event, reader)
     match event:
         case events.Taken(was=None):
             return words("line_taken", name=name)
@@ -477,6 +488,8 @@ def _text(event: AnyEvent, reader: Reader) -> str | None:
             return words("line_idle") if reason == "idle" else words("line_released", name=name)
         case events.Closed():
             return words("line_closed", name=name)
+        case events.Reopened():
+            return words("line_reopened", name=name)
         case events.Assigned(to=None):
             return words("line_unassigned", name=name)
         case events.Assigned(to=to):
@@ -537,7 +550,7 @@ def _of_call(event: _OfCall, reader: Reader) -> str:
             at = words.moment(when, reader.now) if when is not None else ""
             return ", ".join(part for part in (words(f"todo_{task}"), number, at) if part)
         case events.TaskDone():
-            return words("line_task_done", name=_doer(event, reader))
+            return words("line_task_done", name=doer(event, reader))
 
 
 def proven_by(proof: str) -> str:

@@ -27,6 +27,7 @@ from server.core.model import (
     TaskKind,
     Thread,
 )
+from server.web.reasons import Reason
 from server.web.strings import LANGUAGES, Words
 from server.web.timeline import Bubble, CallCard, Line, Reader, items, redrawn
 
@@ -257,7 +258,8 @@ def test_after_a_call_a_card_says_what_it_was_about_and_leads_to_its_words() -> 
         events.Summarised, 3, Role.SYSTEM, session="s", text="About eczema.", points=("Call back at 14:00",), sent=True
     )
     shown, _ = items([called(), said(2), about], Thread("t", seq=3), READER)
-    assert CallCard(3, NOON, "About eczema.", ("Call back at 14:00",), None, True, begins=1) in shown
+    which = (Reason("Call", "number withheld, 13:00"),)
+    assert CallCard(3, NOON, "About eczema.", ("Call back at 14:00",), None, True, begins=1, reasons=which) in shown
 
 
 def test_a_message_that_the_caller_interrupted_shows_what_was_heard_of_it() -> None:

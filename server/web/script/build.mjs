@@ -1,5 +1,5 @@
 /**
- * Builds the console's script into ../static/console/: `console.js`, `enter.js` and `knowledge.js`, each one file. It uses the
+ * Builds the console's script into ../static/console/: `console.js`, `enter.js`, `knowledge.js` and `beside.js`, each one file. It uses the
  * widget's esbuild, and leaves the line to the server (`/widget/v1/connection.js`), which the widget's build makes.
  *
  *   node build.mjs           writes them
@@ -11,12 +11,12 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { gzipSync } from 'node:zlib';
 
-const BUDGETS = { 'console.js, enter.js': 10_000, 'knowledge.js': 1_500 }; // bytes, gzip: what a page loads is one of them
+const BUDGETS = { 'console.js, enter.js': 10_000, 'knowledge.js': 1_500, 'beside.js': 1_500 }; // bytes, gzip: what pages load
 
 const here = (path) => new URL(path, import.meta.url);
 const { build } = createRequire(here('../../../widget/package.json'))('esbuild');
 const { outputFiles } = await build({
-  entryPoints: ['console', 'enter', 'knowledge'].map((name) => here(`${name}.js`).pathname),
+  entryPoints: ['console', 'enter', 'knowledge', 'beside'].map((name) => here(`${name}.js`).pathname),
   outdir: here('../static/console').pathname,
   external: ['/widget/*'],
   bundle: true,

@@ -94,6 +94,7 @@ function hear(frame) {
     if (frame.kind === 'read' && frame.who.role === 'person') tick((seq) => seq <= frame.upto, 'read');
     if (frame.kind === 'receipt' && !frame.part) tick((seq) => seq === frame.of, frame.status);
     if (frame.kind === 'erased') location.reload();
+    document.dispatchEvent(new CustomEvent('onethread:event', { detail: frame }));
   } else if (t === 'typing') types(frame);
   else if (t === 'presence') present(frame.staff);
 }
@@ -493,6 +494,7 @@ document.addEventListener('change', async ({ target }) => {
   keep(name, target.checked);
 });
 
+document.addEventListener('onethread:tell', ({ detail }) => tell(detail)); // what stands beside this script asks for
 // begin ----------------------------------------------------------------------------------------------------------------
 
 files.begin(toast);

@@ -22,7 +22,7 @@ FALLBACK = "en"
 def table(language: str) -> dict[str, str]:
     """Return all texts of one of ``LANGUAGES``."""
     found: dict[str, str] = {}
-    for folder in ("", "knowledge", "person"):
+    for folder in ("", "knowledge", "person", "reasons", "morning"):
         file = resources.files(__name__).joinpath(folder) / f"{language}.json"
         found |= json.loads(file.read_text(encoding="utf-8"))
     return found
