@@ -102,9 +102,24 @@ class Source:
         below = f"{path}.{name}"
         meant = difflib.get_close_matches(name, _fields_at(kind, path), 1)
         hint = f"; did you mean `{meant[0]}`?" if meant else ""
-        return ContentError(
-            self.name, self._line(below, of_name=True), f"unknown field `{name}`{hint} (at {below.lstrip('.')})"
-        )
+        line = self._line(below, of_name=True)
+        for node in self._nodes(path):  # a path through a mapping of names does not say which of them it was
+            keys = [each for each, _ in node.value if each.value == name] if isinstance(node, yaml.MappingNode) else []
+            line = keys[0].start_mark.line + 1 if keys else line
+        return ContentError(self.name, line, f"unknown field `{name}`{hint} (at {below.lstrip('.')})")
+
+    def _nodes(self, path: str) -> list[yaml.Node]:
+        """Return the values that a path may mean."""
+        here: list[yaml.Node] = [self._root]
+        for name, number in _STEP.findall(path):
+            below: list[yaml.Node] = []
+            for node in here:
+                if isinstance(node, yaml.MappingNode):
+                    below += [value for each, value in node.value if number == "..." or each.value == name]
+                elif isinstance(node, yaml.SequenceNode):
+                    below += [value for n, value in enumerate(node.value) if number in ("...", str(n))]
+            here = below
+        return here
 
     @classmethod
     def elsewhere(cls, name: str) -> "Source":

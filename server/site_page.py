@@ -40,6 +40,7 @@ _TIMES = re.compile(
     r"(\d{1,2})(?:[:.](\d\d))?\s*(am|pm)?(?![\d:.]*\d)",
     re.IGNORECASE,
 )
+_THEN = re.compile(r"[\s:,.|()–-]*(?:von|ab|from|kl|klockan|mellan|between)?[\s:.]*", re.IGNORECASE)
 _AND = re.compile(r"\s*(,|/|&|\+|und|and|och)\s*", re.IGNORECASE)
 
 
@@ -180,7 +181,10 @@ def hours_of(lines: list[str]) -> dict[str, str]:
         for at, run in enumerate(runs):
             until = runs[at + 1].start() if at + 1 < len(runs) else len(line)
             days += _between(run)
-            times = [span for each in _TIMES.finditer(line, run.end(), until) if (span := _span_of(each))]
+            first = _TIMES.search(line, run.end(), until)
+            told = first is not None and _THEN.fullmatch(line[run.end() : first.start()])
+            spans_found = _TIMES.finditer(line, run.end(), until) if told else ()
+            times = [span for each in spans_found if (span := _span_of(each))]
             if times or not _AND.fullmatch(line[run.end() : until]):  # else the next day's times are this one's too
                 for day in days:
                     spans.setdefault(day, []).extend(times)

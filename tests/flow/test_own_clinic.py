@@ -132,7 +132,7 @@ async def _open(clinic: Callable[[], Awaitable[dict[str, Any]]], wanted: bool) -
 
 
 async def _degraded(running: given.Running, wanted: list[str] | None) -> bool:
-    return (await running.client.get("/health/ready")).json().get("degraded") == wanted
+    return bool((await running.client.get("/health/ready")).json().get("degraded") == wanted)
 
 
 def test_what_is_there_is_never_written_over(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
