@@ -238,6 +238,26 @@ async def test_the_policy_in_the_docs_is_enough_and_every_grant_in_it_is_needed(
                 await expect(page.locator("#agree")).to_have_count(0)
 
 
+async def test_a_policy_of_nonces_that_trusts_what_a_trusted_script_loads(clinic: Clinic) -> None:
+    policy = "default-src 'none'; script-src 'nonce-page' 'strict-dynamic'; connect-src {server} {socket}"
+    script = f'<script nonce="page" src="{clinic.site.server}/widget/v1/onethread.js" async></script>'
+    chat = await clinic.at(clinic.site.put(policy=policy, script=script))
+    await answered(chat)
+    await expect(chat.page.locator("#files")).to_be_attached()  # the second file has come as well
+
+
+async def test_colours_in_which_nothing_can_be_read_are_told_to_whoever_chose_them(clinic: Clinic) -> None:
+    context, told = await clinic.person(), []
+    context.on("console", lambda message: told.append(message.text))
+    policy = "script-src {server}; connect-src {server} {socket}; style-src 'unsafe-inline'"
+    for colours, times in (("--ink: #555; --surface: #fff", 0), ("--ink: #999; --surface: #fff", 1)):
+        head = f"<style>onethread-chat {{ {colours} }}</style>"
+        chat = await clinic.at(clinic.site.put(head=head, policy=policy), context)
+        await (await chat.open()).agree()
+        await expect(chat.page.locator("#files")).to_be_attached()
+        assert sum("--ink on --surface has a contrast of 2.8" in each for each in told) == times
+
+
 async def test_a_script_that_an_optimiser_has_copied_to_the_pages_own_server(clinic: Clinic) -> None:
     copy = (WIDGET / "dist" / "onethread.js").read_text("utf-8")
     clinic.site.put("/cache/all.min.js", body=f";/* others */;{copy};/* more */", type="text/javascript", policy=None)

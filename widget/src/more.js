@@ -12,6 +12,7 @@ import { h, icon, link } from './dom.js';
 import { refusal } from './door.js';
 import { proving } from './identity.js';
 import styles from './more.css';
+import { contrast, parse } from './theme.js';
 import { owning } from './own.js';
 import { uuid } from './world.js';
 
@@ -23,6 +24,7 @@ const QUIET = 4; // modules: the margin a QR code must have
 const MODULE = 3; // px
 const CLIP = 'M20 11.5 12.3 19a5 5 0 0 1-7.1-7.1l8-7.6a3.3 3.3 0 0 1 4.7 4.7l-7.8 7.4a1.6 1.6 0 0 1-2.3-2.3l7.2-6.9';
 const TAKES = 'image/jpeg,image/png,image/webp,image/gif,application/pdf,audio/*,video/mp4';
+const READABLE = 4.5; // the contrast that WCAG wants of text
 const HEARD = 1024 * 1024; // bytes: some minutes, which take a hundred times that while they are played
 const PLAY = 'M8 5v14l11-7z';
 const HUSH = 'M7 7h10v10H7z';
@@ -64,6 +66,7 @@ export default function more(build, root, talk, changed) {
   const phone = calling(ask, changed, focus);
   const own = owning(talk, changed, focus);
   const prove = proving(talk, root.host, changed);
+  check();
 
   const { drop, queue } = talk;
   const { add } = queue;
@@ -130,6 +133,13 @@ export default function more(build, root, talk, changed) {
       if (going?.qr) paint('qr', square);
     },
   };
+
+  /** Tell whoever chose the colours when text cannot be read in them; the brand's are seen to. */
+  function check() {
+    const { color, columnRuleColor: surface } = getComputedStyle(root.firstChild);
+    const reached = contrast(parse(color), parse(surface));
+    if (reached < READABLE) console.warn(`onethread-chat: --ink on --surface has a contrast of ${reached.toFixed(1)}, and text needs ${READABLE}.`);
+  }
 
   // files ----------------------------------------------------------------------------------------------------------------
 

@@ -13,6 +13,12 @@ export const parse = (colour) =>
  */
 const light = (colour) => colour.reduce((sum, part, n) => sum + [0.2126, 0.7152, 0.0722][n] * ((part / 255 + 0.055) / 1.055) ** 2.4, 0.05);
 
+/** WCAG's contrast of two colours, from 1 to 21. */
+export const contrast = (one, other) => {
+  const [dark, bright] = [light(one), light(other)].sort((a, b) => a - b);
+  return bright / dark;
+};
+
 /** Black or white, whichever can be read on this colour. Where the two are equal, both reach 4.58:1. */
 export const textOn = (colour) => (light(colour) > 0.229 ? BLACK : WHITE);
 
