@@ -44,6 +44,7 @@ from server.service.journal import Journal
 from server.service.linking import Linking
 from server.service.media import Media, Room
 from server.service.recap import Recall
+from server.service.retention import Keeping, Retention
 from server.service.summaries import Summaries
 from server.service.tasks import Tasks
 from server.service.transcribing import Transcriber
@@ -173,6 +174,16 @@ class Engine:
         self.alarming = Alarming(self.conversations, knowledge) if isinstance(knowledge, Hears) else None
         if self.alarming is not None:
             self.conversations.observers.append(self.alarming.touch)
+        self.retention = Retention(
+            store,
+            self.conversations,
+            self.eraser,
+            Keeping(
+                *(_days(each) for each in (settings.keep_days, settings.keep_calls_days, settings.keep_files_days))
+            ),
+            name=self.name,
+            clock=self.clock,
+        )
         self.conversations.observers.append(self.noticing.touch)
         self.conversations.observers.append(self.inbox.touch)
         self.conversations.observers.append(lambda _, event: self.inbound.touch(event))
@@ -245,6 +256,7 @@ class Engine:
             self._working = self._start(self.worker.run())
             self._start(self.media.run())
             self._start(self.holding.run())
+            self._start(self.retention.run())
         self.open = True
 
     async def _open_later(self, work: bool) -> None:
@@ -321,6 +333,10 @@ class Engine:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("a task has ended", exc_info=error)
+
+
+def _days(count: int) -> timedelta | None:
+    return timedelta(days=count) if count else None
 
 
 def _transcriber(settings: Settings) -> Transcriber | None:

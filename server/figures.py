@@ -62,6 +62,8 @@ class Figures:
         look("lanes", "Lanes of all processes.", self._lanes, ["state"])
         look("raw_bodies", "Webhook bodies kept: to be worked, or unreadable.", self._raw, ["state"])
 
+        kept = engine.retention.removed
+        look("kept_enough", "What was kept long enough and removed here.", lambda: _by_kind(kept), ["kind"], grows=True)
         look("rewordings", "Answers a language model was to reword.", self._rewordings, ["outcome"], grows=True)
         if engine.whatsapp is not None:
             outbox = engine.whatsapp.outbox

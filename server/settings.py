@@ -229,6 +229,17 @@ class Settings:
     files_spare_gigabytes: float = _store(
         1.0, number(0, 1_000_000), "What files leave free on their disk, in GB: the conversations need it more."
     )
+    keep_days: int = _store(
+        1095,
+        whole(0, 40_000),
+        "How many days after the last thing that happened a person is erased who was not heard of since; 0: never.",
+    )
+    keep_calls_days: int = _store(
+        365, whole(0, 40_000), "How many days the words of calls are kept; 0: as long as the conversation."
+    )
+    keep_files_days: int = _store(
+        365, whole(0, 40_000), "How many days files that people sent are kept; 0: as long as the conversation."
+    )
     redis_url: str | None = _store(
         None,
         REDIS_URL,

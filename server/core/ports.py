@@ -379,6 +379,12 @@ class Store(Protocol):
             Unavailable: others are in the way; what is left can be wiped later.
         """
 
+    async def hush(self, since: datetime, before: datetime, limit: int) -> list[tuple[ThreadId, datetime]]:
+        """Take away the words of calls from ``since`` on that were said before a moment, oldest first, some of them.
+
+        That something was said stays, and what a conversation's state is made of. Return where and when each was said.
+        """
+
     async def note_erased(self, thread: ThreadId, at: datetime) -> None:
         """Note that what was said in a thread until then is erased, where restoring from a backup leaves it alone."""
 

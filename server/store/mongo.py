@@ -686,6 +686,32 @@ class MongoStore:
     async def wipe(self, samples: Sequence[str] | None) -> None:
         """Do nothing: no document has what was deleted, and the database's files are its own."""
 
+    async def hush(self, since: datetime, before: datetime, limit: int) -> list[tuple[ThreadId, datetime]]:
+        """Take away the words of calls from ``since`` on that were said before a moment, some of them."""
+        spoken = [
+            {"kind": "posted", "channel": "voice", "text": {"$gt": ""}},
+            {"kind": {"$in": ["summarised", "tasked"]}, "text": {"$gt": ""}},
+            {"kind": "interrupted", "heard": {"$gt": ""}},
+        ]
+        wanted = {"at": {"$gte": since, "$lt": before}, "$or": spoken}
+        found = await self._all("events", wanted, {"at": 1}, [("at", 1)], limit, "at")
+        if found:
+            ids = {"_id": {"$in": [each["_id"] for each in found]}}
+            silent = {"$set": {"text": ""}, "$unset": {"points": ""}}
+            await self._update(
+                "events",
+                [
+                    {
+                        "q": {**ids, "kind": "posted"},
+                        "u": {"$set": {"text": "", "unsaid": "kept_enough"}},
+                        "multi": True,
+                    },
+                    {"q": {**ids, "kind": {"$in": ["summarised", "tasked"]}}, "u": silent, "multi": True},
+                    {"q": {**ids, "kind": "interrupted"}, "u": {"$unset": {"heard": ""}}, "multi": True},
+                ],
+            )
+        return [(each["_id"]["t"], each["at"]) for each in found]
+
     async def note_erased(self, thread: ThreadId, at: datetime) -> None:
         """Note that what was said in a thread until then is erased, in a collection that no backup of ours replaces."""
         await self._change(documents.ERASED, {"_id": thread}, {"$max": {"at": at}})

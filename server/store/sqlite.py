@@ -616,6 +616,24 @@ class SqliteStore:
             OR EXISTS (SELECT 1 FROM raw WHERE instr(body, CAST(?1 AS BLOB)))"""
         return bool(await self._value(sql, sample))
 
+    async def hush(self, since: datetime, before: datetime, limit: int) -> list[tuple[ThreadId, datetime]]:
+        """Take away the words of calls from ``since`` on that were said before a moment, some of them."""
+        spoken = """(json_extract(body, '$.kind') = 'posted' AND json_extract(body, '$.channel') = 'voice'
+            OR json_extract(body, '$.kind') IN ('summarised', 'interrupted', 'tasked'))"""
+        words = "coalesce(nullif(json_extract(body, '$.text'), ''), nullif(json_extract(body, '$.heard'), ''))"
+        find = f"""SELECT thread, seq, at FROM events INDEXED BY events_at
+            WHERE at >= ? AND at < ? AND {spoken} AND {words} IS NOT NULL ORDER BY at LIMIT ?"""  # noqa: S608  # ours
+        silent = "json_set(json_remove(body, '$.points', '$.heard'), '$.text', '')"
+        hush = f"""UPDATE events SET body = CASE json_extract(body, '$.kind')
+            WHEN 'posted' THEN json_set({silent}, '$.unsaid', 'kept_enough')
+            WHEN 'interrupted' THEN json_remove(body, '$.heard') ELSE {silent} END
+            WHERE (thread, seq) IN (SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(?))
+            """  # noqa: S608  # ours
+        found = await self._all(find, micros(since), micros(before), limit)
+        if found:
+            await self._write(hush, json.dumps([(thread, seq) for thread, seq, _ in found]))
+        return [(thread, moment(at)) for thread, _, at in found]
+
     async def note_erased(self, thread: ThreadId, at: datetime) -> None:
         """Note that what was said in a thread until then is erased."""
         await self.put(documents.ERASED, thread, at.isoformat().encode())

@@ -1,10 +1,13 @@
 """What erasing asks of a store: events that keep nothing but their place, and records that lead to nobody any more."""
 
 from datetime import timedelta
+from typing import Any
+
+from msgspec.structs import replace
 
 from server.core import owed
-from server.core.events import Erased, emptied
-from server.core.model import Role
+from server.core.events import Erased, Interrupted, Posted, Summarised, Tasked, emptied
+from server.core.model import Channel, Role, TaskKind
 from server.core.ports import Store, Trace, TraceKind
 from tests.contract.scenes import HOUR, NOON, append, keep, post
 
@@ -74,3 +77,28 @@ async def test_wiping_can_be_asked_for_at_any_time(store: Store) -> None:
     await store.wipe(["A sentence that nobody else says.", "Nor this one."])
 
     assert await store.since("t", 0) == [post("t", 1, text="A sentence that nobody else says.")]
+
+
+async def test_calls_lose_their_words_once_and_nothing_else_does(store: Store) -> None:
+    said: dict[str, Any] = {"thread": "t", "sender": "person:p", "role": Role.PERSON}
+    voice = Posted(**said, seq=1, key="1", at=NOON, channel=Channel.VOICE, text="Words")
+    summed = Summarised(**said, seq=2, key="2", at=NOON, session="s", text="Words", points=("Words",))
+    cut = Interrupted(**said, seq=3, key="3", at=NOON, of=1, heard="Wor")
+    left = Tasked(**said, seq=4, key="4", at=NOON, task=TaskKind.CALLBACK, number="+491", text="Words")
+    later = Posted(**said, seq=5, key="5", at=NOON + HOUR, channel=Channel.VOICE, text="Words")
+    typed = Posted(**said, seq=6, key="6", at=NOON, channel=Channel.WEB, text="Words")
+    await keep(store, voice, summed, cut, left, later, typed)
+
+    first = await store.hush(NOON - HOUR, NOON + HOUR, 3)
+    rest = await store.hush(NOON - HOUR, NOON + HOUR, 9)
+
+    assert sorted(first + rest) == [("t", NOON)] * 4
+    assert await store.hush(NOON - HOUR, NOON + HOUR, 9) == []
+    assert await store.since("t", 0) == [
+        replace(voice, text="", unsaid="kept_enough"),
+        replace(summed, text="", points=()),
+        replace(cut, heard=""),
+        replace(left, text=""),
+        later,
+        typed,
+    ]
