@@ -31,6 +31,7 @@ MAX_RELATED = 2  # shown under an answer that brings no buttons of its own
 MAX_MISSES = 2  # times running that offering or finding nothing is bearable
 MAX_SENTENCES = 4  # of a message that are also looked at one by one
 MAX_PHRASE = 60  # characters: a longer message is no phrase
+LONG = 800  # characters: of a message longer than twice that, the score hears so much at either end
 MAX_NEAR = 8  # entries that a follow-up is compared with
 FOLLOWED = 0.9  # confidence of a follow-up: the share that was right of those that were answered as one
 MAX_EARLIER = 3  # answers back that a follow-up may go on about, where what came since was small talk
@@ -39,7 +40,7 @@ ONLY_NAMED = 0.05  # score below which a single word of the lexicon is a name, n
 ONLY_NAMED_TOGETHER = 0.02  # the same for several words that belong together
 MIN_SENTENCE = 6  # words from which a sentence says enough for that
 SOUNDS_CALM = 0.2  # score below which being near to an example of an emergency is a chance likeness
-BEYOND_DOUBT = 0.95  # confidence of an answer that is given although it is near to an emergency: an entry's own wording
+BEYOND_DOUBT = 0.93  # confidence of an answer that is given although it is near to an emergency: an entry's own wording
 LIKELY_SELF_HARM = 0.5  # from here the words are the gentle ones
 ASSISTANT_TAGS = frozenset({"smalltalk"})
 ONCE_TAG = "once"  # said a second time running, its first button is done: an insult gets one calm word, then a person
@@ -54,10 +55,11 @@ class Bands(Struct, frozen=True):
     Small talk is answered sooner: nobody wants to choose between "Thanks" and "Praise", and a friendly word too many
     does no harm.
 
-    The defaults keep precision above .90 when answering, questions from outside included.
+    The defaults keep precision above .90 when answering, questions from outside included. An index that knows of itself
+    that it needs more, answers from there.
     """
 
-    answer: float = 0.45
+    answer: float = 0.36
     suggest: float = 0.15
     near_urgent: float = 0.2
     small_talk: float = 0.2
@@ -143,12 +145,17 @@ def _alarm(asked: _Asked, stands: str | None, language: str | None) -> tuple[Urg
     """Return what is said to an emergency, if it sounds like one, and how much like one it sounds."""
     finding = asked.snapshot.lexicon.find(asked.cleaned, stands)
     unheard = not finding and (_is_ours(asked) or _only_goes_on(asked))
-    sounds = Heard(0.0, 0.0) if unheard else score().hear(asked.cleaned, stands)
+    sounds = Heard(0.0, 0.0) if unheard else score().hear(_both_ends(asked.cleaned), stands)
     if finding and not _only_named(asked, finding, sounds):
         return _urgent(asked, finding), sounds
     if sounds.urgent >= score().threshold and not _is_a_variant(asked, language):
         return _maybe_urgent(asked, sounds, language), sounds
     return None, sounds
+
+
+def _both_ends(cleaned: str) -> str:
+    """Return the beginning and the end of a long message: the score looks at no more, and stories end in what is up."""
+    return cleaned if len(cleaned) <= 2 * LONG else f"{cleaned[:LONG]} {cleaned[-LONG:]}"
 
 
 def _only_named(asked: _Asked, finding: Finding, sounds: Heard) -> bool:
@@ -482,7 +489,7 @@ def _is_chat(asked: _Asked, found: _Found) -> bool:
 
 def _answers(asked: _Asked, found: _Found) -> bool:
     best = found.retrieved.best
-    sure = found.retrieved.confidence >= asked.bands.answer
+    sure = found.retrieved.confidence >= max(asked.bands.answer, found.retrieved.answers)
     return sure and best[0].target.kind is Kind.ENTRY and not _near_urgent(asked, found)
 
 

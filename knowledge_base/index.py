@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from knowledge_base import arrays
 from knowledge_base import text as t
 from knowledge_base.arrays import Texts
-from knowledge_base.calibration import MEASURED, MEASURED_HYBRID, Curve, Example, confidence, fitted
+from knowledge_base.calibration import MEASURED, MEASURED_HYBRID, Curve, Example, answering, confidence, fitted
 from knowledge_base.encoding import Encoder, EncoderUnavailable
 from knowledge_base.lexical import Lexical, Vector, lexical
 from knowledge_base.semantic import EXACT, Semantic, semantic
@@ -31,12 +31,14 @@ Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
 Places = NDArray[np.int64]
 
-FORMAT = 2  # of a saved index; another is not read
+FORMAT = 3  # of a saved index; another is not read
 CANDIDATES = 80  # targets that are compared with exactly where not all are: a hundredth of 10,000 would do
-MAX_FITTED = 600  # questions a fit looks at: with 200 the curve of one base is off by a tenth in confidence
+MAX_FITTED = 1200  # questions a fit looks at: with 200 the curve of one base is off by a tenth in confidence
 UNASKED = 0.35  # weight of a question whose entry is missing: about one message in four is about something unforeseen
 UNASKED_HYBRID = 0.5  # the same by meaning, by which something near is found for nearly everything
 FEW = 40  # questions below which a fit is a guess and the figures measured elsewhere are used
+ALIKE = 0.6  # cosine of spelling from which two questions ask the same in the same words
+REPEATED = 0.1  # share of questions with such another one of their own from which they are what people really asked
 
 
 class Kind(Enum):
@@ -75,12 +77,14 @@ class Retrieved(Struct, frozen=True):
         confidence: the probability, from 0 to 1, that the first one is right.
         vector: the message as its spelling was compared; ``None`` when nothing is found.
         by_meaning: whether its meaning was compared as well.
+        answers: the confidence from which nine in ten are right, as far as this index could find out; else 0.
     """
 
     best: tuple[Match, ...]
     confidence: float
     vector: Vector | None = None
     by_meaning: bool = False
+    answers: float = 0.0
 
 
 class Outcomes(Struct, frozen=True):
@@ -102,13 +106,20 @@ class _Names(Struct, frozen=True, eq=False):
 
 
 class _Header(Struct, frozen=True):
-    """What is known of an index beside its arrays."""
+    """What is known of an index beside its arrays.
+
+    Args:
+        fit, hybrid_fit: how sure a finding is, by spelling alone and by meaning as well.
+        answers, hybrid_answers: from which confidence nine in ten are right; 0 where that is not known.
+    """
 
     format: int
     fit: Curve
     hybrid_fit: Curve
     encoder: str
     weight: float
+    answers: float = 0.0
+    hybrid_answers: float = 0.0
 
 
 class _Compared(Struct, frozen=True, eq=False):
@@ -263,8 +274,9 @@ class LanguageIndex:
         if not best:
             return Retrieved((), 0.0)
         lead = best[0].score - (best[1].score if len(best) > 1 else 0.0)
-        fit = self._header.fit if centred is None else self._header.hybrid_fit
-        return Retrieved(tuple(best), confidence(fit, best[0].score, lead), vector, centred is not None)
+        header = self._header
+        fit, answers = (header.fit, header.answers) if centred is None else (header.hybrid_fit, header.hybrid_answers)
+        return Retrieved(tuple(best), confidence(fit, best[0].score, lead), vector, centred is not None, answers)
 
     def likeness(self, folded: list[str]) -> list[tuple[Target, str, float]]:
         """Return every question there is with its target and the cosine of its spelling to a message's."""
@@ -286,11 +298,15 @@ class LanguageIndex:
         whole = float(shares.sum()) or 1.0
         words = t.levelled(folded)
         rows = [self._lexical.numbers(row) for row in t.gram_codes(words)]
+        sums = [np.concatenate(([0.0], np.cumsum(shares[row]))) for row in rows]
+        last = len(sums[0]) - 1
         by_place, start = [], 0
         for place, word in enumerate(words):
             end = start + len(word) + 2  # with the blank on either side
-            inside = [row[start : end - size + 1] for size, row in zip(t.GRAM_SIZES, rows, strict=True)]
-            share = float(shares[np.unique(np.concatenate(inside))].sum()) / whole
+            if end > last + 1:  # beyond what is compared
+                break
+            inside = ((max(start, end - size + 1), each) for size, each in zip(t.GRAM_SIZES, sums, strict=True))
+            share = float(sum(each[stop] - each[start] for stop, each in inside)) / whole
             by_place.append((share, -place))
             start = end - 1
         return [-place for share, place in sorted(by_place, reverse=True)[:limit] if share >= 0.15]
@@ -366,26 +382,44 @@ class LanguageIndex:
         return int(self._bounds[target]) + int(np.argmax(cosines))
 
     def _fitted(self, codes: Sequence[NDArray[np.uint64]], vectors: Singles, outcomes: Outcomes) -> _Header:
-        """Return the header with the logistic curves that fit this index, from its own questions."""
+        """Return the header with the curves and the confidences to answer from that fit this index.
+
+        They come from its own questions, and from what is known of real answers.
+        """
         sizes = np.diff(self._bounds)
         every = np.flatnonzero(np.repeat(sizes > 1, sizes))
         own: list[Example] = []
         own_hybrid: list[Example] = []
+        repeated: list[bool] = []
         if len(every) >= FEW:
             for question in map(int, every[:: max(1, -(-len(every) // MAX_FITTED))]):
                 message = self._lexical.vector(codes[question])
                 own += self._examples(question, message, None)
+                repeated += self._is_repeated(question, message)
                 if self._semantic:
                     own_hybrid += self._examples(question, message, self._semantic.centred(vectors[question]))
         if _right(own_hybrid) < _right(own):
             self._semantic = None
+        collected = sum(repeated) > REPEATED * len(repeated)
+        fit = fitted([*own, *outcomes.lexical], MEASURED)
+        hybrid_fit = fitted([*own_hybrid, *outcomes.hybrid], MEASURED_HYBRID)
         return _Header(
             FORMAT,
-            fitted([*own, *outcomes.lexical], MEASURED),
-            fitted([*own_hybrid, *outcomes.hybrid], MEASURED_HYBRID),
+            fit,
+            hybrid_fit,
             self._header.encoder if len(vectors) else "",
             self._header.weight if self._semantic else 0.0,
+            _answering(fit, own if collected else [], outcomes.lexical, MEASURED),
+            _answering(hybrid_fit, own_hybrid if collected else [], outcomes.hybrid, MEASURED_HYBRID),
         )
+
+    def _is_repeated(self, question: int, message: Vector) -> Iterable[bool]:
+        """Yield whether an entry has another question that asks what this one of its own does, in the same words."""
+        owner = int(np.searchsorted(self._bounds, question, side="right")) - 1
+        if self.targets.kind(owner) is Kind.ENTRY:
+            near = self._lexical.cosines_between(message, self._bounds[[owner]], self._bounds[[owner + 1]])
+            near[question - int(self._bounds[owner])] = 0.0
+            yield bool(near.max() >= ALIKE)
 
     def _examples(self, question: int, message: Vector, meaning: Singles | None) -> Iterable[Example]:
         """Yield what becomes of a question asked without itself, and without its whole target."""
@@ -427,6 +461,12 @@ def _without(question: int, cosines: Floats, together: float) -> float:
     rest = float(cosines.sum()) - 1.0
     length = math.sqrt(max(together - 2 * rest - 1.0, 1e-9))
     return (float(np.delete(cosines, question).max()) + rest / length) / 2
+
+
+def _answering(fit: Curve, own: Sequence[Example], real: Sequence[Example], measured: Curve) -> float:
+    """Return from which confidence nine in ten are right: by real answers where there are enough of them."""
+    telling = real if len(real) >= FEW else [each for each in own if each.weight == 1.0]
+    return answering(fit, telling, measured) if telling else 0.0
 
 
 def _right(examples: Sequence[Example]) -> int:

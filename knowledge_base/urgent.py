@@ -31,7 +31,7 @@ NEGATION_REACH = 3  # words: how far before a finding a "no" still belongs to it
 BEGINNING_LENGTH = 4  # letters: fewer begin too many words ("man" begins "many" and "Mandag")
 TYPO_LENGTH = 5  # letters: from here one typo is forgiven; shorter words are too near to each other
 LONE_TYPO_LENGTH = 8  # letters: the same for a word that decides all by itself ("choking" is near to "cooking")
-MAX_TYPO_WORDS = 150  # unknown words per message that are checked for typos: beyond it, only what is spelt right
+MAX_TYPO_WORDS = 30  # unknown words at either end of a message that are checked for typos: between, what is spelt right
 ELSEWHERE = "other"  # the entry of `countries` for every country that has none of its own
 
 _TOKEN = re.compile(r"[^\W_]+|[.!?;:,…()\n–—]")
@@ -146,8 +146,8 @@ class Stems:
         self._begins: dict[str, list[int]] = {}
         self._exact: dict[str, int] = {}
         self._near: dict[str, list[str]] = {}
-        self._lengths: dict[str, list[int]] = {}  # by the first letter
-        self._near_lengths: dict[str, list[int]] = {}  # by the first letter, in which no typo is forgiven
+        self._lengths: dict[str, list[int]] = {}  # by the first letters
+        self._near_lengths: dict[str, list[int]] = {}  # likewise
 
     def number(self, stem: str, typos_from: int = TYPO_LENGTH) -> int:
         """Return the number of a stem as a rule writes it.
@@ -175,18 +175,19 @@ class Stems:
         """Note which lengths are worth looking at, once every stem is known."""
         lengths: dict[str, set[int]] = {}
         for stem in self._begins:
-            lengths.setdefault(stem[0], set()).add(len(stem))
+            lengths.setdefault(stem[:BEGINNING_LENGTH], set()).add(len(stem))
         self._lengths = {letter: sorted(each) for letter, each in lengths.items()}
         near: dict[str, set[int]] = {}
-        for stem, forgiving in self._numbers:
-            if forgiving and stem[0] != "=":
-                near.setdefault(stem[0], set()).update((len(stem) - 1, len(stem), len(stem) + 1))
-        self._near_lengths = {letter: sorted(each) for letter, each in near.items()}
+        for shorter in self._near:
+            near.setdefault(shorter[:3], set()).add(len(shorter))
+        self._near_lengths = {letters: sorted(each) for letters, each in near.items()}
 
     def exactly(self, word: str) -> list[int]:
         """Return the stems that ``word`` is or begins with."""
-        lengths = self._lengths.get(word[0], ())
-        found = [number for n in lengths if n <= len(word) for number in self._begins.get(word[:n], ())]
+        lengths = self._lengths.get(word[:BEGINNING_LENGTH])
+        found: list[int] = []
+        if lengths is not None:
+            found += [number for n in lengths if n <= len(word) for number in self._begins.get(word[:n], ())]
         if word in self._exact:
             found.append(self._exact[word])
         return found
@@ -194,18 +195,25 @@ class Stems:
     def nearly(self, word: str) -> set[int]:
         """Return the stems that ``word`` begins with when one letter is missing, extra, wrong or swapped."""
         found: set[int] = set()
-        near = self._near
-        for n in self._near_lengths.get(word[0], ()):
-            if n > len(word):
-                break
-            start = word[:n]
-            for shorter in (start, *[start[:at] + start[at + 1 :] for at in range(1, n)]):
-                if shorter not in near:
-                    continue
-                for stem in near[shorter]:
-                    if stem[0] == word[0] and one_typo(start, stem):
-                        found.add(self._numbers[stem, True])
+        for start, shorter in self._shortened(word):
+            for stem in self._near.get(shorter, ()):
+                if stem[0] == word[0] and one_typo(start, stem):
+                    found.add(self._numbers[stem, True])
         return found
+
+    def _shortened(self, word: str) -> Iterator[tuple[str, str]]:
+        """Yield beginnings of a word, and each without one of its letters but the first, as far as that may lead on."""
+        for length in self._near_lengths.get(word[:3], ()):
+            if length <= len(word):
+                yield word[:length], word[:length]
+            if length < len(word):
+                start = word[: length + 1]
+                yield from ((start, start[:at] + start[at + 1 :]) for at in range(3, length + 1))
+        for at in (1, 2):
+            for length in self._near_lengths.get(word[:at] + word[at + 1 : 4], ()):
+                if length < len(word):
+                    start = word[: length + 1]
+                    yield start, start[:at] + start[at + 1 :]
 
 
 def _without_one(word: str) -> Iterator[str]:
@@ -305,14 +313,17 @@ class Lexicon:
             words.append(token)
             clauses.append(clause)
         places: dict[int, list[int]] = {}
-        unknown = 0
+        by_word: dict[str, list[int]] = {}
         for place, word in enumerate(words):
+            by_word.setdefault(word, []).append(place)
+        unknown = [word for word in by_word if len(word) >= TYPO_LENGTH - 1 and word not in self._known]
+        checked = {*unknown[:MAX_TYPO_WORDS], *unknown[-MAX_TYPO_WORDS:]}
+        for word, there in by_word.items():
             stems: Iterable[int] = self._stems.exactly(word)
-            if len(word) >= TYPO_LENGTH - 1 and word not in self._known and unknown < MAX_TYPO_WORDS:
-                unknown += 1
+            if word in checked:
                 stems = {*stems, *self._stems.nearly(word)}
             for stem in stems:
-                places.setdefault(stem, []).append(place)
+                places.setdefault(stem, []).extend(there)
         return _Reading(words, clauses, places)
 
     def _where(self, reading: _Reading, rule: _Rule) -> tuple[int, ...] | None:

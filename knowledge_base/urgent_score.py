@@ -30,6 +30,7 @@ MAX_WORDS = 240  # of a message: the first half of them and the last, where it i
 MAX_LETTERS = 1600  # of the same
 SECOND = 0.6  # share of the likeliest language's words from which the thread's own is tried as well
 _ELIDED = re.compile(r"\b([cdjlmnst]|qu|dell|nell|all|un|sull|jusqu)['’](?=[aeiouyhàâéèêîôœ])", re.IGNORECASE)
+BEGINNING = 4  # letters: shorter stems are whole words
 MAX_DECIDING = 4  # words that are named as having decided
 FILLER = "filler"  # words that only tell the language
 
@@ -77,12 +78,12 @@ class Concepts:
                     self._add(stem, language_numbers[language], numbers.get(name))
         lengths: dict[str, set[int]] = {}
         for stem in self._begins:
-            lengths.setdefault(stem[0], set()).add(len(stem))
+            lengths.setdefault(stem[:BEGINNING], set()).add(len(stem))
         self._lengths = {letter: sorted(each) for letter, each in lengths.items()}
 
     def _add(self, stem: str, language: int, concept: int | None) -> None:
         folded = t.fold(stem.removeprefix("="))
-        table = self._exact if stem.startswith("=") or len(folded) < 4 else self._begins
+        table = self._exact if stem.startswith("=") or len(folded) < BEGINNING else self._begins
         concepts = table.setdefault(folded, {}).setdefault(language, [])
         if concept is not None and concept not in concepts:
             concepts.append(concept)
@@ -90,7 +91,7 @@ class Concepts:
     def of(self, word: str) -> dict[int, list[int]]:
         """Return the concepts a folded word stands for, by language."""
         found: dict[int, list[int]] = {}
-        for n in self._lengths.get(word[0], ()):
+        for n in self._lengths.get(word[:BEGINNING], ()):
             if n > len(word):
                 break
             if (begun := self._begins.get(word[:n])) is not None:
@@ -212,9 +213,12 @@ class Score:
         words = words_of(cleaned)[:WINDOW]
         if len(words) < 2:
             return tuple(words)
-        without = [[*words[:place], *words[place + 1 :]] for place in range(len(words))]
-        left = [float(self.sums(laid(self.concepts, each, language))[0].max()) for each in without]
-        places = sorted(range(len(words)), key=left.__getitem__)[:MAX_DECIDING]
+        left = {}
+        for word in dict.fromkeys(words):  # of a word that is said again and again only the first is looked at
+            place = words.index(word)
+            without = [*words[:place], *words[place + 1 :]]
+            left[place] = float(self.sums(laid(self.concepts, without, language))[0].max())
+        places = sorted(left, key=left.__getitem__)[:MAX_DECIDING]
         return tuple(words[place] for place in sorted(places))
 
     def sums(self, message: Laid) -> Floats:

@@ -71,4 +71,6 @@ def test_the_recipe_reaches_its_published_figures(fixtures_dir: Path, name: str,
 
     say(report.table())
     assert report.plain.first >= PUBLISHED[name][semantic]
+    assert report.plain.precision is not None
+    assert report.plain.precision >= 0.90
     assert report.plain.first - report.typos.first <= TYPOS_COST

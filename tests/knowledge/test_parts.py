@@ -193,7 +193,7 @@ def test_a_damaged_index_is_not_used(tmp_path: Path, damage: str) -> None:
         case "short":
             file.write_bytes(file.read_bytes()[:100])
         case _:
-            file.write_bytes(file.read_bytes().replace(b'"format":2', b'"format":0'))
+            file.write_bytes(file.read_bytes().replace(b'"format":', b'"format":9'))
 
     with pytest.raises(Unusable):
         LanguageIndex.load(tmp_path)
