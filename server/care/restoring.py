@@ -20,7 +20,7 @@ from pathlib import Path
 from server.care.backing_up import CLINIC, FILES, NAMES, Seen, look_through, piece_of, records_of
 from server.care.places import ARRIVING, SECRET, Place, opened
 from server.care.walking import Findings, walk
-from server.core.errors import OnethreadError
+from server.core.errors import NotFound, OnethreadError
 from server.core.model import ThreadId
 from server.core.ports import Store
 from server.service.conversations import Conversations
@@ -95,7 +95,8 @@ class Restored:
     seen: Seen
     findings: Findings = field(default_factory=Findings)
     erased_again: int = 0
-    files: int = 0
+    files: set[str] = field(default_factory=set)  # names
+    new_files: set[str] = field(default_factory=set)  # of those, which were not there before
     written: list[str] = field(default_factory=list)  # files of the clinic
     kept: list[str] = field(default_factory=list)  # files of the clinic that are there already, and differ
 
@@ -136,22 +137,23 @@ async def _beside(archive: Path, place: Place, erased: dict[ThreadId, datetime],
     _leave_nothing(path)
     try:
         async with opened(place.records(writes=True, path=path)) as there:
-            files = await _fill(archive, there, place, path, erased, done)
+            await _fill(archive, there, place, path, erased, done)
             await _finish(there)
         _alone(path)
         await asyncio.to_thread(_swap, path, place.path)
     except BaseException:
         _leave_nothing(path)
+        for name in done.new_files:
+            await place.files().drop(name)
         raise
-    await _drop_others(place, files)
+    await _drop_others(place, done.files)
 
 
 async def _fill(
     archive: Path, there: Records, place: Place, path: Path | None, erased: dict[ThreadId, datetime], done: Restored
-) -> set[str]:
-    """Write everything, erase whom it may not bring back, derive the rest, and compare; return the files' names."""
-    files = await _bring(archive, there)
-    done.files = len(files)
+) -> None:
+    """Write everything, erase whom it may not bring back, derive the rest, and compare."""
+    await _bring(archive, there, done)
     if (difference := await _difference(archive, there)) is not None:
         raise NotRestored(difference)
     store = place.store(path)
@@ -170,7 +172,6 @@ async def _fill(
             raise NotRestored("a replay of the log leads to something else than the inbox has")
     finally:
         await store.close()
-    return files
 
 
 async def _derive(store: Store) -> Findings:
@@ -183,9 +184,8 @@ async def _finish(there: Records) -> None:
     await there.mark(None)
 
 
-async def _bring(archive: Path, there: Records) -> set[str]:
-    """Write all records and files; return the names of the files."""
-    files: set[str] = set()
+async def _bring(archive: Path, there: Records, done: Restored) -> None:
+    """Write all records and files."""
     pieces = _Pieces(Reader(archive).parts())
     for part in pieces:
         if part.kind in set(Section):
@@ -194,9 +194,19 @@ async def _bring(archive: Path, there: Records) -> set[str]:
             name = piece_of(part).name
             if not NAME.fullmatch(name):
                 continue
+            if not await _is_there(there, name):
+                done.new_files.add(name)
             await _one_file(there, name, part, pieces)
-            files.add(name)
-    return files
+            done.files.add(name)
+
+
+async def _is_there(there: Records, name: str) -> bool:
+    try:
+        async for _ in await there.blobs.read(name, 0, 1):
+            break
+    except NotFound:
+        return False
+    return True
 
 
 async def _one_file(there: Records, name: str, first: Part, pieces: "_Pieces") -> None:

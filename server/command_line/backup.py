@@ -48,7 +48,7 @@ def _count(text: str) -> int:
 def run(args: argparse.Namespace, settings: Settings) -> int:
     """Take it; 0 when it was read back and is whole."""
     from server.care.places import place_of
-    from server.core.errors import OnethreadError
+    from server.core.errors import OnethreadError, Unavailable
 
     target = Path(args.to).expanduser()
     path = target / f"onethread-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.tar" if target.is_dir() else target
@@ -58,6 +58,9 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
         return FAILED
     try:
         taken = asyncio.run(_taken(settings, path, with_secrets=args.with_secrets))
+    except Unavailable:
+        print("The backup was not written: the database cannot be reached, or its disk is full.", file=sys.stderr)
+        return FAILED
     except OSError as error:
         print(f"The backup was not written, and nothing is left of it: {error.strerror}.", file=sys.stderr)
         return FAILED

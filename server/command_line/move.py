@@ -58,7 +58,10 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
         print("--to: expected `mongodb://…`, `embedded` or a folder, and a --database of letters.", file=sys.stderr)
         return FAILED
     except Unavailable:
-        print("A database cannot be reached. Nothing is lost; run the same again, and it goes on.", file=sys.stderr)
+        print(
+            "A database cannot be reached, or a disk is full. Nothing is lost; run the same again, and it goes on.",
+            file=sys.stderr,
+        )
         return FAILED
     except StillWritten as error:
         print(f"{error} The old store is still the one that is served.", file=sys.stderr)

@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, settings: Settings) -> int:
     """Bring it back; 0 when all of it has arrived and was compared."""
     from server.care.places import place_of
-    from server.core.errors import OnethreadError
+    from server.core.errors import OnethreadError, Unavailable
 
     file = Path(args.file).expanduser()
     if not file.is_file():
@@ -48,6 +48,11 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
 
         place = place_of(settings)
         done = asyncio.run(restore(file, place, replace=args.replace, although_served=args.although_served))
+    except Unavailable:
+        print(
+            "The database cannot be reached, or a disk is full. Run the same again when it is mended.", file=sys.stderr
+        )
+        return FAILED
     except OnethreadError as error:
         print(error, file=sys.stderr)
         return FAILED
@@ -74,7 +79,7 @@ def report(done: "Restored", settings: Settings) -> str:
 
     seen, found = done.seen, done.findings
     lines = [
-        f"{found.threads} conversations with {found.events} events, {done.files} files.",
+        f"{found.threads} conversations with {found.events} events, {len(done.files)} files.",
         "Compared with the backup: the log is the same; every conversation was replayed and is as in the inbox.",
         "The store has a new epoch: whoever was connected begins anew.",
     ]

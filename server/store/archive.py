@@ -128,7 +128,7 @@ class Writer:
         self.path, self.draft = path, path.with_name(path.name + DRAFT)
         number = os.open(self.draft, os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC, 0o600)  # patients' words
         self._file: BinaryIO = os.fdopen(number, "wb")
-        self._tar = tarfile.open(fileobj=self._file, mode="w|", format=tarfile.PAX_FORMAT)  # noqa: SIM115  # closed below
+        self._tar = tarfile.open(fileobj=self._file, mode="w", format=tarfile.PAX_FORMAT)  # noqa: SIM115  # closed below
         self._names = hashlib.sha256()
         self._parts = 0
         self.counts: dict[str, int] = {}

@@ -1,9 +1,11 @@
 """A backup brings everything back, and nobody who was erased; what is carried to the other store is the same there."""
 
 import asyncio
+import errno
 import os
 import subprocess
 import sys
+import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -19,6 +21,8 @@ from server.care.moving import SamePlace, StillWritten, move, undo
 from server.care.places import ARRIVING, Place, clinics_own
 from server.care.restoring import ERASED, NotEmpty, StillServed, restore
 from server.care.walking import walk
+from server.command_line.part_processes import Mongod
+from server.command_line.parts import Program
 from server.core import owed
 from server.core.commands import SYSTEM
 from server.core.errors import Unavailable
@@ -31,7 +35,7 @@ from server.service.erasing import Eraser
 from server.settings import Settings
 from server.store import archive, documents, records
 from server.store.archive import BackupTooNew, NotABackup
-from server.store.errors import StoreInUse, StoreMoved, StoreUnfinished
+from server.store.errors import StoreFault, StoreInUse, StoreMoved, StoreUnfinished
 from server.store.ledger import Ledger
 from server.store.records import Record, Section
 from server.store.sqlite import SqliteStore
@@ -457,3 +461,89 @@ async def test_a_move_that_is_killed_in_the_middle_goes_on_when_it_is_run_again(
     assert again.returncode == 0
     assert b"23 conversations with 10015 events" in said
     assert await everything(new) == before
+
+
+@pytest.fixture
+def a_set_of_one(mongod_program: Program, tmp_path: Path) -> Iterator[str]:
+    """A replica set, as small as one can be."""
+    with Mongod(mongod_program, tmp_path / "mongod", replset="care") as mongod:
+        members = [{"_id": 0, "host": f"127.0.0.1:{mongod.port}"}]
+        mongod.admin("replSetInitiate", {"_id": "care", "members": members})
+        while not mongod.admin("hello")["isWritablePrimary"]:
+            time.sleep(0.05)  # between two questions to another process, which has no way to call us
+        yield mongod.uri
+
+
+async def test_what_is_read_of_a_replica_set_is_of_one_moment(a_set_of_one: str, tmp_path: Path) -> None:
+    there = Place(tmp_path, a_set_of_one, "clinic")
+    await fill(there)
+    source, now = there.records(writes=False), records.now()
+    await source.open()
+    pages = source.pages(Section.EVENTS, now)
+    first = await anext(pages)
+
+    async with opened(there) as store:
+        await keep(store, post("dd", 1))
+        await store.claim_address("web::visitor:dd", "dd")
+        await store.drop_address("web::visitor:aa")
+
+    assert [len(first), *[len(page) async for page in pages]] == [15]
+    assert [len(page) async for page in source.pages(Section.ADDRESSES, now)] == [3]
+    await source.close()
+    done = await back_up(there, tmp_path / "set.tar", SECRET, with_secrets=False)
+    assert (done.of_one_moment, done.seen.events) == (True, 16)
+    kept = Place(tmp_path / "kept")
+    kept.data.mkdir()
+    await restore(tmp_path / "set.tar", kept, replace=False, say=quietly)
+    assert (await everything(kept))["events"] == (await everything(there))["events"]
+
+
+async def test_a_set_that_holds_its_moment_no_longer_is_read_as_a_standalone(
+    places: Places, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = places("sqlite")
+    await fill(there)
+    real = Place.records
+    tries: list[bool] = []
+
+    def records_of(self: Place, *, writes: bool, still: bool = True, path: Path | None = None) -> records.Records:
+        tries.append(still)
+        if still:
+            raise StoreFault("SnapshotTooOld")
+        return real(self, writes=writes, path=path)
+
+    monkeypatch.setattr(Place, "records", records_of)
+
+    done = await back_up(there, tmp_path / "b.tar", SECRET, with_secrets=False)
+
+    assert (done.seen.events, tries) == (15, [True, False])
+
+
+def left_of(folder: Path, *names: str) -> list[Path]:
+    return [each for each in folder.rglob("*") if any(name in each.name for name in names)]
+
+
+async def test_a_full_disk_leaves_what_was_there_and_no_half_of_anything(
+    places: Places, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there, here = places("sqlite"), places("sqlite")
+    await fill(there)
+    await fill(here)
+    async with opened(here) as store:
+        await store.blobs.drop(BLOB)
+    path, before = await taken(there, tmp_path), await everything(here)
+
+    def full(self: Path, target: Path) -> Path:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as then:
+        then.setattr("server.care.restoring._swap", full)
+        with pytest.raises(OSError, match="No space"):
+            await restore(path, here, replace=True, say=quietly)
+    with monkeypatch.context() as then:
+        then.setattr(archive.Writer, "records", lambda self, section, lines: full(self.path, self.path))
+        with pytest.raises(OSError, match="No space"):
+            await back_up(there, tmp_path / "full.tar", SECRET, with_secrets=False)
+
+    assert await everything(here) == before
+    assert left_of(tmp_path, "full", "arriving") == []

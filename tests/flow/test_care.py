@@ -1,0 +1,79 @@
+"""Backups as whoever runs a clinic takes them: beside a server that goes on, and brought back after it has gone."""
+
+import asyncio
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+from proof.houses import Serve, run
+from proof.people import until_true, visit
+from tests.flow.conftest import Settings
+
+StartServe = Callable[..., Serve]
+
+
+async def test_a_backup_beside_a_server_is_brought_back_and_people_go_on_from_there(
+    serve: StartServe, store: Settings, tmp_path: Path
+) -> None:
+    data, kept = tmp_path / "data", tmp_path / "kept"
+    kept.mkdir()
+    served = ["--although-served"] if store else []  # other tests use the same MongoDB
+
+    async def ask(*command: str) -> "subprocess.CompletedProcess[str]":
+        return await asyncio.to_thread(run, data, *command, **store)
+
+    house = serve(**store, worker=False)  # nobody answers, so that what was said can be counted
+    visitor = await visit(house.origin)
+    mine = await visitor.at()
+    await mine.say("When are you open?", **visitor.more)
+    await mine.event(kind="posted", seq=1)
+
+    taken = await ask("backup", str(kept), "--keep", "1")
+    assert (taken.returncode, taken.stderr) == (0, "")
+    assert "1 conversations with 1 events" in taken.stdout
+    (backup,) = kept.iterdir()
+    assert (await ask("restore", "--check", str(backup))).returncode == 0
+
+    await mine.say("And on Friday?", **visitor.more)
+    await mine.event(kind="posted", seq=2)
+    await mine.leave()
+    refused = await ask("restore", str(backup))
+    assert (refused.returncode, refused.stdout) == (1, "Reading the backup …\n" if store else "")
+    await asyncio.to_thread(house.stop)
+
+    refused = await ask("restore", str(backup), *served)
+    assert "1 conversations with 2 events" in refused.stderr
+    done = await ask("restore", str(backup), "--replace", *served)
+    assert (done.returncode, done.stderr) == (0, "")
+
+    await asyncio.to_thread(house.start)
+    again = await visitor.at()
+    await again.say("Hello again!", **visitor.more)
+    await again.event(kind="posted", seq=2, text="Hello again!")
+    await again.leave()
+
+    async def agrees() -> bool:
+        return (await ask("check")).returncode == 0
+
+    await until_true(agrees)
+
+
+def test_wrong_files_and_folders_are_answered_with_a_sentence(tmp_path: Path) -> None:
+    data, kept = tmp_path / "data", tmp_path / "kept.tar"
+    kept.write_bytes(b"x" * 20_000)
+    tries: list[tuple[tuple[str, ...], str]] = [
+        (("backup", str(tmp_path)), f"There is no database in {data}: nothing to back up. Is ONETHREAD_DATA right?"),
+        (("restore", str(tmp_path)), f"There is no file {tmp_path}."),
+        (("restore", str(tmp_path / "none.tar")), f"There is no file {tmp_path / 'none.tar'}."),
+        (("restore", "--check", str(kept)), "This cannot be restored: it is no backup of Onethread."),
+        (
+            ("move", "--to", "ftp://x"),
+            "--to: expected `mongodb://…`, `embedded` or a folder, and a --database of letters.",
+        ),
+        (("move", "--to", "embedded"), "It is there already: name another place to move it to."),
+        (("move", "--to", str(tmp_path / "other")), "There is no database to carry anything from."),
+    ]
+
+    answers = [run(data, *command) for command, _ in tries]
+
+    assert [(done.returncode, done.stderr.strip()) for done in answers] == [(1, said) for _, said in tries]
