@@ -182,6 +182,19 @@ class Trace(Value, frozen=True):
     value: bytes = b""  # likewise
 
 
+class Remains(Value, frozen=True):
+    """What would show that something of a conversation still lies about, though no record has it.
+
+    Args:
+        words: by which it was found.
+        texts: pieces long enough that nobody else has said the same.
+    """
+
+    thread: ThreadId = ""
+    words: tuple[str, ...] = ()
+    texts: tuple[str, ...] = ()
+
+
 class Store(Protocol):
     """The log, and the records beside it.
 
@@ -369,11 +382,11 @@ class Store(Protocol):
     async def forget_words(self, thread: ThreadId) -> int:
         """Delete all that was remembered for searching in a thread; return how many words."""
 
-    async def wipe(self, samples: Sequence[str] | None) -> None:
+    async def wipe(self, remains: Remains | None) -> None:
         """Leave nothing in the store's own files of what was deleted or emptied before.
 
         Args:
-            samples: of what was deleted: long enough that nobody else has said the same; ``None`` if that is not known.
+            remains: by which that is known; ``None``: nobody knows any more what it was.
 
         Raises:
             Unavailable: others are in the way; what is left can be wiped later.

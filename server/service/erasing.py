@@ -22,12 +22,14 @@ from server.core.events import (
     AddressLinked,
     AnyEvent,
     Called,
+    Edited,
     Emptied,
     Erased,
     FileChanged,
     HungUp,
     JoinedWith,
     MovedTo,
+    Named,
     Noted,
     PartedFrom,
     Posted,
@@ -35,7 +37,7 @@ from server.core.events import (
 )
 from server.core.model import Address, Channel, Erasing, Role, ThreadId, Value
 from server.core.moves import goes_on
-from server.core.ports import ERASED_KEYS, Preview, Row, Store, Trace, TraceKind
+from server.core.ports import ERASED_KEYS, Preview, Remains, Row, Store, Trace, TraceKind
 from server.service.conversations import Conversations
 from server.service.inbox import search_words
 
@@ -43,7 +45,8 @@ AGAIN = (timedelta(minutes=1), timedelta(minutes=20))  # after the erasing: what
 REPEATED = timedelta(days=8)  # webhooks come again for seven
 SHORTEST_NAME = 7  # characters of a number or an id that gives somebody away; shorter ones are found by chance
 SHORTEST_SAMPLE = 16  # characters of a text that nobody else has written like that
-SAMPLES = 200
+SAMPLES = 60  # for each of them the whole file is looked through
+WORDED = ("held", "drafts:", "note-drafts:", "gaps:", "files")  # collections that have words or names in them
 FILES, DRAFTS = "files", "files_drafts"
 PAGE = 500
 
@@ -227,7 +230,7 @@ class Eraser:
 
     async def _empty(self, event: Erased, before: Sequence[AnyEvent], *, first: bool) -> None:
         """Delete everything that leads to whoever said this, but for what they have said since."""
-        thread, names, samples = event.thread, names_in(before), samples_of(before)
+        thread, names = event.thread, names_in(before)
         state = await self._conversations.refresh(thread)
         await self._store.save_rows([Row(state, Preview(event.seq, event.role, ""))])
         traces = [
@@ -240,11 +243,17 @@ class Eraser:
                 await self._store.blobs.drop(blob)
         await self._store.forget(traces)
         await self._store.empty(thread, event.seq)
-        if await self._store.forget_words(thread) and state.seq > event.seq:
-            since = [each for each in await self.log(thread) if each.seq > event.seq]
-            await self._store.save_words([(thread, word) for each in since for word in search_words(each)])
-        cut_short = first and before and all(isinstance(each, Emptied | Erased) for each in before)
-        await self._store.wipe(None if cut_short else samples)  # nobody knows any more what was said
+        since = [each for each in await self.log(thread) if each.seq > event.seq]
+        said_again = {word for each in since for word in search_words(each)}
+        if await self._store.forget_words(thread) and said_again:
+            await self._store.save_words([(thread, word) for word in said_again])
+        if first and before and all(isinstance(each, Emptied | Erased) for each in before):
+            await self._store.wipe(None)  # it was cut short, and nobody knows any more what was said
+        else:
+            words = {word for each in before for word in search_words(each)} - said_again
+            texts = (*samples_of(before), *(_longest(each) for each in traces if each.collection.startswith(WORDED)))
+            long = dict.fromkeys(text for text in texts if len(text) >= SHORTEST_NAME)
+            await self._store.wipe(Remains(thread, tuple(words), tuple(long)[:SAMPLES]))
 
     # after a restore
 
@@ -314,15 +323,24 @@ def _addresses(event: AnyEvent) -> list[Address]:
 
 
 def samples_of(events: Iterable[AnyEvent]) -> list[str]:
-    """Return pieces of what a person said, or was said about them, that nobody else says like that."""
+    """Return pieces of what a person said, or was said about them, that nobody else says like that; names first."""
     samples: dict[str, None] = {}
     for event in events:
-        if not isinstance(event, Posted | Noted) or event.role is Role.ASSISTANT:
-            continue
-        longest = max(_PLAIN.findall(event.text), key=len, default="")
-        if len(longest) >= SHORTEST_SAMPLE:
-            samples[longest] = None
-    return list(samples)[:SAMPLES]
+        match event:
+            case Named(called=text):
+                samples[text] = None
+            case Posted(text=text) | Noted(text=text) | Edited(text=text) if event.role is not Role.ASSISTANT:
+                longest = max(_PLAIN.findall(text), key=len, default="")
+                if len(longest) >= SHORTEST_SAMPLE:
+                    samples[longest] = None
+            case _:
+                samples |= {each.value: None for each in _addresses(event) if each.channel is not Channel.WEB}
+    return list(samples)
+
+
+def _longest(trace: Trace) -> str:
+    """Return the longest text in a record beside the log."""
+    return max(_PLAIN.findall(trace.value.decode(errors="replace")), key=len, default="")
 
 
 def _blobs(trace: Trace) -> list[str]:

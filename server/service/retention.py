@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from server.core.commands import SYSTEM
 from server.core.errors import Unavailable
 from server.core.model import Erasing, FileState, Thread, ThreadId, Value
-from server.core.ports import Store
+from server.core.ports import Remains, Store
 from server.service.conversations import Conversations
 from server.service.erasing import Eraser
 from server.service.inbox import search_words
@@ -145,7 +145,7 @@ class Retention:
             since = until if len(hushed) < TOGETHER else hushed[-1][1]
             await self._store.put(DONE, CALLS, since.isoformat().encode())
         if count:
-            await self._store.wipe(())
+            await self._store.wipe(Remains())
         return count
 
     async def _files(self, before: datetime) -> int:

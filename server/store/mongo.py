@@ -44,6 +44,7 @@ from server.core.ports import (
     Outcome,
     Page,
     Rejected,
+    Remains,
     Row,
     Session,
     Stored,
@@ -683,7 +684,7 @@ class MongoStore:
         """Delete all that was remembered for searching in a thread; return how many words."""
         return (await self._do(self._in("words").delete_many({"_id.t": thread}))).deleted_count
 
-    async def wipe(self, samples: Sequence[str] | None) -> None:
+    async def wipe(self, remains: Remains | None) -> None:
         """Do nothing: no document has what was deleted, and the database's files are its own."""
 
     async def hush(self, since: datetime, before: datetime, limit: int) -> list[tuple[ThreadId, datetime]]:

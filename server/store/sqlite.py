@@ -34,6 +34,7 @@ from server.core.ports import (
     Outcome,
     Page,
     Rejected,
+    Remains,
     Row,
     Session,
     Stored,
@@ -593,17 +594,17 @@ class SqliteStore:
         """Delete all that was remembered for searching in a thread; return how many words."""
         return await self._write("DELETE FROM words WHERE thread = ?", thread)
 
-    async def wipe(self, samples: Sequence[str] | None) -> None:
+    async def wipe(self, remains: Remains | None) -> None:
         """Leave nothing in the file and its log of what was deleted before.
 
-        What is deleted is overwritten at once (``secure_delete``), but older states of a page lie in the log, and bytes
-        of what moved to another page may lie in between. So the log is cut off, and the file is looked through: where
-        it has a sample that no record has, or nobody knows what to look for, it is written anew.
+        What is deleted is overwritten at once (``secure_delete``), but older states of a page lie in the log, and when
+        pages are divided, SQLite leaves bytes of what went to another page where they were. So the log is cut off, and
+        the file is looked through: where it has something that no record has, it is written anew.
         """
         if not await self._file.cut_log():
             raise Unavailable
-        found = await self._file.lying_about([sample.encode() for sample in samples or ()])
-        if samples is None or not all([await self._is_said(each.decode()) for each in found]):
+        found = await self._file.lying_about(remains) if remains is not None else []
+        if remains is None or not all([await self._is_said(each) for each in found]):
             await self._file.write_anew()
             if not await self._file.cut_log():
                 raise Unavailable

@@ -15,6 +15,7 @@ import fcntl
 import functools
 import mmap
 import os
+import re
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -24,6 +25,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, Generic, TypeVar
 
 from server.core.errors import Unavailable
+from server.core.ports import Remains
 from server.store.errors import StoreFault, StoreInUse, StoreTooNew, StoreTooOld
 
 T = TypeVar("T")
@@ -34,6 +36,7 @@ BUSY_SECONDS = 5.0  # how long to wait for another process's transaction, which 
 WRITER_CACHE = 32_768  # KiB: an insert touches three trees at places far apart, and reading them back is slow
 READER_CACHE = 8_192  # KiB, of each reader
 WAL_BYTES = 64 * 1024 * 1024  # to which the log beside the database is cut back after a burst
+LOOKED_UP = 20  # remains of which it is asked whether a record has them
 CUTS = 3  # tries of cutting the log off, each of which waits for readers
 OLDEST = (3, 35, 0)  # of SQLite: RETURNING
 
@@ -140,9 +143,9 @@ class SqliteFile:
         """
         await self._alone(lambda connection: connection.execute("VACUUM").fetchall())
 
-    async def lying_about(self, samples: Sequence[bytes]) -> list[bytes]:
-        """Return those of these samples that stand anywhere in the file, be it in no record."""
-        return await asyncio.to_thread(_found_in, self._path, samples)
+    async def lying_about(self, remains: Remains) -> list[str]:
+        """Return what stands anywhere in the file of these remains, be it in no record."""
+        return await asyncio.to_thread(_found_in, self._path, remains)
 
     async def _alone(self, work: Job[T]) -> T:
         """Do what cannot be part of a transaction, on a connection of its own."""
@@ -264,11 +267,32 @@ def _cut_log(connection: sqlite3.Connection) -> bool:
     return False
 
 
-def _found_in(path: Path, samples: Sequence[bytes]) -> list[bytes]:
-    if not samples or not path.stat().st_size:
+def _found_in(path: Path, remains: Remains) -> list[str]:
+    if not path.stat().st_size:
         return []
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as whole:
-        return [sample for sample in samples if whole.find(sample) >= 0]
+        found = [text for text in remains.texts if whole.find(text.encode()) >= 0]
+        if remains.thread:
+            found += _heads_of(whole, remains.thread.encode())
+            found += _words_beside(whole, remains.thread.encode(), {word.encode() for word in remains.words})
+    return found[:LOOKED_UP]
+
+
+def _heads_of(whole: mmap.mmap, thread: bytes) -> list[str]:
+    """Return how events of a thread begin, wherever they stand, but for those that say nothing."""
+    head = re.compile(rb'"kind":"(?!emptied"|erased")[a-z_]+","thread":"%b","seq":[0-9]+,' % re.escape(thread))
+    return [each.group().decode() for each in head.finditer(whole)]
+
+
+def _words_beside(whole: mmap.mmap, thread: bytes, words: set[bytes]) -> list[str]:
+    """Return which words stand beside the id of a thread, as they do in the table of words and its index."""
+    found, lengths, at = set(), {len(word) for word in words}, whole.find(thread)
+    while at >= 0 and words:
+        end = at + len(thread)
+        beside = [(at - length, at) for length in lengths] + [(end, end + length) for length in lengths]
+        found |= {whole[max(0, first) : last] for first, last in beside} & words
+        at = whole.find(thread, end)
+    return [f"{word.decode()}{thread.decode()}" for word in found]  # which no record has like that
 
 
 class _Failed:

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from server.core import owed
 from server.core.events import Erased, Interrupted, Posted, Summarised, Tasked, emptied
 from server.core.model import Channel, Role, TaskKind
-from server.core.ports import Store, Trace, TraceKind
+from server.core.ports import Remains, Store, Trace, TraceKind
 from tests.contract.scenes import HOUR, NOON, append, keep, post
 
 ANSWER = owed.Answer(due=NOON)
@@ -74,7 +74,8 @@ async def test_the_words_of_one_thread_are_forgotten(store: Store) -> None:
 
 async def test_wiping_can_be_asked_for_at_any_time(store: Store) -> None:
     await keep(store, post("t", 1, text="A sentence that nobody else says."))
-    await store.wipe(["A sentence that nobody else says.", "Nor this one."])
+    await store.wipe(Remains("t", ("sentence",), ("A sentence that nobody else says.", "Nor this one.")))
+    await store.wipe(None)
 
     assert await store.since("t", 0) == [post("t", 1, text="A sentence that nobody else says.")]
 

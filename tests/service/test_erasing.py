@@ -13,7 +13,7 @@ from server.core import commands
 from server.core.errors import Unavailable
 from server.core.events import AnyEvent, Emptied, Erased, Noted, Posted
 from server.core.model import Address, Assurance, Channel, Erasing, ThreadId
-from server.core.ports import Due, Store
+from server.core.ports import Due, Remains, Store
 from server.service.conversations import Conversations
 from server.service.erasing import AGAIN, Eraser
 from server.store.ledger import Ledger
@@ -185,7 +185,7 @@ async def test_a_store_from_before_does_not_bring_anybody_back(
 ) -> None:
     await known(store, conversations)
     await conversations.handle(post(thread="t9", text="Somebody else"))
-    await store.wipe(())
+    await store.wipe(Remains())
     shutil.copy(tmp_path / "onethread.db", tmp_path / "backup.db")
     clock.go_on(timedelta(hours=1))
     await eraser.ask("t1", ANNA, "e", Erasing.ASKED)
