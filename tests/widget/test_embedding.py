@@ -129,10 +129,15 @@ async def test_wrong_use_is_refused_by_a_code(clinic: Clinic) -> None:
           for (const use of ['open', 'logout', 'language', 'identify']) {
             await loose[use]('de').catch(({ name, code }) => codes.push(`${name} ${code}`));
           }
+          try {
+            document.querySelector('onethread-chat').on('opened', () => {});
+          } catch ({ name, code }) {
+            codes.push(`${name} ${code}`);
+          }
           return codes;
         }"""
     )
-    assert refused == ["OnethreadError no_site"] * 4
+    assert refused == ["OnethreadError no_site"] * 4 + ["OnethreadError unknown_event"]
 
 
 async def test_a_listener_that_left_hears_nothing(clinic: Clinic) -> None:

@@ -156,7 +156,10 @@ function chatOf(host) {
         if (talk.memory.agreed) more(); // else when the chat is opened
       }),
     /** Calls `listener(detail)` for every such event; returns what ends that. */
-    on: (type, listener) => tie([[host, type, ({ detail }) => listener(detail)]]),
+    on(type, listener) {
+      if (!/^(open|close|message|unread|state|error)$/.test(type)) throw refusal('unknown_event');
+      return tie([[host, type, ({ detail }) => listener(detail)]]);
+    },
   };
 
   function appear() {

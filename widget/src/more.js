@@ -66,7 +66,7 @@ export default function more(build, root, talk, changed) {
   const phone = calling(ask, changed, focus);
   const own = owning(talk, changed, focus);
   const prove = proving(talk, root.host, changed);
-  check();
+  let checked; // the page's colours
 
   const { drop, queue } = talk;
   const { add } = queue;
@@ -127,6 +127,7 @@ export default function more(build, root, talk, changed) {
     /** The page is up to date: paint what is new on it. */
     drawn() {
       prove();
+      if (!checked) check();
       for (const [id, picture] of pictures) {
         if (picture.width) paint(`picture-${id}`, (to, canvas) => to.drawImage(picture, 0, 0, canvas.width, canvas.height));
       }
@@ -136,6 +137,7 @@ export default function more(build, root, talk, changed) {
 
   /** Tell whoever chose the colours when text cannot be read in them; the brand's are seen to. */
   function check() {
+    checked = true;
     const { color, columnRuleColor: surface } = getComputedStyle(root.firstChild);
     const reached = contrast(parse(color), parse(surface));
     if (reached < READABLE) console.warn(`onethread-chat: --ink on --surface has a contrast of ${reached.toFixed(1)}, and text needs ${READABLE}.`);
