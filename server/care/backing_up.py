@@ -19,6 +19,7 @@ from server.store import documents, records
 from server.store.archive import FORMAT, PIECE, BackupDamaged, End, Header, Part, Piece, Reader, Writer
 from server.store.errors import StoreFault
 from server.store.records import IN_BACKUPS, Record, Records, Section
+from server.store.state import PLACE, refuse
 
 CLINIC, FILES = "clinic", "files"
 NAMES = {f"{CLINIC}name": CLINIC, f"{FILES}name": FILES}
@@ -55,6 +56,7 @@ async def back_up(place: Place, path: Path, secret: str | None, *, with_secrets:
 
     Raises:
         Unavailable: the store is away.
+        StoreMoved, StoreUnfinished: what is in it is elsewhere, or has not all arrived.
         OSError: the file cannot be written.
         BackupDamaged: what was written cannot be read back.
     """
@@ -72,6 +74,7 @@ async def _back_up(place: Place, path: Path, secret: str | None, *, with_secrets
     try:
         await source.open()
         await store.open()
+        refuse(await store.get(*PLACE))  # or a nightly backup would go on, of what nobody uses any more
         now = records.now()
         of_one_moment = bool(getattr(source, "of_one_moment", True))
         writer.header(

@@ -95,6 +95,7 @@ class Restored:
     seen: Seen
     findings: Findings = field(default_factory=Findings)
     erased_again: int = 0
+    erased_known: int = 0  # conversations on the list of the erased
     files: set[str] = field(default_factory=set)  # names
     new_files: set[str] = field(default_factory=set)  # of those, which were not there before
     written: list[str] = field(default_factory=list)  # files of the clinic
@@ -119,6 +120,7 @@ async def restore(
         async with opened(place.records(writes=True)) as there:
             await _may_be_replaced(there, seen.digest, replace=replace, although_served=although_served)
             erased = await _erased(place)
+            done.erased_known = len(erased)
             say("Bringing it back …")
             if place.uri is not None:
                 await there.clear()

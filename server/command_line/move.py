@@ -73,6 +73,8 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
         print(f"It could not be carried: {error.strerror}. Run the same again, and it goes on.", file=sys.stderr)
         return FAILED
     print(report(done, target))
+    if source.data != target.data:
+        print(f"The clinic's own files, and `secret`, are still in {source.data}: copy them.")
     return 0
 
 

@@ -85,6 +85,8 @@ def report(done: "Restored", settings: Settings) -> str:
     ]
     if done.erased_again:
         lines.append(f"{done.erased_again} conversations were erased since the backup, and are erased again.")
+    if not done.erased_known:
+        lines.append("Nobody is on the list of the erased here (`erased` in ONETHREAD_DATA). Is it on the old machine?")
     if seen.broken:
         lines.append(f"{len(seen.broken)} conversations had a gap when the backup was taken: run `check`.")
     if done.written:

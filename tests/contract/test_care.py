@@ -344,6 +344,8 @@ async def test_everything_is_carried_to_the_other_kind_of_store_which_goes_on_as
     assert await state(new) is None
 
     with pytest.raises(StoreMoved):
+        await back_up(old, old.data / "moved.tar", SECRET, with_secrets=False)
+    with pytest.raises(StoreMoved):
         await move(old, places(into), although_served=True, say=quietly)
     assert await undo(old)
     assert await state(old) is None
