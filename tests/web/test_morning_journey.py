@@ -13,7 +13,7 @@ from server.core.events import MovedTo, Reopened, Woken
 from server.core.identity import StaffRole
 from server.core.model import Handover
 from server.web.morning import Here, _keep
-from tests.web.console_given import KATRIN, WHY, Clinic, colleague, console, signed_in
+from tests.web.console_given import KATRIN, WHY, Clinic, colleague, connected, console, signed_in
 from tests.web.given import IDS, Running
 from tests.web.test_console_journey import faults
 
@@ -113,6 +113,9 @@ async def test_a_close_is_taken_back_from_the_message_about_it_and_from_its_line
         await page.keyboard.press("c")
         line = page.locator("#log .line").last
         await expect(line).to_contain_text("closed this conversation")
+        await page.reload()
+        await connected(page)
+        await expect(page.locator("#toast")).to_be_empty()
         await line.locator("[data-undo=reopen]").click()
         await expect(page.locator("#log .line").last).to_contain_text("undid the close")
     await clinic.until(lambda log: sum(isinstance(event, Reopened) for event in log) == 2)
@@ -146,6 +149,8 @@ async def test_a_join_says_why_and_is_taken_apart_from_its_line(
         assert await line.get_by_label("Reason").input_value() == "Put together by mistake"
         await line.get_by_role("button").click()
         await clinic.until(lambda log: any(event.key.startswith("part:") for event in log))
+        await expect(page.locator("#log > .line").last).to_contain_text("taken apart again")
+        await connected(page)
     moved = [event for event in await clinic.log("t5later") if isinstance(event, MovedTo)]
     assert len(moved) == 1
 

@@ -41,6 +41,7 @@ document.addEventListener('click', ({ target }) => {
 
 let gone;
 document.addEventListener('onethread:event', ({ detail: { kind, thread, seq, who, reason } }) => {
+  if (seq <= Number(by('end')?.value)) return; // said again, since we begin to listen: the page has it
   if (who.role !== 'assistant') {
     for (const each of document.querySelectorAll('[data-undo]')) {
       if (each.dataset.undo !== 'part' && OVERTAKEN[each.dataset.undo].includes(kind)) each.remove();
