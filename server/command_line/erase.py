@@ -27,6 +27,7 @@ EXAMPLES = """\
 examples:
   python3 run.py erase "+49 171 3920001" --reason asked
   python3 run.py erase 7xk2m3 --reason mistake --yes
+  python3 run.py erase --again              after the database was restored with its own tools
 
 Reasons are words of ours, and not free text: that would keep something about whoever was erased.
 """
@@ -35,13 +36,18 @@ Reasons are words of ours, and not free text: that would keep something about wh
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say which arguments it takes."""
     parser.epilog = EXAMPLES
-    parser.add_argument("person", help="a conversation's id, an address record, a telephone number, or a name")
-    parser.add_argument("--reason", required=True, choices=[*REASONS], help="why; it stays in the log")
+    who = parser.add_mutually_exclusive_group(required=True)
+    who.add_argument("person", nargs="?", help="a conversation's id, an address record, a telephone number, or a name")
+    who.add_argument("--again", action="store_true", help="everybody whom a restored database has brought back")
+    parser.add_argument("--reason", choices=[*REASONS], help="why; it stays in the log")
     parser.add_argument("--yes", action="store_true", help="do not ask")
 
 
 def run(args: argparse.Namespace, settings: Settings) -> int:
     """Do it; the result is the exit code."""
+    if not (args.again or args.reason):
+        print(f"Say why, by one of these words: --reason {' | '.join(REASONS)}", file=sys.stderr)
+        return FAILED
     try:
         return asyncio.run(_run(args, settings))
     except Unavailable:
@@ -56,6 +62,9 @@ async def _run(args: argparse.Namespace, settings: Settings) -> int:
     from server.core.commands import SYSTEM
 
     async with opened(settings) as on:
+        if args.again:
+            print(f"Erased again: {await on.eraser.apply()} conversations.")
+            return 0
         thread = await meant(on, args.person)
         what = await on.eraser.look(thread)
         print(f"Conversation {what.threads[0]}" + (f", called {what.name!r}" if what.name else ""))

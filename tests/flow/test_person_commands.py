@@ -55,9 +55,10 @@ async def test_a_person_is_exported_and_erased_beside_a_running_server(
             codes.append(run(erase, settings, "ida berg", "--reason", "asked"))
             monkeypatch.setattr("sys.stdin", io.StringIO("erase\n"))
             codes.append(run(erase, settings, "ida berg", "--reason", "asked"))
+            codes.append(run(erase, settings, "--again"))
             return codes
 
-        assert await asyncio.to_thread(both) == [0, 1, 1, 3, 0]
+        assert await asyncio.to_thread(both) == [0, 1, 1, 3, 0, 0]
         log = await house.store.since(visitor.thread, 0)
         assert all(isinstance(event, Emptied | Erased) for event in log)
         assert [event.why for event in log if isinstance(event, Erased)] == [Erasing.ASKED]
@@ -71,4 +72,5 @@ async def test_a_person_is_exported_and_erased_beside_a_running_server(
     assert oct((tmp_path / "out" / "index.html").stat().st_mode)[-3:] == "600"
     said = capsys.readouterr()
     assert "Nothing was erased." in said.out
+    assert "Erased again: 0 conversations." in said.out
     assert "There is nobody like that." in said.err
