@@ -17,7 +17,14 @@ DAY = timedelta(days=1)
 def row(id: str, ago: timedelta, **more: Any) -> Row:
     """A conversation that the assistant has answered, so long ago."""
     at = NOON - ago
-    answered = {"open": True, "last_person": 1, "last_person_at": at, "answered": 1, "last_reply": 2, "seq": 2}
+    answered: dict[str, Any] = {
+        "open": True,
+        "last_person": 1,
+        "last_person_at": at,
+        "answered": 1,
+        "last_reply": 2,
+        "seq": 2,
+    }
     return Row(Thread(id, **answered | {"updated_at": at} | more))
 
 

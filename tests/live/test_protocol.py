@@ -29,6 +29,7 @@ from server.core.model import (
     Role,
     TaskKind,
     Why,
+    WhyThere,
 )
 from server.live import protocol, shown
 from server.live.protocol import BadFrame, Post, TooOld
@@ -290,6 +291,15 @@ def test_what_is_private_becomes_a_number_and_nothing_else(event: AnyEvent) -> N
     assert frames == [{"t": "skip", "thread": "t1", "after": 6, "to": 7}]
     with pytest.raises(ValueError, match="not shown"):
         shown.encode(event, Audience.VISITOR)
+
+
+def test_why_a_message_went_where_it_went_and_which_close_was_undone_is_for_staff() -> None:
+    said = {"channel": Channel.WHATSAPP, "text": "Good morning", "went": WhyThere.PREFERS, "waited_since": NOON}
+    sent, undone = events.Posted(**BY_ANNA, **said), events.Reopened(**BY_ANNA, of=3)
+
+    assert not {"went", "waited_since", "because"} & seen(sent, Audience.VISITOR).keys()
+    assert seen(undone, Audience.VISITOR).keys() == {"t", "thread", "seq", "at", "kind", "who"}
+    assert seen(undone, Audience.STAFF)["of"] == 3
 
 
 @pytest.mark.parametrize("event", PRIVATE + PUBLIC, ids=lambda event: type(event).__name__)

@@ -33,7 +33,14 @@ CALL_BACK = (Task(3, TaskKind.CALLBACK),)
 
 def answered(id: str = "t", **more: Any) -> Thread:
     """A conversation of last night that the assistant has answered."""
-    said = {"open": True, "last_person": 5, "last_person_at": NIGHT, "answered": 5, "last_reply": 6, "seq": 6}
+    said: dict[str, Any] = {
+        "open": True,
+        "last_person": 5,
+        "last_person_at": NIGHT,
+        "answered": 5,
+        "last_reply": 6,
+        "seq": 6,
+    }
     return Thread(id, **said | {"updated_at": NIGHT} | more)
 
 
@@ -96,12 +103,12 @@ def clinic(tmp_path: Path) -> Clinic:
     ],
 )
 def test_the_clinic_closed_last_by_its_own_hours(
-    clinic: Clinic, now: tuple[int, int, int], closed: tuple[int, ...]
+    clinic: Clinic, now: tuple[int, int, int], closed: tuple[int, int]
 ) -> None:
-    day, hour, minute = now
+    (day, hour, minute), (closed_day, closed_hour) = now, closed
     at = clinic.closed_at(datetime(2026, 11, day, hour, minute, tzinfo=BERLIN))
 
-    assert at == datetime(2026, 11, *closed, tzinfo=BERLIN)
+    assert at == datetime(2026, 11, closed_day, closed_hour, tzinfo=BERLIN)
 
 
 def test_a_clinic_that_was_closed_for_weeks_has_not_closed_lately(clinic: Clinic) -> None:
