@@ -41,7 +41,8 @@ ONLY_NAMED_TOGETHER = 0.02  # the same for several words that belong together
 MIN_SENTENCE = 6  # words from which a sentence says enough for that
 SOUNDS_CALM = 0.2  # score below which being near to an example of an emergency is a chance likeness
 BEYOND_DOUBT = 0.93  # confidence of an answer that is given although it is near to an emergency: an entry's own wording
-LIKELY_SELF_HARM = 0.5  # from here the words are the gentle ones
+LIKELY_SELF_HARM = 0.5  # from here it is an alarm, and the words are the gentle ones
+MAYBE_SELF_HARM = 0.3  # from here it is too near to despair to be answered or to be offered a choice
 ASSISTANT_TAGS = frozenset({"smalltalk"})
 ONCE_TAG = "once"  # said a second time running, its first button is done: an insult gets one calm word, then a person
 POLITE = frozenset(
@@ -148,7 +149,8 @@ def _alarm(asked: _Asked, stands: str | None, language: str | None) -> tuple[Urg
     sounds = Heard(0.0, 0.0) if unheard else score().hear(_both_ends(asked.cleaned), stands)
     if finding and not _only_named(asked, finding, sounds):
         return _urgent(asked, finding), sounds
-    if sounds.urgent >= score().threshold and not _is_a_variant(asked, language):
+    alarming = sounds.urgent >= score().threshold or sounds.self_harm >= LIKELY_SELF_HARM
+    if alarming and not _is_a_variant(asked, language):
         return _maybe_urgent(asked, sounds, language), sounds
     return None, sounds
 
@@ -224,7 +226,7 @@ def _weighed(asked: _Asked, said: Outcome, sounds: Heard) -> Outcome:
     if said.why is None or not isinstance(said, Answer | Suggestions | Nothing):
         return said
     searched = said.why.band in (Band.ANSWER, Band.SUGGEST, Band.FOLLOW_UP) and said.why.confidence < BEYOND_DOUBT
-    too_near = searched and sounds.urgent >= score().doubt
+    too_near = searched and (sounds.urgent >= score().doubt or sounds.self_harm >= MAYBE_SELF_HARM)
     alarmed = isinstance(said, Nothing) and said.reason is Reason.MAYBE_URGENT and sounds.urgent < SOUNDS_CALM
     if too_near or alarmed:
         return _nothing(_in(asked, said.language), Reason.NO_MATCH, replace(said.why, band=Band.NONE))

@@ -26,8 +26,8 @@ BUCKETS = 1 << 16  # of hashed n-grams
 SIZES = (3, 4, 5)  # of the n-grams
 WINDOW = 24  # words that are looked at together: an emergency is told in a sentence or two
 STRIDE = 12  # words from one window to the next
-MAX_WORDS = 240  # of a message: the first half of them and the last, where it is longer
-MAX_LETTERS = 1600  # of the same
+MAX_WORDS = 156  # of a message: the first half of them and the last, where it is longer
+MAX_LETTERS = 1040  # of the same
 SECOND = 0.6  # share of the likeliest language's words from which the thread's own is tried as well
 _ELIDED = re.compile(r"\b([cdjlmnst]|qu|dell|nell|all|un|sull|jusqu)['’](?=[aeiouyhàâéèêîôœ])", re.IGNORECASE)
 BEGINNING = 4  # letters: shorter stems are whole words

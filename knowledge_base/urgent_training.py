@@ -33,7 +33,7 @@ from knowledge_base.urgent_score import (
 )
 
 PARTS = 5
-ALARMS = 0.06  # share of the calm examples that may be taken for an emergency: all of them are near to one
+ALARMS = 0.07  # share of the calm examples that may be taken for an emergency: all of them are near to one
 USUAL_ALARMS = 0.01  # the same of what is written every day
 DOUBTED = 0.03  # share of the demo clinic's questions that are too near to one to be answered
 STEPS = 260
@@ -91,8 +91,9 @@ def made_from(frame: str) -> Iterator[str]:
     """Yield the sentences of a frame: as many as its longest slot has parts, each with other parts in the slots."""
     slots = [slot.split("|") for slot in _SLOT.findall(frame)]
     for number in range(max(map(len, slots), default=1)):
-        parts = iter([slot[(number + place) % len(slot)] for place, slot in enumerate(slots)])
-        yield _SLOT.sub(lambda _, parts=parts: next(parts), frame)
+        between = _SLOT.split(frame)[::2]
+        parts = [slot[(number + place) % len(slot)] for place, slot in enumerate(slots)]
+        yield "".join(each for pair in zip(between, [*parts, ""], strict=True) for each in pair)
 
 
 def everyday(folder: Path) -> list[Example]:
@@ -123,11 +124,15 @@ class Table(Struct, frozen=True, eq=False):
 
     def sums(self, weights: Floats) -> Floats:
         """Return each example's sum of weights."""
-        return np.bincount(self.rows, weights[self.columns] * self.values, minlength=self.size)
+        return _summed(self.rows, weights[self.columns] * self.values, self.size)
 
     def spread(self, each: Floats) -> Floats:
         """Return each column's sum over the examples."""
-        return np.bincount(self.columns, each[self.rows] * self.values, minlength=len(self.stiff))
+        return _summed(self.columns, each[self.rows] * self.values, len(self.stiff))
+
+
+def _summed(places: Whole, values: Floats, size: int) -> Floats:
+    return np.bincount(places, values, minlength=size).astype(np.float64, copy=False)
 
 
 def table_of(concepts: Concepts, examples: Sequence[Example]) -> Table:

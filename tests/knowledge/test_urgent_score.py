@@ -10,7 +10,7 @@ import yaml
 from knowledge_base import Answer, Context, KnowledgeBase, Nothing, Outcome, Reason, Suggestions, Urgent
 from knowledge_base import text as t
 from knowledge_base.urgent_score import score
-from knowledge_base.urgent_training import digest, read_examples
+from knowledge_base.urgent_training import Example, digest, groups_of, made_from, read_examples
 from tests.knowledge.given import LANGUAGES, Held, Say
 
 LATER = yaml.safe_load((Path(__file__).parent / "urgent_later.yaml").read_text(encoding="utf-8"))
@@ -95,6 +95,29 @@ def test_what_it_found_is_explained_by_words(base: KnowledgeBase) -> None:
     assert outcome.why.words
 
 
+def test_despair_never_gets_an_everyday_answer_or_a_choice(base: KnowledgeBase) -> None:
+    asked = [each for each in read_examples() if each.self_harm and each.language in LANGUAGES]
+    asked_in = [(each.text, each.language) for each in asked]
+    asked_in += [(text, language) for language in LANGUAGES for text in LATER[language]["urgent"]]
+
+    assert len(asked) >= 300
+    assert [text for text, own in asked_in if isinstance(base.answer(text, own), Answer | Suggestions)] == []
+
+
+def test_a_frame_makes_as_many_sentences_as_its_longest_slot_has_parts() -> None:
+    assert list(made_from("und <sonntags|im Mai|abends> mit <Kind|Hund>")) == [
+        "und sonntags mit Hund", "und im Mai mit Kind", "und abends mit Hund",
+    ]  # fmt: skip
+    assert list(made_from("ohne alles")) == ["ohne alles"]
+
+
+def test_what_is_nearly_the_same_is_never_told_and_asked() -> None:
+    said = ["mein opa liegt reglos im garten", "mein opa liegt reglos im flur", "wo kann ich parken"]
+    groups = groups_of([Example(each, "de", True, False, 1.0) for each in said])
+
+    assert groups == [0, 0, 2]
+
+
 def test_the_weights_were_made_from_the_examples_as_they_stand() -> None:
     """If this fails: python -m knowledge_base.urgent_training."""
     assert score().learned_from == digest()
@@ -106,7 +129,7 @@ def test_the_score_costs_little_and_never_much_more() -> None:
     usual = "Seit gestern habe ich Halsschmerzen, kann ich heute noch vorbeikommen?"
     worst = max(_quickest(each) for each in (strange, "brust schmerz luft nicht " * 160, "a " * 2000, "x" * 4096))
 
-    assert worst <= 12 * _quickest(usual)
+    assert worst <= 8 * _quickest(usual)
     assert worst < 0.01
 
 
