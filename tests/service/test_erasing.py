@@ -16,6 +16,7 @@ from server.core.model import Address, Assurance, Channel, Erasing, ThreadId
 from server.core.ports import Due, Remains, Store
 from server.service.conversations import Conversations
 from server.service.erasing import AGAIN, Eraser
+from server.service.inbox import derived
 from server.store.ledger import Ledger
 from server.store.sqlite import SqliteStore
 from tests.service.given import ANNA, Clock, house, post
@@ -118,6 +119,7 @@ async def test_whatever_stops_it_the_same_again_goes_on_to_the_end(
     assert later == (await store.since("t1", seq - 1, 1))[0].at + AGAIN[0]
     assert left_of(await store.since("t1", 0)) == []
     assert await store.traces(["t1"], [MOBILE.value]) == []
+    assert derived("t1", await store.since("t1", 0))[0].thread == await conversations.refresh("t1")
     assert await store.search(["zwiebelmuster"]) == []
     assert await store.find_address(MOBILE.id) is None
     row = await store.row("t1")
@@ -165,6 +167,21 @@ async def test_it_is_looked_at_twice_more_and_takes_nothing_that_was_said_since(
     ]
     assert set(await store.listing("letters")) == {"y"}
     assert await store.find_address("web:demo:visitor:h") == "t1"
+
+
+async def test_a_process_that_was_behind_remembers_nobody_who_was_erased(
+    store: Store, conversations: Conversations, clock: Clock, eraser: Eraser
+) -> None:
+    async with house(store, clock) as elsewhere:
+        await conversations.handle(commands.Name(thread="t1", key="name", by=ANNA, name="Ida Abelmann"))
+        await conversations.handle(post())
+        await conversations.handle(commands.Name(thread="t1", key="again", by=ANNA, name="Ida Abelmann"))
+        assert (await elsewhere.thread("t1")).name == "Ida Abelmann"
+        await conversations.handle(post("k2"))  # of which nobody tells it
+        await eraser.ask("t1", ANNA, "e", Erasing.ASKED)
+        elsewhere.heard((await store.newest("t1", 1))[0])
+
+        assert (await elsewhere.thread("t1")).name is None
 
 
 async def test_conversations_that_were_joined_go_together(
