@@ -11,7 +11,6 @@ compared with exactly: what a message costs has a limit, whatever is written in 
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
 from enum import Enum
 from pathlib import Path
 
@@ -120,6 +119,7 @@ class _Header(Struct, frozen=True):
     weight: float
     answers: float = 0.0
     hybrid_answers: float = 0.0
+    unencoded: bool = False
 
 
 class _Compared(Struct, frozen=True, eq=False):
@@ -198,12 +198,15 @@ class LanguageIndex:
         self._lexical = lexical(codes, np.repeat(np.arange(len(used)), sizes), len(used))
         self._semantic: Semantic | None = None
         weight = encoder.weight(language) if encoder and questions else 0.0
-        vectors = np.empty((0, 0), dtype=np.float32)
+        vectors, away = np.empty((0, 0), dtype=np.float32), False
         if encoder and weight > 0.0:
-            with suppress(EncoderUnavailable):  # spelling alone finds most, and the next build tries again
+            try:
                 vectors = encoder.encode(questions)
                 self._semantic = semantic(vectors, self._names.bounds[:-1])
-        self._header = _Header(FORMAT, MEASURED, MEASURED_HYBRID, encoder.name if encoder and weight else "", weight)
+            except EncoderUnavailable:
+                away = True  # spelling alone finds most
+        name = encoder.name if encoder and weight else ""
+        self._header = _Header(FORMAT, MEASURED, MEASURED_HYBRID, name, weight, unencoded=away)
         self._read()
         self._header = self._fitted(codes, vectors, outcomes or Outcomes())
 
@@ -241,6 +244,11 @@ class LanguageIndex:
     def encoder(self) -> str:
         """The name of the encoder whose vectors of messages it compares; empty where it compares spelling alone."""
         return self._header.encoder if self._semantic else ""
+
+    @property
+    def unencoded(self) -> bool:
+        """Whether its encoder was away when it was built, and one may try again."""
+        return self._header.unencoded
 
     @property
     def fit(self) -> Curve:
@@ -411,6 +419,7 @@ class LanguageIndex:
             self._header.weight if self._semantic else 0.0,
             _answering(fit, own if collected else [], outcomes.lexical, MEASURED),
             _answering(hybrid_fit, own_hybrid if collected else [], outcomes.hybrid, MEASURED_HYBRID),
+            self._header.unencoded,
         )
 
     def _is_repeated(self, question: int, message: Vector) -> Iterable[bool]:

@@ -36,7 +36,11 @@ KEPT = 4096  # entries that were asked for last
 
 
 class Header(Struct, frozen=True):
-    """What a folder holds; ``program`` wrote it. The rest is as in `Snapshot`."""
+    """What a folder holds; ``program`` wrote it. The rest is as in `Snapshot`.
+
+    Args:
+        unencoded: whether the encoder was away when it was built.
+    """
 
     program: str
     hash: str
@@ -45,6 +49,7 @@ class Header(Struct, frozen=True):
     languages: tuple[str, ...]
     entries: int
     encoder: str = ""
+    unencoded: bool = False
 
     def holds_on(self, day: date) -> bool:
         """Whether its entries are those that are valid on a day."""
@@ -117,7 +122,10 @@ def save(snapshot: Snapshot, content: Content, folder: Path) -> Header:
     (folder / WORDS).write_text("\n".join(known), encoding="utf-8")
     encoder = next((index.encoder for index in snapshot.indexes.values() if index.encoder), "")
     languages = tuple(snapshot.indexes)
-    header = Header(program(), snapshot.hash, snapshot.since, snapshot.until, languages, len(snapshot.entries), encoder)
+    unencoded = any(index.unencoded for index in snapshot.indexes.values())
+    header = Header(
+        program(), snapshot.hash, snapshot.since, snapshot.until, languages, len(snapshot.entries), encoder, unencoded
+    )
     (folder / HEADER).write_bytes(msgspec.json.encode(header))
     return header
 

@@ -18,7 +18,7 @@ from knowledge_base import text as t
 from knowledge_base.clinic import Clinic, Language, fill, read_clinic
 from knowledge_base.encoding import Encoder
 from knowledge_base.entries import Entry, Placed, place, read_entries
-from knowledge_base.index import Kind, LanguageIndex, Target
+from knowledge_base.index import Kind, LanguageIndex, Outcomes, Target
 from knowledge_base.phrases import Phrases
 from knowledge_base.source import Source
 from knowledge_base.urgent import ELSEWHERE, Lexicon, UrgentFile, UrgentTexts, read_urgent
@@ -127,11 +127,14 @@ def read(folder: Path, edits: Iterable[Entry] = ()) -> Content:
     return Content(clinic, tuple(placed), sentences, outside, urgent, urgent_source, golden)
 
 
-def build(content: Content, today: date, encoder: Encoder | None = None) -> Snapshot:
+def build(
+    content: Content, today: date, encoder: Encoder | None = None, outcomes: Mapping[str, Outcomes] | None = None
+) -> Snapshot:
     """Return the snapshot of content as it holds on a day.
 
     Args:
         encoder: makes vectors of the questions, where there is one.
+        outcomes: what came of real answers, by language.
 
     Raises:
         ContentError: the urgent texts lack a language the clinic speaks.
@@ -144,7 +147,8 @@ def build(content: Content, today: date, encoder: Encoder | None = None) -> Snap
         entries=entries,
         versions={each.entry.id: each.written.version() for each in content.placed if each.entry.id in entries},
         indexes={
-            each: LanguageIndex(_targets(content, entries.values(), each), encoder, each) for each in clinic.languages
+            each: LanguageIndex(_targets(content, entries.values(), each), encoder, each, (outcomes or {}).get(each))
+            for each in clinic.languages
         },
         phrases={each: Phrases(_phrases(entries.values(), each)) for each in clinic.languages},
         sentences=content.sentences,

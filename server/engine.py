@@ -170,6 +170,7 @@ class Engine:
             timezone=lambda: clinic.timezone,
             clock=self.clock,
             keep=timedelta(days=settings.gap_days),
+            encoder=settings.semantic,
         )
         self.alarming = Alarming(self.conversations, knowledge) if isinstance(knowledge, Hears) else None
         if self.alarming is not None:

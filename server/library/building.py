@@ -20,6 +20,7 @@ from knowledge_base.snapshot import Content, build, live_versions, placeholders,
 from knowledge_base.source import ContentError
 from server.library.checking import blocking, everything
 from server.library.kept import Edit
+from server.library.outcomes import Real, to_build_with
 from server.library.packing import pack, unpack
 from server.library.values import Change, ChangeKind
 from server.library.work import (
@@ -65,19 +66,19 @@ def answered(request: Request) -> Answer:
     folder.mkdir()
     given = Path(request.out) / GIVEN
     packed = given.read_bytes() if request.source is None else _pack(request, Path(request.source))
-    edits = unpack(packed, folder)
+    edits, real = unpack(packed, folder)
     try:
-        return _from(folder, edits, packed, request)
+        return _from(folder, edits, real, packed, request)
     except ContentError as error:
         return Answer(fault=Fault(error.file, error.line, error.expected))
 
 
 def _pack(request: Request, source: Path) -> bytes:
     lines = (Path(request.out) / EDITS).read_bytes().splitlines()
-    return pack(source, [msgspec.json.decode(line, type=Edit).entry for line in lines])
+    return pack(source, [msgspec.json.decode(line, type=Edit).entry for line in lines], request.real)
 
 
-def _from(folder: Path, edits: tuple[Entry, ...], packed: bytes, request: Request) -> Answer:
+def _from(folder: Path, edits: tuple[Entry, ...], real: tuple[Real, ...], packed: bytes, request: Request) -> Answer:
     out, content = Path(request.out), read(folder, edits)
     versions = live_versions(content)
     (out / VERSIONS).write_bytes(msgspec.json.encode(versions))
@@ -87,7 +88,8 @@ def _from(folder: Path, edits: tuple[Entry, ...], packed: bytes, request: Reques
         return Answer(entries=len(versions) - 1)
     encoder = encoder_of(request.encoder)
     remembered = Remembered(encoder, out.parent) if encoder else None
-    snapshot = build(content, request.today, remembered)
+    outcomes = to_build_with(real, request.encoder.kind, lambda language: bool(encoder and encoder.weight(language)))
+    snapshot = build(content, request.today, remembered, outcomes)
     if remembered:
         remembered.keep()
     findings = everything(content, snapshot, request.today) if request.check else []

@@ -21,6 +21,7 @@ from server.library.shelf import mapped
 from server.library.values import Published, Unfit
 
 TOPIC = "knowledge"  # on the bus: something was published; the payload is its hash
+ENCODE_AGAIN = 600.0  # seconds after which an encoder that was away during a build is tried again
 BEFORE_AGAIN = 60.0  # seconds before what could not be built is tried again
 
 log = logging.getLogger("onethread.library")
@@ -41,6 +42,7 @@ class Follower:
         self._library, self._base, self._say, self._seconds = library, base, say, seconds
         self._rung = asyncio.Event()
         self._looking = asyncio.Lock()
+        self._encode_at = 0.0
         self._not_before = 0.0
         self._seen = signature_of(library.source)  # of the files
         self._of_files: bytes | None = None  # what this process began with, where nothing is published
@@ -104,16 +106,19 @@ class Follower:
                 self._seen = seen
                 await self._take_files(day)
                 return
-            if not astray and (self._of_files is None or holds_on(runs, day)):
+            late = self._is_late()
+            if not astray and not late and (self._of_files is None or holds_on(runs, day)):
                 return
             packed = self._of_files
-            if packed is None or astray:
+            if packed is None or astray or late:
                 packed = await asyncio.to_thread(pack, self._library.source, ())
             await self._swap(await self._library.built(packed, day))
             return
-        if live.published.hash == runs.hash and holds_on(runs, day):
+        same = live.published.hash == runs.hash and holds_on(runs, day)
+        late = same and self._is_late()
+        if same and not late:
             return
-        folder = await self._library.folder_of(live)
+        folder = await self._library.folder_of(live, anew=late)
         await self._swap(folder)
         await asyncio.to_thread(self._library.shelf.remember, folder)
         kept = {each.hash for each in await self._library.snapshots() if each.kept}
@@ -138,6 +143,18 @@ class Follower:
         before = [self._base.swap(snapshot)]
         log.info("the knowledge base was swapped", extra={"snapshot": snapshot.hash, "rows": len(snapshot.entries)})
         await asyncio.to_thread(before.clear)  # what it held is freed beside the loop
+        if is_unencoded(snapshot):
+            self._encode_at = asyncio.get_running_loop().time() + ENCODE_AGAIN
+            log.warning("the knowledge base was built without its encoder", extra={"snapshot": snapshot.hash})
+
+    def _is_late(self) -> bool:
+        """Whether it is time to try again what the encoder was away for: until then spelling alone decides."""
+        return is_unencoded(self._base.snapshot) and asyncio.get_running_loop().time() >= self._encode_at
+
+
+def is_unencoded(snapshot: Snapshot) -> bool:
+    """Whether the encoder was away when a snapshot was built."""
+    return any(index.unencoded for index in snapshot.indexes.values())
 
 
 def holds_on(snapshot: Snapshot, day: date) -> bool:

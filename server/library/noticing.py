@@ -19,6 +19,9 @@ from server.core.events import AnyEvent, Erased, Posted
 from server.core.model import Role, Thread, ThreadId
 from server.core.ports import Store
 from server.library.gaps import Came, Cluster, Gap, came_of, clusters, gap_of
+from server.library.outcomes import MOST_A_WEEK as MOST_JUDGED
+from server.library.outcomes import Judging, Real, kept_for
+from server.library.outcomes import keep as keep_real
 from server.library.weeks import Counts, added_up, week_of, weeks_back
 
 GAPS = "gaps:{}"  # the collections of gaps, by week
@@ -41,7 +44,14 @@ class Noticing:
     """One per process that answers; reading works in any process."""
 
     def __init__(
-        self, store: Store, *, name: str, timezone: Callable[[], str], clock: Callable[[], datetime], keep: timedelta
+        self,
+        store: Store,
+        *,
+        name: str,
+        timezone: Callable[[], str],
+        clock: Callable[[], datetime],
+        keep: timedelta,
+        encoder: str = "off",
     ) -> None:
         """Keep notes in ``store``.
 
@@ -49,12 +59,16 @@ class Noticing:
             name: the process's own, which no other has.
             timezone: the clinic's, whose weeks these are.
             keep: how long a question without an answer is kept.
+            encoder: the kind of encoder that questions are found with.
         """
         self._store, self._name, self._timezone, self._clock, self._keep = store, name, timezone, clock, keep
         self._seen: deque[_Seen] = deque(maxlen=MOST_WAITING)
         self._erased: deque[ThreadId] = deque()
         self._counts: dict[str, Counts] = {}
         self._changed: set[str] = set()
+        self._judging = Judging(encoder)
+        self._real: dict[str, deque[Real]] = {}
+        self._judged: set[str] = set()  # weeks of which there is more to write
         self._kept: dict[str, int] = {}  # gaps written by this process, by week
         self._counted: OrderedDict[tuple[str, ThreadId], bool] = OrderedDict()  # and whether with staff
         self._flushing = asyncio.Lock()
@@ -66,6 +80,7 @@ class Noticing:
         match event:
             case Posted(role=Role.ASSISTANT, covers=int(), past=False):
                 self._count(thread, event)
+                self._judge(thread, event)
                 tapped = event.why is not None and event.why.band == "choice"
                 if tapped or came_of(event) is not None:
                     self._seen.append(_Seen(thread, event))
@@ -73,6 +88,13 @@ class Noticing:
                 self._erased.append(event.thread)
             case _:
                 return
+
+    def _judge(self, thread: Thread, event: Posted) -> None:
+        real = self._judging.judged(thread, event)
+        if real is not None:
+            week = self.week(event.at)
+            self._real.setdefault(week, deque(maxlen=MOST_JUDGED)).append(real)
+            self._judged.add(week)
 
     def _count(self, thread: Thread, event: Posted) -> None:
         week = self.week(event.at)
@@ -128,6 +150,11 @@ class Noticing:
             while self._seen:
                 await self._note(self._seen[0])
                 self._seen.popleft()
+            for week in sorted(self._judged):
+                await keep_real(self._store, week, self._name, tuple(self._real[week]), self._clock() + kept_for())
+                self._judged.discard(week)
+                if week != self.week(self._clock()):
+                    del self._real[week]
             for week in sorted(self._changed):
                 self._changed.discard(week)
                 try:

@@ -47,7 +47,9 @@ class Shelf:
             (built / each).unlink(missing_ok=True)
         shutil.rmtree(built / "content", ignore_errors=True)
         place = self.folder / name
-        if header_of(place) is None and place.exists():  # of another version, or damaged
+        there = header_of(place)
+        lacking = there is None or (there.unencoded and not header.unencoded)
+        if lacking and place.exists():  # of another version, damaged, or built while the encoder was away
             place.rename(self.folder / f"{UNFINISHED}{secrets.token_hex(4)}")
         with contextlib.suppress(OSError):  # another process was faster, with the same
             built.rename(place)

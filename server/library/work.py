@@ -8,6 +8,7 @@ from knowledge_base.encoding import Wanted
 from knowledge_base.entries import Entry
 from knowledge_base.lint import Finding
 from knowledge_base.saved import Header
+from server.library.outcomes import Real
 from server.library.values import Change
 
 ANSWER = "answer.json"
@@ -31,6 +32,7 @@ class Request(Struct, frozen=True):
         publish: whether it is about to be published: it must pass, and the piece itself is wanted.
         before: what is live now: the version of each entry.
         encoder: what makes vectors of the questions.
+        real: what came of answers, to go with a folder's files.
     """
 
     out: str
@@ -42,6 +44,7 @@ class Request(Struct, frozen=True):
     publish: bool = False
     before: dict[str, str] | None = None
     encoder: Wanted = Wanted()
+    real: tuple[Real, ...] = ()
 
 
 class Fault(Struct, frozen=True):

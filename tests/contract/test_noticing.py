@@ -10,6 +10,7 @@ from server.core.model import Channel, Choice, Handover, Role, Thread, Why
 from server.core.ports import Store
 from server.library.gaps import Came
 from server.library.noticing import Noticing
+from server.library.outcomes import real_ones
 from server.library.weeks import Counts
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -101,3 +102,22 @@ async def test_what_processes_count_in_a_week_is_added_up(store: Store, noticing
         questions=6, answered=2, offered=2, handed_over=2, urgent=2, conversations=2, with_staff=2, hits={"warts": 2}
     )
     assert next(iter(counted.values())) == Counts()
+
+
+async def test_what_came_of_answers_is_kept_without_a_word_of_them(store: Store, noticing: Noticing) -> None:
+    sure = Why("warts", "Warts", score=0.61234, confidence=0.8, runner_up_score=0.2, band="answer")
+    talk = Talk(store, noticing, "t1")
+    await talk.turn("Do you remove warts?", why=sure)
+    await talk.turn("Thanks", why=Why("thanks", "Thanks", band="phrase"))
+    await talk.turn("And moles?", why=sure)
+    await talk.turn("A person, please", handover=Handover.ASKED, why=Why("person", "Person", band="phrase"))
+    await talk.turn("Warts?", missed=True, choices=WARTS, why=OFFER)
+    await talk.turn("Warts", why=TAPPED)
+    await talk.turn("Hm?", why=sure)
+    await talk.turn("My chest hurts", urgent=True, handover=Handover.URGENT)
+    await noticing.flush()
+
+    real = await real_ones(store, NOW.date())
+    assert [(each.entry, each.right) for each in real][::-1] == [("warts", True), ("warts", False), ("skin-check", False)]
+    assert (real[1].language, real[1].score, real[1].lead, real[1].encoder) == ("en", 0.612, 0.412, "off")
+    assert await real_ones(store, NOW.date() + timedelta(weeks=30)) == ()

@@ -86,6 +86,14 @@ def test_without_a_vector_spelling_alone_decides() -> None:
     assert built.find(words, meaning=np.ones(5, dtype=np.float32)).best == plain.find(words).best  # another's vector
 
 
+def test_an_index_says_that_its_encoder_was_away_and_keeps_saying_so(tmp_path: Path) -> None:
+    index(Away()).save(tmp_path)
+
+    assert LanguageIndex.load(tmp_path).unencoded
+    assert not index(Synonyms()).unencoded
+    assert not index(Away(), "sv").unencoded  # it would not have been asked
+
+
 def test_a_language_an_encoder_does_not_know_is_left_to_spelling() -> None:
     encoder = Synonyms()
 
