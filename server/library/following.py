@@ -15,10 +15,10 @@ from knowledge_base import KnowledgeBase, Snapshot
 from knowledge_base.arrays import Unusable
 from server.core.errors import OnethreadError, Unavailable
 from server.library.kept import Gone
-from server.library.library import Library, signature_of
+from server.library.library import CLINIC, Library, signature_of
 from server.library.packing import pack
 from server.library.shelf import mapped
-from server.library.values import Published, Unfit
+from server.library.values import NotBuilt, Published, Unfit
 
 TOPIC = "knowledge"  # on the bus: something was published; the payload is its hash
 ENCODE_AGAIN = 600.0  # seconds after which an encoder that was away during a build is tried again
@@ -45,6 +45,7 @@ class Follower:
         self._encode_at = 0.0
         self._not_before = 0.0
         self._seen = signature_of(library.source)  # of the files
+        self._facts, self._facts_not_before = _stamp(library.source / CLINIC), 0.0
         self._of_files: bytes | None = None  # what this process began with, where nothing is published
         if base.snapshot.until is not None:
             self._of_files = pack(library.source, ())
@@ -71,6 +72,7 @@ class Follower:
             self._rung.clear()
             with contextlib.suppress(Unavailable):
                 await self._looked()
+                await self._take_facts()
 
     def rung(self, payload: bytes) -> None:
         """Something was published elsewhere."""
@@ -104,8 +106,8 @@ class Follower:
             seen = await asyncio.to_thread(signature_of, self._library.source)
             if seen != self._seen:
                 self._seen = seen
-                await self._take_files(day)
-                return
+                if await self._take_files(day):
+                    return
             late = self._is_late()
             if not astray and not late and (self._of_files is None or holds_on(runs, day)):
                 return
@@ -124,19 +126,39 @@ class Follower:
         kept = {each.hash for each in await self._library.snapshots() if each.kept}
         await asyncio.to_thread(self._library.shelf.clear, {*kept, self._base.snapshot.hash})
 
-    async def _take_files(self, day: date) -> None:
-        """Answer from the files as they are now, where nothing is published and they can be used."""
+    async def _take_facts(self) -> None:
+        """Publish the clinic's file when it has changed: an answer and the widget are to tell the same hours."""
+        facts = await asyncio.to_thread(_stamp, self._library.source / CLINIC)
+        now = asyncio.get_running_loop().time()
+        if facts == self._facts or now < self._facts_not_before:
+            return
+        try:
+            await self._library.take_clinic()
+        except Unfit as error:
+            self._library.unused = error.fault or str(error)
+            log.warning("the clinic's files cannot be used; answers stay as they were")
+        except NotBuilt as error:
+            self._facts_not_before = now + BEFORE_AGAIN
+            log.error("the knowledge base cannot follow", extra={"error": error.code})
+            return
+        else:
+            self._library.unused = None
+        self._facts = facts
+
+    async def _take_files(self, day: date) -> bool:
+        """Answer from the files as they are now, where nothing is published; ``False`` if they cannot be used."""
         packed = await asyncio.to_thread(pack, self._library.source, ())
         try:
             folder = await self._library.built(packed, day, of_files=True)
         except Unfit as error:
             self._library.unused = error.fault
             log.warning("the clinic's files cannot be used; answers stay as they were")
-            return
+            return False
         self._library.unused = None
         await self._swap(folder)
         if self._of_files is not None or self._base.snapshot.until is not None:
             self._of_files = packed
+        return True
 
     async def _swap(self, folder: Path) -> None:
         snapshot = await asyncio.to_thread(mapped, folder)
@@ -155,6 +177,15 @@ class Follower:
 def is_unencoded(snapshot: Snapshot) -> bool:
     """Whether the encoder was away when a snapshot was built."""
     return any(index.unencoded for index in snapshot.indexes.values())
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    """Return what changes when a file does."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return stat.st_mtime_ns, stat.st_size, stat.st_ino
 
 
 def holds_on(snapshot: Snapshot, day: date) -> bool:

@@ -26,8 +26,7 @@ from server.core.model import StaffId
 from server.core.ports import Store
 from server.library.child import PATIENCE, asked
 from server.library.kept import PAST, Edit, Gone, Kept, Live, Past
-from server.library.outcomes import real_ones
-from server.library.packing import same_files
+from server.library.packing import same_files, with_file
 from server.library.shelf import Shelf, mapped
 from server.library.values import (
     MAX_CHANGES,
@@ -44,6 +43,7 @@ from server.library.values import (
 from server.library.work import PACKED, READ, VERSIONS, Answer, FilesRead, FromFile, Request
 from server.library.writing import checked
 
+CLINIC = "clinic.yaml"  # the file of facts; and who publishes, where only these have changed
 TRIES = 5  # of publishing, when others publish at the same moment
 
 log = logging.getLogger("onethread.library")
@@ -74,7 +74,7 @@ class Library:
             patience: seconds for the child that builds.
             encoder: what makes vectors of the questions.
         """
-        self._wanted, self._store = encoder or Wanted(), store
+        self._wanted = encoder or Wanted()
         self.kept, self.shelf, self.source, self.base = Kept(store), Shelf(workplace), source, base
         self.unused: str | None = None  # why the files as they are now are not answered from
         self.published: list[Callable[[Published], Awaitable[None]]] = []  # told of each publication from here
@@ -190,30 +190,62 @@ class Library:
         before = await self._versions_of(live) if live else None
         request = Request("", self.today(), build=True, publish=True, before=before, encoder=self._wanted)
         async with self._standing(request, edits) as (answer, out):
-            if answer.findings or answer.header is None:
-                raise Unfit(answer.findings)
-            if live and live.published.hash == answer.header.hash:
-                return replace(live.published, live=True)
-            packed = await asyncio.to_thread((out / PACKED).read_bytes)
-            read = await asyncio.to_thread((out / VERSIONS).read_bytes)
-            versions = await asyncio.to_thread(msgspec.json.decode, read, type=dict[str, str])
-            digest, pieces = await self.kept.keep_content(packed, versions)
-            published = Published(
-                number=live.published.number + 1 if live else 1,
-                hash=answer.header.hash,
-                at=self._clock(),
-                by=by,
-                changes=answer.changes[:MAX_CHANGES],
-                changed=len(answer.changes),
-                entries=answer.entries,
-            )
-            new = Live(published, digest, pieces)
-            if not await self.kept.make_live(new, was):
-                return None
-            if not await self.kept.has_content(new):  # forgotten by somebody who published at the same moment
-                await self.kept.keep_content(packed, versions)
-            await asyncio.to_thread(self.shelf.take, out, answer.header)
-            return await self._made_live(published)
+            return await self._published_as(answer, out, live, was, by)
+
+    async def take_clinic(self) -> None:
+        """Let visitors get what is live with the facts of the clinic's file as they are now, and nothing else changed.
+
+        Raises:
+            Unfit: what is live does not go with them.
+            NotBuilt: the building broke off.
+        """
+        for _ in range(TRIES):
+            live, was = await self.kept.live()
+            if live is None:
+                return
+            content, file = await self.kept.content(live), self.source / CLINIC
+            try:
+                packed = await asyncio.to_thread(with_file, content, file)
+            except OSError:
+                return
+            if packed is None:
+                return
+            before = await self._versions_of(live)
+            request = Request("", self.today(), build=True, publish=True, before=before, encoder=self._wanted)
+            async with asked(self.shelf.folder, request, packed, self._patience) as (answer, out):
+                if answer.fault is not None:
+                    raise _unfit(answer)
+                if await self._published_as(answer, out, live, was, CLINIC) is not None:
+                    return
+
+    async def _published_as(
+        self, answer: Answer, out: Path, live: Live | None, was: bytes | None, by: StaffId
+    ) -> Published | None:
+        """Publish what was built, unless something else has become live meanwhile."""
+        if answer.findings or answer.header is None:
+            raise Unfit(answer.findings)
+        if live and live.published.hash == answer.header.hash:
+            return replace(live.published, live=True)
+        packed = await asyncio.to_thread((out / PACKED).read_bytes)
+        read = await asyncio.to_thread((out / VERSIONS).read_bytes)
+        versions = await asyncio.to_thread(msgspec.json.decode, read, type=dict[str, str])
+        digest, pieces = await self.kept.keep_content(packed, versions)
+        published = Published(
+            number=live.published.number + 1 if live else 1,
+            hash=answer.header.hash,
+            at=self._clock(),
+            by=by,
+            changes=answer.changes[:MAX_CHANGES],
+            changed=len(answer.changes),
+            entries=answer.entries,
+        )
+        new = Live(published, digest, pieces)
+        if not await self.kept.make_live(new, was):
+            return None
+        if not await self.kept.has_content(new):  # forgotten by somebody who published at the same moment
+            await self.kept.keep_content(packed, versions)
+        await asyncio.to_thread(self.shelf.take, out, answer.header)
+        return await self._made_live(published)
 
     async def rollback(self, by: StaffId, to: str | None = None) -> Published:
         """Let visitors get a former publication again, by default the one before; edits stay as they are.
@@ -348,11 +380,8 @@ class Library:
                         raise _unfit(answer)
             return self._files[1]
 
-    async def folder_of(self, live: Live, *, anew: bool = False) -> Path:
+    async def folder_of(self, live: Live) -> Path:
         """Return the folder of what was published, as it holds today, built here if it was not yet.
-
-        Args:
-            anew: build it again.
 
         Raises:
             UnknownSnapshot: its content is not kept any more.
@@ -360,7 +389,7 @@ class Library:
         """
         day = self.today()
         folder = await asyncio.to_thread(self.shelf.find, live.published.hash, day)
-        if folder is not None and not anew:
+        if folder is not None:
             return folder
         try:
             packed = await self.kept.content(live)
@@ -404,8 +433,7 @@ class Library:
         """
         edits = await self.kept.edits() if edits is None else edits
         lines = b"\n".join(edits[id] for id in sorted(edits))
-        real = await real_ones(self._store, request.today) if request.build else ()
-        wanted = replace(request, source=str(self.source), real=real)
+        wanted = replace(request, source=str(self.source))
         async with asked(self.shelf.folder, wanted, lines, self._patience) as (answer, out):
             if answer.fault is not None:
                 raise _unfit(answer)

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from knowledge_base.entries import Entry
 from knowledge_base.snapshot import content_files
-from server.library.outcomes import Real
 
 LEVEL = 6
 MOST = 512 * 1024**2  # bytes when unpacked
@@ -24,7 +24,6 @@ FILES = 2000
 class _Packed(Struct, frozen=True, array_like=True):
     files: dict[str, bytes]
     edits: tuple[Entry, ...]
-    real: tuple[Real, ...] = ()
 
 
 class Unpackable(Exception):
@@ -36,24 +35,20 @@ class Unpackable(Exception):
         super().__init__("This piece of content is damaged.")
 
 
-def pack(folder: Path, edits: Sequence[Entry], real: Sequence[Real] = ()) -> bytes:
-    """Return a folder's files and these edits as one piece; files that cannot be read are left out.
-
-    Args:
-        real: what came of answers: whoever builds from the piece comes to the same confidence.
-    """
+def pack(folder: Path, edits: Sequence[Entry]) -> bytes:
+    """Return a folder's files and these edits as one piece; files that cannot be read are left out."""
     files = {}
     for name, path in islice(content_files(folder).items(), FILES):
         try:
             files[name] = path.read_bytes()
         except OSError:
             continue  # whoever reads the content says which one is missing
-    whole = _Packed(files, tuple(sorted(edits, key=lambda each: each.id)), tuple(real))
+    whole = _Packed(files, tuple(sorted(edits, key=lambda each: each.id)))
     return zlib.compress(msgspec.msgpack.encode(whole, order="deterministic"), LEVEL)
 
 
-def unpack(packed: bytes, folder: Path) -> tuple[tuple[Entry, ...], tuple[Real, ...]]:
-    """Write the files into an empty folder and return the edits, and what came of answers.
+def unpack(packed: bytes, folder: Path) -> tuple[Entry, ...]:
+    """Write the files into an empty folder and return the edits.
 
     Raises:
         Unpackable: it is damaged.
@@ -67,7 +62,20 @@ def unpack(packed: bytes, folder: Path) -> tuple[tuple[Entry, ...], tuple[Real, 
         raise Unpackable
     for name, text in whole.files.items():
         (folder / name).write_bytes(text)
-    return whole.edits, whole.real
+    return whole.edits
+
+
+def with_file(packed: bytes, path: Path) -> bytes | None:
+    """Return the same piece with one file as it is now; ``None`` where it is as it was.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    whole, now = msgspec.msgpack.decode(zlib.decompress(packed), type=_Packed), path.read_bytes()
+    if whole.files.get(path.name) == now:
+        return None
+    new = replace(whole, files=dict(sorted({**whole.files, path.name: now}.items())))
+    return zlib.compress(msgspec.msgpack.encode(new, order="deterministic"), LEVEL)
 
 
 def same_files(packed: bytes, folder: Path) -> bool:

@@ -13,6 +13,7 @@ import msgspec
 import pytest
 
 from server.command_line import closed, init, site
+from server.engine import Engine
 from server.settings import Settings
 from tests.web import given
 
@@ -122,9 +123,23 @@ async def test_nothing_of_the_demo_is_anywhere_and_changes_are_taken_while_it_ru
         await until(refused)
         assert await rings()
 
+        # also where something is published: the facts follow, and nothing else does
+        content.write_text(text.replace("You can call us on", "Phone us on"), encoding="utf-8")
+        await until(lambda: _says(engine, "Phone us on 030 5550123"))
+        await engine.library.publish("anna")
+        content.write_text(text, encoding="utf-8")
+        file.write_text(new.replace('"030 5550123"', '"030 5550999"'), encoding="utf-8")
+        await until(lambda: _says(engine, "Phone us on 030 5550999"))
+        assert [each.by for each in await engine.library.snapshots()] == ["clinic.yaml", "anna"]
+
 
 async def _greets(clinic: Callable[[], Awaitable[dict[str, Any]]], word: str) -> bool:
     return str((await clinic()).get("greeting", "")).startswith(word)
+
+
+async def _says(engine: Engine, words: str) -> bool:
+    base = engine.library.base if engine.library is not None else None
+    return base is not None and words in str(base.snapshot.entries["phone"])
 
 
 async def _open(clinic: Callable[[], Awaitable[dict[str, Any]]], wanted: bool) -> bool:
