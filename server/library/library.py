@@ -26,6 +26,7 @@ from server.core.model import StaffId
 from server.core.ports import Store
 from server.library.child import PATIENCE, asked
 from server.library.kept import PAST, Edit, Gone, Kept, Live, Past
+from server.library.outcomes import real_ones
 from server.library.packing import same_files, with_file
 from server.library.shelf import Shelf, mapped
 from server.library.values import (
@@ -74,7 +75,7 @@ class Library:
             patience: seconds for the child that builds.
             encoder: what makes vectors of the questions.
         """
-        self._wanted = encoder or Wanted()
+        self._wanted, self._store = encoder or Wanted(), store
         self.kept, self.shelf, self.source, self.base = Kept(store), Shelf(workplace), source, base
         self.unused: str | None = None  # why the files as they are now are not answered from
         self.published: list[Callable[[Published], Awaitable[None]]] = []  # told of each publication from here
@@ -380,8 +381,11 @@ class Library:
                         raise _unfit(answer)
             return self._files[1]
 
-    async def folder_of(self, live: Live) -> Path:
+    async def folder_of(self, live: Live, *, anew: bool = False) -> Path:
         """Return the folder of what was published, as it holds today, built here if it was not yet.
+
+        Args:
+            anew: build it again.
 
         Raises:
             UnknownSnapshot: its content is not kept any more.
@@ -389,7 +393,7 @@ class Library:
         """
         day = self.today()
         folder = await asyncio.to_thread(self.shelf.find, live.published.hash, day)
-        if folder is not None:
+        if folder is not None and not anew:
             return folder
         try:
             packed = await self.kept.content(live)
@@ -433,7 +437,8 @@ class Library:
         """
         edits = await self.kept.edits() if edits is None else edits
         lines = b"\n".join(edits[id] for id in sorted(edits))
-        wanted = replace(request, source=str(self.source))
+        real = await real_ones(self._store, request.today) if request.build else ()
+        wanted = replace(request, source=str(self.source), real=real)
         async with asked(self.shelf.folder, wanted, lines, self._patience) as (answer, out):
             if answer.fault is not None:
                 raise _unfit(answer)

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from knowledge_base.entries import Entry
 from knowledge_base.snapshot import content_files
+from server.library.outcomes import Real
 
 LEVEL = 6
 MOST = 512 * 1024**2  # bytes when unpacked
@@ -24,6 +25,7 @@ FILES = 2000
 class _Packed(Struct, frozen=True, array_like=True):
     files: dict[str, bytes]
     edits: tuple[Entry, ...]
+    real: tuple[Real, ...] = ()
 
 
 class Unpackable(Exception):
@@ -35,20 +37,24 @@ class Unpackable(Exception):
         super().__init__("This piece of content is damaged.")
 
 
-def pack(folder: Path, edits: Sequence[Entry]) -> bytes:
-    """Return a folder's files and these edits as one piece; files that cannot be read are left out."""
+def pack(folder: Path, edits: Sequence[Entry], real: Sequence[Real] = ()) -> bytes:
+    """Return a folder's files and these edits as one piece; files that cannot be read are left out.
+
+    Args:
+        real: what came of answers: whoever builds from the piece comes to the same confidence.
+    """
     files = {}
     for name, path in islice(content_files(folder).items(), FILES):
         try:
             files[name] = path.read_bytes()
         except OSError:
             continue  # whoever reads the content says which one is missing
-    whole = _Packed(files, tuple(sorted(edits, key=lambda each: each.id)))
+    whole = _Packed(files, tuple(sorted(edits, key=lambda each: each.id)), tuple(real))
     return zlib.compress(msgspec.msgpack.encode(whole, order="deterministic"), LEVEL)
 
 
-def unpack(packed: bytes, folder: Path) -> tuple[Entry, ...]:
-    """Write the files into an empty folder and return the edits.
+def unpack(packed: bytes, folder: Path) -> tuple[tuple[Entry, ...], tuple[Real, ...]]:
+    """Write the files into an empty folder and return the edits, and what came of answers.
 
     Raises:
         Unpackable: it is damaged.
@@ -62,7 +68,7 @@ def unpack(packed: bytes, folder: Path) -> tuple[Entry, ...]:
         raise Unpackable
     for name, text in whole.files.items():
         (folder / name).write_bytes(text)
-    return whole.edits
+    return whole.edits, whole.real
 
 
 def with_file(packed: bytes, path: Path) -> bytes | None:
