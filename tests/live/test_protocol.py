@@ -294,7 +294,12 @@ def test_what_is_private_becomes_a_number_and_nothing_else(event: AnyEvent) -> N
 
 
 def test_why_a_message_went_where_it_went_and_which_close_was_undone_is_for_staff() -> None:
-    said = {"channel": Channel.WHATSAPP, "text": "Good morning", "went": WhyThere.PREFERS, "waited_since": NOON}
+    said: dict[str, Any] = {
+        "channel": Channel.WHATSAPP,
+        "text": "Good morning",
+        "went": WhyThere.PREFERS,
+        "waited_since": NOON,
+    }
     sent, undone = events.Posted(**BY_ANNA, **said), events.Reopened(**BY_ANNA, of=3)
 
     assert not {"went", "waited_since", "because"} & seen(sent, Audience.VISITOR).keys()

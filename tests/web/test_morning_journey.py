@@ -4,7 +4,6 @@ And what was done by mistake is taken back: from the message about it, and from 
 """
 
 import re
-from pathlib import Path
 
 import pytest
 from playwright.async_api import Browser, expect
@@ -16,8 +15,9 @@ from server.core.model import Handover
 from server.web.morning import Here, _keep
 from tests.web.console_given import KATRIN, WHY, Clinic, colleague, connected, console, signed_in
 from tests.web.given import IDS, Running
-from tests.web.test_console_journey import faults
+from tests.web.test_console_journey import ABOUT_COLOURS, axe, faults
 
+__all__ = ["axe"]  # a fixture
 RECEPTION = StaffRole.RECEPTION
 HERE = f"/console/all/{KATRIN}"
 
@@ -51,6 +51,11 @@ async def test_the_start_tells_what_happened_and_every_group_is_one_key_away(
             ["Urgent 1", "Need you 1", "Answered by the assistant alone 2"]
         )
         assert await faults(page, axe) == []
+        await page.emulate_media(color_scheme="dark")
+        assert await faults(page, axe, ABOUT_COLOURS) == []
+        await page.set_viewport_size({"width": 320, "height": 600})
+        assert await page.evaluate("document.documentElement.scrollWidth") <= 320
+        await page.set_viewport_size({"width": 1280, "height": 720})
         await page.keyboard.press("y")
         await expect(page.locator("#row-t5ida")).to_be_focused()
         await page.keyboard.press("k")
@@ -154,11 +159,3 @@ async def test_a_join_says_why_and_is_taken_apart_from_its_line(
         await connected(page)
     moved = [event for event in await clinic.log("t5later") if isinstance(event, MovedTo)]
     assert len(moved) == 1
-
-
-@pytest.fixture
-def axe() -> str:
-    script = Path(__file__).resolve().parents[2] / "widget" / "node_modules" / "axe-core" / "axe.min.js"
-    if not script.exists():
-        pytest.skip("the widget's development packages are needed to look for faults")
-    return script.read_text(encoding="utf-8")
