@@ -165,7 +165,7 @@ class Clinic:
             for page in context.pages:
                 errors.extend(await page.evaluate("window.violations ?? []"))
             await context.close()
-            assert errors == []
+            assert errors == [], errors
 
         self.stack.push_async_callback(over)
         return context

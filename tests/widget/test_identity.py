@@ -148,3 +148,23 @@ async def test_what_is_said_while_the_server_is_told_is_said_once_and_where_it_b
     said.set()
     assert await identified(phone) == "yes"
     await phone.shows("from the desk", "You said: from the desk", "in between", "You said: in between")
+
+
+async def test_what_was_said_before_signing_in_is_shown_within_the_older_conversation(clinic: Clinic) -> None:
+    desk = await clinic.talking()
+    await desk.page.evaluate(IDENTIFY, signed(clinic.running))
+    assert await identified(desk) == "yes"
+    await desk.say("long ago")
+    await desk.shows("long ago", "You said: long ago")
+
+    phone = await clinic.talking()
+    await phone.say("before signing in")
+    await phone.shows("before signing in", "You said: before signing in")
+    await phone.page.evaluate(IDENTIFY, signed(clinic.running))
+    assert await identified(phone) == "yes"
+    both = ["long ago", "You said: long ago", "before signing in", "You said: before signing in"]
+    await phone.shows(*both)
+    await phone.say("and now")
+    await phone.shows(*both, "and now", "You said: and now")
+    await phone.page.reload()
+    await phone.shows(*both, "and now", "You said: and now")

@@ -11,6 +11,7 @@ export const HAPPENED = {
   released: 'The assistant answers again.',
   closed: 'Closed. Write to open it again.',
   erased: 'Erased.',
+  joined: '', // where another conversation belongs: more.js puts it there
 };
 
 /** Who speaks, as people call them. */

@@ -67,6 +67,7 @@ export default function more(build, root, talk, changed) {
   const own = owning(talk, changed, focus);
   const prove = proving(talk, root.host, changed);
   let checked; // the page's colours
+  const fetched = new WeakMap(); // entries for which another conversation was asked for
 
   const { drop, queue } = talk;
   const { add } = queue;
@@ -128,12 +129,36 @@ export default function more(build, root, talk, changed) {
     drawn() {
       prove();
       if (!checked) check();
+      for (const entry of talk.entries) if (entry.kind === 'joined' && !fetched.has(entry)) bringIn(entry);
       for (const [id, picture] of pictures) {
         if (picture.width) paint(`picture-${id}`, (to, canvas) => to.drawImage(picture, 0, 0, canvas.width, canvas.height));
       }
       if (going?.qr) paint('qr', square);
     },
   };
+
+  /** What was said in another conversation, before it was put together with this one, is shown where that happened. */
+  async function bringIn(entry) {
+    fetched.set(entry, true); // not a set: `add` is one of our own names
+    const { other, upto } = entry;
+    try {
+      const [base, pass] = talk.reach();
+      const answer = await fetch(`${base}/../${other}/events?before=${upto + 1}`, { headers: { Authorization: `Bearer ${pass}` } });
+      const { events } = await answer.json();
+      const said = events.filter(({ kind }) => kind === 'posted').map((one) => from(other, one));
+      const place = talk.entries.indexOf(entry);
+      if (place >= 0) talk.entries.splice(place, 0, ...said);
+      changed();
+    } catch {
+      // away, or parted again: a reload asks once more
+    }
+  }
+
+  /** A message of another conversation: its number means nothing here, and nothing can be done with it any more. */
+  function from(other, { at, kind, who, lang, text, files = [], channel, urgent, seq }) {
+    const words = text || files.map(({ name }) => name).join(', ');
+    return { key: `${other}:${seq}`, at, kind, who, lang, channel, urgent, state: '', text: words };
+  }
 
   /** Tell whoever chose the colours when text cannot be read in them; the brand's are seen to. */
   function check() {
