@@ -109,7 +109,7 @@ def _signature(path: Path) -> tuple[int, int, int] | None:
 
 
 def warnings(path: Path, today: date) -> list[ContentError]:
-    """Return what is unwise in a file that can be used, each with its line.
+    """Return what should be looked at in a file that can be used, each with its line: days that are over.
 
     Raises:
         ContentError: it cannot be used.
@@ -121,10 +121,4 @@ def warnings(path: Path, today: date) -> list[ContentError]:
             found.append(source.error(f".closed[{number}]", "a closing day that is past, and can go"))
     if clinic.closed and max(clinic.closed) < today:
         found.append(source.error(".closed", "expected the closing days of the coming year"))
-    if not any(clinic.week):
-        found.append(source.error(".hours", "expected `opening_hours`: without them the clinic is always closed"))
-    if clinic.consent_version is None:
-        found.append(
-            source.error(".website", "expected `consent`: without it visitors are not asked whether they agree")
-        )
     return found

@@ -81,6 +81,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     events: int = 0
     clinic: Clinic | None = None
     clinic_wrong: str = ""
+    clinic_remarks: tuple[str, ...] = ()  # what should be looked at in its file
     demo_clinic: bool = False  # the clinic's name is still the demo's
     skew: timedelta = timedelta()
     free: int | None = None
@@ -217,6 +218,9 @@ def _clinic(facts: Facts) -> Iterator[Item]:
         yield Item("clinic", Light.RED, f"it is still {clinic.name}", "edit `clinic.yaml`: it is another clinic's")
     else:
         yield Item("clinic", Light.GREEN, f"{clinic.name}, in {', '.join(clinic.languages)}")
+    if facts.clinic_remarks:
+        first, more = facts.clinic_remarks[0], len(facts.clinic_remarks) - 1
+        yield Item("closed", Light.AMBER, f"{first}, and {more} more" if more else first, "edit `clinic.yaml`")
     yield _origins(clinic)
     yield from (_consent(clinic, language) for language in clinic.languages)
     without = [language for language in clinic.languages if not NUMBER.search(clinic.words[language].emergency)]

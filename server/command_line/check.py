@@ -140,7 +140,7 @@ async def _facts(store: Store, settings: Settings, findings: Findings) -> "Facts
     from server.care.going_live import BackedUp, Facts, certificate_of
     from server.care.places import SECRET
     from server.command_line.backup import PLACE
-    from server.content import DEMO, clinic_of
+    from server.content import DEMO, clinic_of, folder_of
     from server.demo_staff import COLLEAGUES
     from server.service.clock import DatabaseClock
 
@@ -169,11 +169,20 @@ async def _facts(store: Store, settings: Settings, findings: Findings) -> "Facts
         events=findings.events,
         clinic=clinic,
         clinic_wrong=wrong,
+        clinic_remarks=() if clinic is None else _remarks(folder_of(settings) / "clinic.yaml", clinic.timezone),
         demo_clinic=clinic is not None and clinic.name == await asyncio.to_thread(_demos_name, DEMO / "clinic.yaml"),
         skew=clock.ahead,
         free=shutil.disk_usage(settings.data).free if settings.data.exists() else None,
         free_files=(await store.blobs.space()).free if settings.mongodb_uri is not None else None,
     )
+
+
+def _remarks(path: Path, timezone: str) -> tuple[str, ...]:
+    from zoneinfo import ZoneInfo
+
+    from server.clinic_file import warnings
+
+    return tuple(str(each) for each in warnings(path, datetime.now(UTC).astimezone(ZoneInfo(timezone)).date()))
 
 
 def _demos_name(path: Path) -> str:
