@@ -23,7 +23,7 @@ from server.web.sessions import NotSignedIn, SignedIn
 from server.web.signing_in import Form
 from server.web.strings import LANGUAGES
 
-CLOSED = "/console/closed"
+CLOSED = "/console/closed-days"
 
 Error = Annotated[str, QueryParameter(max_length=20)]
 
