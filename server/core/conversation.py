@@ -604,8 +604,8 @@ def _reopen(thread: Thread, command: commands.Reopen, now: datetime, rules: Rule
 def _going_on(thread: Thread, ended: Ended, seq: int, now: datetime) -> dict[str, Any]:
     """Return what changes when an episode goes on as it stood.
 
-    Event ``seq`` undoes its end, and the floor counts from there. Nobody has written since, or there would be nothing to
-    undo. What colleagues decided meanwhile stands.
+    Event ``seq`` undoes its end, and the floor counts from there. Nobody has written since, or there would be nothing
+    to undo. What colleagues decided meanwhile stands.
     """
     snoozed = ended.snoozed_until if ended.snoozed_until is not None and ended.snoozed_until > now else None
     return {
