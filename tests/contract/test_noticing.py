@@ -118,6 +118,10 @@ async def test_what_came_of_answers_is_kept_without_a_word_of_them(store: Store,
     await noticing.flush()
 
     real = await real_ones(store, NOW.date())
-    assert [(each.entry, each.right) for each in real][::-1] == [("warts", True), ("warts", False), ("skin-check", False)]
+    assert [(each.entry, each.right) for each in real][::-1] == [
+        ("warts", True),
+        ("warts", False),
+        ("skin-check", False),
+    ]
     assert (real[1].language, real[1].score, real[1].lead, real[1].encoder) == ("en", 0.612, 0.412, "off")
     assert await real_ones(store, NOW.date() + timedelta(weeks=30)) == ()
