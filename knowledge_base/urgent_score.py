@@ -33,6 +33,7 @@ _ELIDED = re.compile(r"\b([cdjlmnst]|qu|dell|nell|all|un|sull|jusqu)['’](?=[ae
 BEGINNING = 4  # letters: shorter stems are whole words
 MAX_DECIDING = 4  # words that are named as having decided
 FILLER = "filler"  # words that only tell the language
+_AGAIN = re.compile(r"(.{1,4}?)\1{5,}")  # "aaaaaa", "hahahaha": the same n-gram over and over is no evidence
 
 Floats = NDArray[np.float64]
 Whole = NDArray[np.intp]
@@ -102,8 +103,12 @@ class Concepts:
 
 
 def words_of(cleaned: str) -> list[str]:
-    """Return the folded words of a cleaned message; what French and Italian leave out before a vowel is cut off."""
-    return t.words(t.fold(_ELIDED.sub(r"\1 ", cleaned)))
+    """Return the folded words of a cleaned message.
+
+    What French and Italian leave out before a vowel is cut off; of a word that is said over and over two are kept.
+    """
+    words = t.words(t.fold(_ELIDED.sub(r"\1 ", cleaned)))
+    return [word for place, word in enumerate(words) if place < 2 or not word == words[place - 1] == words[place - 2]]
 
 
 def laid(concepts: Concepts, words: Sequence[str], language: str | None, *, only: str | None = None) -> Laid:
@@ -133,10 +138,10 @@ def laid(concepts: Concepts, words: Sequence[str], language: str | None, *, only
 def _shortened(words: Sequence[str]) -> Sequence[str]:
     if len(words) > MAX_WORDS:
         words = [*words[: MAX_WORDS // 2], *words[-MAX_WORDS // 2 :]]
-    if sum(map(len, words)) <= MAX_LETTERS:
-        return words
     line = " ".join(words)
-    return f"{line[: MAX_LETTERS // 2]} {line[-MAX_LETTERS // 2 :]}".split()
+    if sum(map(len, words)) > MAX_LETTERS:
+        line = f"{line[: MAX_LETTERS // 2]} {line[-MAX_LETTERS // 2 :]}"
+    return _AGAIN.sub(r"\1\1\1", line).split()
 
 
 def _languages(concepts: Concepts, meanings: Sequence[dict[int, list[int]]], language: str | None) -> list[int]:

@@ -123,6 +123,12 @@ def test_the_weights_were_made_from_the_examples_as_they_stand() -> None:
     assert score().learned_from == digest()
 
 
+@pytest.mark.parametrize("again", [*"abcdefghijklmnopqrstuvwxyzäöüå0123456789", "ha", "la", "abc", "asdf ", "la "])
+def test_the_same_letters_over_and_over_are_no_emergency(base: KnowledgeBase, again: str) -> None:
+    for times in (6, 20, 100, 4096 // len(again)):
+        assert not detected(base.answer(again * times, "de")), times
+
+
 def test_the_score_costs_little_and_never_much_more() -> None:
     chance = random.Random(7)
     strange = " ".join("".join(chance.choices("abcdefghijklmnopqrstuvwxyzäöü", k=7)) for _ in range(500))
