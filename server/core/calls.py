@@ -56,7 +56,7 @@ def lapsed(thread: Thread, of: int, now: datetime, by: dict[str, Any]) -> events
     if call is None:
         return None
     why = Ending.TRANSFERRED if call.away else Ending.LOST
-    owes = (_summary(now, call),) if call is thread.call else ()  # of one behind another it is owed already
+    owes = (_summary(now, call),)
     return events.HungUp(**by, session=call.session, why=why, seconds=_lasted(call, now), owes=owes)
 
 
@@ -120,8 +120,8 @@ def _ring(
     if call is not None and same and not command.past and command.assurance <= call.assurance:
         return None
     owes: tuple[owed.AnyOwed, ...] = () if command.past else (idle(now, rules),)
-    if call is not None and not same and not command.past:  # the line was lost, and they called again
-        owes = (*owes, _summary(now, call))
+    if not command.past:  # what is forgotten here ends unseen
+        owes = (*owes, *(_summary(now, each) for each in _others(thread, command.session)[:-MAX_BEHIND]))
     return events.Called(
         **by,
         session=command.session,
@@ -147,13 +147,19 @@ def _hang_up(thread: Thread, command: commands.HangUp, now: datetime, by: dict[s
     seconds = min(max(0, command.seconds), MAX_LENGTH)
     if not seconds and call is not None and not command.past:  # whoever put it through does not know
         seconds = _lasted(call, now)
-    owes = () if command.past or call is None or call is not thread.call else (_summary(now, call),)
+    owes = () if command.past or call is None else (_summary(now, call),)
     return events.HungUp(**by, session=command.session, why=command.why, seconds=seconds, past=command.past, owes=owes)
 
 
 def _named(thread: Thread, session: str) -> Call | None:
     """Return the call with this name, also one that another came on top of."""
     return next((each for each in (thread.call, *thread.calls_behind) if each and each.session == session), None)
+
+
+def _others(thread: Thread, session: str) -> tuple[Call, ...]:
+    """Return the calls that are not over beside this one, the newest last."""
+    known = (*thread.calls_behind, thread.call)
+    return tuple(each for each in known if each is not None and each.session != session)
 
 
 def _stop_listening(
@@ -251,8 +257,7 @@ def _called(thread: Thread, event: events.Called) -> dict[str, Any]:
     caller = event.caller.value if event.caller is not None else ""
     objected = before is not None and before.objected
     call = Call(event.session, event.our, event.assurance, began, language, event.seq, proof[:MAX_ID], caller, objected)
-    known = (*thread.calls_behind, thread.call)
-    behind = tuple(each for each in known if each is not None and each.session != event.session)[-MAX_BEHIND:]
+    behind = _others(thread, event.session)[-MAX_BEHIND:]
     return {**found, "open": True, "call": call, "calls_behind": behind}
 
 

@@ -193,6 +193,7 @@ def account_of(log: Sequence[AnyEvent], session: str, language: str) -> Account 
     Args:
         language: in which it is told when nobody knows the call's.
     """
+    log = _of_call(log, session)
     called = [event for event in log if isinstance(event, Called) and event.session == session]
     spoken = [event for event in log if isinstance(event, Posted) and event.channel is Channel.VOICE]
     if not called or not spoken:
@@ -217,6 +218,27 @@ def account_of(log: Sequence[AnyEvent], session: str, language: str) -> Account 
         question=Handover.UNKNOWN in handovers and not reached,
         person=Handover.ASKED in handovers and not reached,
     )
+
+
+def _of_call(log: Sequence[AnyEvent], session: str) -> list[AnyEvent]:
+    """Return what belongs to this call: of two at once, whichever is spoken into says so with another ``Called``."""
+    mine: list[AnyEvent] = []
+    lines: list[str] = []  # of the calls that are not over, the one that is spoken into last
+    said: dict[int, bool] = {}  # whether a message is of this call, by number
+    for event in log:
+        if isinstance(event, Called):
+            lines = [*(each for each in lines if each != event.session), event.session]
+        here = lines[-1:] == [session]
+        if isinstance(event, HungUp):
+            here = event.session == session
+            lines = [each for each in lines if each != event.session]
+        elif isinstance(event, Posted):
+            if event.covers is not None:  # another may have spoken before it was answered
+                here = said.get(event.covers, False)
+            said[event.seq] = here
+        if here:
+            mine.append(event)
+    return mine
 
 
 def _about(account: Account, language: str) -> str:

@@ -137,6 +137,26 @@ async def test_staff_read_what_a_call_was_about_and_what_is_left_to_do(phone: Ho
     assert (summary.language, summary.sent, summary.session) == ("en", False, "c1")
 
 
+async def test_of_two_calls_at_once_each_is_summed_up_when_it_is_over_and_by_itself(phone: House) -> None:
+    first = await phone.call("eczema", code=False)
+    second = await phone.call("what are the hours", code=False, session="c2")
+    assert not [event for event in await phone.log(first.thread) if isinstance(event, Summarised)]
+    first, _ = await phone.calls.hear(first, "later", "the weather on Mars", "en")
+    await phone.work()
+
+    summary = await phone.over(first)
+    await phone.calls.want_call_back(second, "back")
+    await phone.calls.hung_up(second, Ending.CALLER, 170)
+    await phone.work()
+
+    of_second = [event for event in await phone.log(first.thread) if isinstance(event, Summarised)][-1]
+    call = say("summary_call", "de", minutes="3")
+    assert (summary.session, summary.text) == ("c1", f"{call} Es ging um: Eczema.")
+    assert summary.points == (say("summary_question", "de"),)
+    assert (of_second.session, of_second.text) == ("c2", f"{call} Es ging um: Opening hours.")
+    assert of_second.points == (say("summary_callback", "de", number=MIA),)
+
+
 async def test_a_person_who_wrote_not_long_ago_is_asked_on_whatsapp_whether_it_is_right(phone: House) -> None:
     await phone.asked_last_night()
     await phone.on_whatsapp()
