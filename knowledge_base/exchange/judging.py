@@ -108,6 +108,8 @@ def _entry(found: Found, assumed: Assumed, taken: set[str], faults: Faults) -> E
     value = _clean(found.value, (), found.at, faults)
     if found.foreign:
         value = _completed(value, assumed, taken)
+        if value["questions"] == {}:  # nobody would ever find it
+            faults.add("expect.required", found.at(("questions",)), ("questions",), {"name": "questions"})
     for name in _NEEDED:
         if name not in value:
             faults.add("expect.required", found.at((name,)), (name,), {"name": name})

@@ -380,3 +380,12 @@ def test_what_is_about_a_language_names_it() -> None:
 def test_every_fault_and_finding_has_its_sentence_in_every_language() -> None:
     assert languages() == ["de", "en", "sv"]
     assert keys("de") == keys("en") == keys("sv")
+
+
+def test_a_row_without_a_question_is_said_with_its_line_and_not_taken() -> None:
+    imported = read(
+        b"question,answer\nDo you sell umbrellas?,At the desk.\n,An answer to nothing.\n", Form.CSV, ASSUMED
+    )
+
+    assert [entry.id for entry in imported.entries] == ["do-you-sell-umbrellas"]
+    assert [(fault.line, fault.column, fault.rule) for fault in imported.faults] == [(3, 1, "expect.required")]
