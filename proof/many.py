@@ -68,6 +68,7 @@ async def _idle(plan: Plan, serve: Serve, idlers: Idlers) -> AsyncIterator[Obser
     count, rate = plan.of(80, 10_000, 10_000), plan.of(50, 200, 200)
     seconds = plan.of(3.0, 300.0, 3600.0)
     client = OnethreadClient(serve.port, LOGIN, PASSWORD)
+    beating = asyncio.create_task(_keep_alive(client))  # also while the others come, which takes a slow machine minutes
     try:
         await client.open(plan.of(8, 64, 64))
         await paced(client, rate, plan.of(1.0, 10.0, 10.0))
@@ -88,6 +89,7 @@ async def _idle(plan: Plan, serve: Serve, idlers: Idlers) -> AsyncIterator[Obser
         )
         yield await _talk(plan, serve, client, idlers, (count, rate, seconds, quiet.percentile(50)))
     finally:
+        beating.cancel()
         await client.close()
 
 
@@ -97,9 +99,7 @@ async def _talk(
     """Let pairs talk while everybody else is there and says nothing but heartbeats."""
     count, rate, seconds, quiet = load
     used, began = cpu(serve.pid), time.monotonic()
-    beating = asyncio.create_task(_keep_alive(client))
     talk = await paced(client, rate, seconds)
-    beating.cancel()
     share = (cpu(serve.pid) - used) / (time.monotonic() - began)
     told = await idlers.do("tell", path=str(plan.folder / "idle.json"))
     faults, gone = client.faults, lost(client)
