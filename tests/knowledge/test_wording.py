@@ -80,3 +80,10 @@ def test_nobody_on_the_phone_is_asked_to_write_or_to_remember_much(base: Knowled
             said = base.answer(text, language, Context("voice", open_now=False)).text
             assert len(said.split()) <= MAX_VOICE + 5
             assert not {"schreiben", "write", "skriv", "skriva"} & set(said.lower().split())
+
+
+def test_no_answer_asks_a_caller_to_write(base: KnowledgeBase) -> None:
+    asked = (" schreiben sie m", "write to", "please send me", " skriv ")
+    for entry in base.snapshot.entries.values():
+        for language, said in entry.answers.items():
+            assert not any(each in f" {said.on('voice').lower()}" for each in asked), f"{entry.id} {language}"
