@@ -152,9 +152,9 @@ def _demo_phones(engine: Engine, house: House, sockets: Sockets) -> list[Route]:
     house.demo_phone, house.whatsapp_link = True, house.absolute(demo_phone.LINK)
     whatsapp, twilio = engine.whatsapp.stand_in, engine.voice.stand_in if engine.voice is not None else None
     if twilio is None:
-        return demo_phone.DemoPhones(whatsapp, house.own_origins).routes()
+        return demo_phone.DemoPhones(whatsapp, house.own_origins, house.store).routes()
     house.demo_calls = True
-    phones = demo_phone.DemoPhones(whatsapp, house.own_origins, DemoCalls(twilio))
+    phones = demo_phone.DemoPhones(whatsapp, house.own_origins, house.store, DemoCalls(twilio))
     plug = DemoPlug(house, sockets.unplug, phones.phones, whatsapp=whatsapp, twilio=twilio)
     return [*phones.routes(), *plug.routes()]
 

@@ -18,6 +18,8 @@ from starlette.routing import Route
 from channels.whatsapp.emulated import Bubble
 from channels.whatsapp.emulator import Phone, StandIn
 from channels.whatsapp.numbers import shown
+from channels.whatsapp.wire import Person
+from server.core.ports import Store
 from server.service.filetypes import type_of
 from server.web import demo_call
 from server.web.demo_call import DemoCalls
@@ -64,9 +66,14 @@ class Begin(msgspec.Struct):
 class DemoPhones:
     """The phones, and the doors at which their pages ask."""
 
-    def __init__(self, standin: StandIn, origins: frozenset[str], calls: DemoCalls | None = None) -> None:
-        """Serve phones to pages of ``origins``, which are ours; ``calls``: where they can call, if they can."""
-        self.standin, self._origins, self._calls = standin, origins, calls
+    def __init__(self, standin: StandIn, origins: frozenset[str], store: Store, calls: DemoCalls | None = None) -> None:
+        """Serve phones to pages of ``origins``, which are ours.
+
+        Args:
+            store: knows whose numbers the clinic knows; the stand-in forgets them when the process ends.
+            calls: where they can call, if they can.
+        """
+        self.standin, self._origins, self._store, self._calls = standin, origins, store, calls
         self.phones: dict[str, Phone] = {}
 
     def routes(self) -> list[Route]:
@@ -92,9 +99,18 @@ class DemoPhones:
             del self.phones[next(iter(self.phones))]
         taken = {phone.number for phone in self.phones.values()}
         free = [n for n in (f"491713920{each:03d}" for each in range(PHONES)) if n not in taken]
-        number = had if had in free else free[0]
+        number = had if had in free else await self._nobodys(free)
         self.phones[key] = self.standin.person(f"+{number}")
         return _json({"key": key, "number": number})
+
+    async def _nobodys(self, free: list[str]) -> str:
+        """Return a number under which the clinic knows nobody, while there is one."""
+        our = next(iter(self.standin.lines.values())).our
+        for number in free:
+            [address, *_] = Person(wa_id=number).addresses(our)
+            if await self._store.find_address(address.id) is None:
+                return number
+        return free[0]
 
     async def look(self, request: Request) -> Response:
         """Say what is on the screen, if that has changed since ``after``."""

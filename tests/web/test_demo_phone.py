@@ -107,6 +107,18 @@ async def test_the_widgets_link_to_whatsapp_leads_to_this_phone_and_joins_both(t
         assert "You said: Und morgen?" in seen.text
 
 
+async def test_after_a_restart_nobody_is_given_the_number_of_somebody_whom_the_clinic_knows(tmp_path: Path) -> None:
+    async with running(tmp_path, knowledge=Chooser()) as there:
+        first = (await ask(there, "", {})).json()
+        await ask(there, f"/{first['key']}", {"do": "say", "text": "Welche Zeit?"})
+        await screen(there, first["key"], lambda it: len(it["messages"]) == 2)
+
+    async with running(tmp_path, knowledge=Chooser()) as again:
+        other = (await ask(again, "", {})).json()["number"]
+        same = (await ask(again, "", {"number": first["number"]})).json()["number"]
+    assert other != first["number"] == same
+
+
 async def test_where_there_is_no_demo_there_is_no_phone(tmp_path: Path) -> None:
     (tmp_path / "clinic.yaml").write_text((Path("knowledge_base/content") / "clinic.yaml").read_text())
     async with running(tmp_path, demo=False) as there:
