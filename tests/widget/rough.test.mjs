@@ -109,5 +109,6 @@ test('addresses are found in any text in a moment', () => {
     });
     return Math.min(...all);
   };
-  assert.ok(seconds(16_384) < 9 * seconds(4_096) || seconds(16_384) < 2, 'squared it would be 16 times');
+  const soon = () => seconds(16_384) < 9 * seconds(4_096) || seconds(16_384) < 2; // squared it would be 16 times
+  assert.ok([1, 2, 3, 4, 5].some(soon), 'a busy machine stands still now and then, but not five times');
 });

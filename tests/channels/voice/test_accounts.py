@@ -86,7 +86,7 @@ def test_a_bearer_stands_where_bearers_stand_unless_the_file_says_otherwise(tmp_
         (TWILIO.replace("  account: AC0123\n", ""), 1, "begins with AC"),
         (TWILIO.replace("mode: gather", "mode: shout"), 5, "Invalid enum value"),
         (TWILIO + TWILIO, 11, "only once"),
-        (TWILIO + "  token: abc\n", 1, "unknown field `token`"),
+        (TWILIO + "  token: abc\n", 11, "unknown field `token`"),
         (TWILIO + "  base_url: https://elsewhere.example\n", 11, "of this machine"),
         (VAPI.replace("}", ", transfer: +49 30 1234567}"), 1, "only at twilio"),
     ],

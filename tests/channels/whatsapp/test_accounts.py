@@ -68,7 +68,7 @@ def test_the_address_at_360dialog_has_a_random_part(tmp_path: Path) -> None:
         (META.replace("+49 30", "030"), 3, "with its country"),
         (META.replace('  phone_number_id: "106540352242922"\n', ""), 1, "not the number itself"),
         (META + META, 7, "only once"),
-        (META + "  token: EAA\n", 1, "unknown field `token`"),
+        (META + "  token: EAA\n", 7, "unknown field `token`"),
         (META + "  base_url: https://elsewhere.example\n", 7, "of this machine"),
         ("- {id: desk, provider: twilio, number: +49 30 23125100}\n", 1, "begins with AC"),
     ],
