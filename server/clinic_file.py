@@ -37,6 +37,15 @@ def read_file(path: Path, own: frozenset[str]) -> Clinic:
     return read_clinic(source, own)
 
 
+def fault_of(path: Path) -> str | None:
+    """Return why a file cannot be used, with the line; ``None`` if it can."""
+    try:
+        read_file(path, frozenset())
+    except ContentError as error:
+        return str(error)
+    return None
+
+
 class ClinicFile:
     """Keeps a clinic what its file and the store say."""
 

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from knowledge_base import Bands, Encoder, EncoderUnavailable, KnowledgeBase, Snapshot, encoding, load
 from knowledge_base.arrays import Unusable
 from knowledge_base.encoding import Usem3
-from server.clinic_file import FILE, ClinicFile, read_file
+from server.clinic_file import FILE, ClinicFile, fault_of, read_file
 from server.knowing import Knowing
 from server.library import TOPIC, Follower, Library
 from server.library.shelf import FOLDER, Shelf, mapped
@@ -136,7 +136,9 @@ def follow_published(engine: "Engine", base: KnowledgeBase) -> Library:
         base=base,
         encoder=wanted(settings),
     )
-    follower = Follower(library, base, say=say, seconds=settings.sweep_seconds)
+    follower = Follower(
+        library, base, say=say, seconds=settings.sweep_seconds, fault=lambda: fault_of(folder_of(settings) / FILE)
+    )
     engine.hub.on(TOPIC, follower.rung)
     engine.started.append(follower.start)
     engine.beside.append(follower.run)

@@ -31,14 +31,23 @@ class Follower:
     """Keeps ``base`` on what is published."""
 
     def __init__(
-        self, library: Library, base: KnowledgeBase, *, say: Callable[[str, bytes], None], seconds: float
+        self,
+        library: Library,
+        base: KnowledgeBase,
+        *,
+        say: Callable[[str, bytes], None],
+        seconds: float,
+        fault: Callable[[], str | None] = lambda: None,
     ) -> None:
         """Follow.
 
         Args:
             say: tells other processes.
             seconds: between two looks at the store.
+            fault: reads the clinic's file and returns why no part of it is used. Only its facts are read here, and half
+                of a wrong file is not taken: answers would tell other hours than the widget.
         """
+        self._fault = fault
         self._library, self._base, self._say, self._seconds = library, base, say, seconds
         self._rung = asyncio.Event()
         self._looking = asyncio.Lock()
@@ -133,6 +142,7 @@ class Follower:
         if facts == self._facts or now < self._facts_not_before:
             return
         try:
+            await self._refuse_wrong()
             await self._library.take_clinic()
         except Unfit as error:
             self._library.unused = error.fault or str(error)
@@ -149,6 +159,7 @@ class Follower:
         """Answer from the files as they are now, where nothing is published; ``False`` if they cannot be used."""
         packed = await asyncio.to_thread(pack, self._library.source, ())
         try:
+            await self._refuse_wrong()
             folder = await self._library.built(packed, day, of_files=True)
         except Unfit as error:
             self._library.unused = error.fault
@@ -159,6 +170,10 @@ class Follower:
         if self._of_files is not None or self._base.snapshot.until is not None:
             self._of_files = packed
         return True
+
+    async def _refuse_wrong(self) -> None:
+        if (fault := await asyncio.to_thread(self._fault)) is not None:
+            raise Unfit(fault=fault)
 
     async def _swap(self, folder: Path) -> None:
         snapshot = await asyncio.to_thread(mapped, folder)

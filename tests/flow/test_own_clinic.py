@@ -90,11 +90,14 @@ async def test_nothing_of_the_demo_is_anywhere_and_changes_are_taken_while_it_ru
         )
         assert asked.headers["access-control-allow-origin"] == "https://blog.lindenhof.example"
 
-        # what is wrong takes the place of nothing, and is said
-        file.write_text(new.replace("timezone: Europe/Berlin", "timezone: Berlin"), encoding="utf-8")
+        # what is wrong takes the place of nothing, in the chat or in answers, and is said
+        wrong = new.replace("  sites:", "  stes:").replace('"030 5550123"', '"030 5550777"')
+        file.write_text(wrong, encoding="utf-8")
         await until(lambda: _degraded(running, ["clinic"]))
         assert (await clinic())["greeting"].startswith("Welcome!")
-        assert "line 7" in str(running.house.fault())
+        assert "did you mean `sites`" in str(running.house.fault())
+        await until(lambda: _refused(engine))
+        assert await _says(engine, "030 5550123")
         file.write_text(new, encoding="utf-8")
         await until(lambda: _degraded(running, None))
 
@@ -117,10 +120,7 @@ async def test_nothing_of_the_demo_is_anywhere_and_changes_are_taken_while_it_ru
         await until(rings)
         content.write_text("- id: [", encoding="utf-8")
 
-        async def refused() -> bool:
-            return engine.library.unused is not None
-
-        await until(refused)
+        await until(lambda: _refused(engine))
         assert await rings()
 
         # also where something is published: the facts follow, and nothing else does
@@ -140,6 +140,10 @@ async def _greets(clinic: Callable[[], Awaitable[dict[str, Any]]], word: str) ->
 async def _says(engine: Engine, words: str) -> bool:
     base = engine.library.base if engine.library is not None else None
     return base is not None and words in str(base.snapshot.entries["phone"])
+
+
+async def _refused(engine: Engine) -> bool:
+    return engine.library is not None and engine.library.unused is not None
 
 
 async def _open(clinic: Callable[[], Awaitable[dict[str, Any]]], wanted: bool) -> bool:
