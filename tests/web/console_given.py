@@ -63,6 +63,12 @@ class Clinic:
         """The assistant answers, if it has not done so by itself already."""
         await self.do(commands.Post(thread=thread, key=_key(), by=ASSISTANT, text=text, covers=covers, **more))
 
+    async def talks(self, messages: int, about: str, thread: str = KATRIN) -> None:
+        """A person writes so many messages, and each of them has an answer of its own before the next one comes."""
+        for number in range(messages):
+            covers = await self.says(f"{about} {number}", thread)
+            await self.answers(f"Answer {number}", covers, thread)
+
     async def hands_over(self, thread: str = KATRIN) -> None:
         """The assistant asks for a person."""
         said = "I will get a colleague."

@@ -118,8 +118,7 @@ async def test_a_page_allows_no_script_of_others_and_none_inline(running: Runnin
 
 
 async def test_older_messages_have_an_address_of_their_own(running: Running, clinic: Clinic) -> None:
-    for number in range(60):
-        await clinic.says(f"Message {number}")
+    await clinic.talks(60, "Message")
     html = (await page(running, HERE)).text
     older = re.search(r'<div id="older">\s*<a href="([^"]+)"', html)
     assert older is not None
@@ -156,8 +155,7 @@ def link(html: str, attribute: str) -> str:
 async def test_an_older_conversation_stands_as_a_dated_block_before_the_entry_that_joined_it(
     running: Running, clinic: Clinic
 ) -> None:
-    for number in range(30):
-        await clinic.says(f"Old {number}", "t0older")
+    await clinic.talks(30, "Old", "t0older")
     await clinic.says("New")
     await joined(clinic, "t0older")
     html = (await page(running, HERE)).text
@@ -174,8 +172,7 @@ async def test_an_older_conversation_stands_as_a_dated_block_before_the_entry_th
 
 
 async def test_an_older_conversation_is_paged_without_script_and_with_it(running: Running, clinic: Clinic) -> None:
-    for number in range(30):
-        await clinic.says(f"Old {number}", "t0older")
+    await clinic.talks(30, "Old", "t0older")
     await clinic.says("New")
     await joined(clinic, "t0older")
     first = earlier((await page(running, HERE)).text, "t0older")
