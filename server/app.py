@@ -57,6 +57,7 @@ from server.web.guards import provide_house, provide_me
 from server.web.house import House, Readiness
 from server.web.metrics import Metrics, metrics_door
 from server.web.pages import STATIC, Pages
+from server.web.painting import paint
 from server.web.passes import Passes, derived_key
 from server.web.security import Guarded, WidgetOrigins
 from server.web.sessions import TOPIC as SESSION_ENDED
@@ -90,6 +91,7 @@ def create_app(settings: Settings, port: int | None = None, knowledge: Knowledge
     house.library = engine.library
     sockets = Sockets(house, engine.hub)
     pages = Pages(house.origin, static := Files(STATIC), framed=settings.demo)
+    _painted(engine, house, static)
     litestar = _litestar(house, pages)
     house.forgotten.append(sockets.forget)
 
@@ -165,6 +167,17 @@ def _demo_story(engine: Engine, house: House, sockets: Sockets) -> list[Route]:
         return []
     clock = DemoClock(engine, engine.settings.data / demo_story.FILE, sockets.expire)
     return demo_story.DemoStory(house, clock).routes()
+
+
+def _painted(engine: Engine, house: House, static: Files) -> None:
+    """Have the chat and our pages in the clinic's colour, now and whenever that changes."""
+
+    def again() -> None:
+        paint(house.clinic.brand, house.widget, static)
+
+    again()
+    if engine.clinic_file is not None:
+        engine.clinic_file.changed.append(again)
 
 
 async def drain(app: Starlette) -> None:
@@ -299,6 +312,8 @@ def _house(engine: Engine, metrics: Metrics, port: int | None) -> House:
         inbound=engine.inbound,
         inbox=engine.inbox,
         media=engine.media,
+        linking=engine.linking,
+        dialled=engine.dialled,
         passes=passes,
         sessions=sessions,
         readiness=_readiness(engine),

@@ -88,108 +88,53 @@ class Engine:
         """
         self.settings, self.store, self.bus, self.clinic = settings, store, bus, clinic
         self._is_away = is_away
-        self.clock = DatabaseClock(store)
-        self.closings = Closings(store, clock=self.clock)
-        self.rules = CurrentRules(
-            clinic,
-            clock=self.clock,
-            floor_idle_open=timedelta(minutes=settings.floor_idle_open_minutes),
-            floor_idle_closed=timedelta(minutes=settings.floor_idle_closed_minutes),
-            waiting=timedelta(minutes=settings.waiting_minutes),
-            answer_lead=RULES.answer_lead if settings.worker else timedelta(),
-            max_text=settings.text_characters,
-        )
+        self.name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"  # on leases
+        self.lead = timedelta(seconds=3) if settings.worker else timedelta()  # over other workers, with what we stored
+        self.clock = clock = DatabaseClock(store)
+
+        # conversations, and who hears of them
+        self.closings = Closings(store, clock=clock)
+        self.rules = _rules(settings, clinic, clock)
         self.journal = Journal(store, group_events=settings.group_events, group_bytes=settings.group_bytes)
-        self.conversations = Conversations(
-            store, self.rules, clock=self.clock, journal=self.journal, cached_threads=settings.cached_threads
+        self.conversations = conversations = Conversations(
+            store, self.rules, clock=clock, journal=self.journal, cached_threads=settings.cached_threads
         )
-        keep = timedelta(days=settings.visitor_days)
-        self.inbound = Inbound(
-            store, self.conversations, clock=self.clock, keep=keep, remembered=settings.cached_threads
-        )
-        self.hub = Hub(store, self.conversations, bus, sweep_seconds=settings.sweep_seconds)
-        self.conversations.doorbell = self.hub
-        every = timedelta(milliseconds=settings.row_flush_milliseconds)
-        self.inbox = Inbox(
-            store,
-            clock=self.clock,
-            announce=self.hub.announce_inbox,
-            every=every,
-            remembered=settings.cached_threads,
-        )
-        self.transcriber = _transcriber(settings)
-        self.model = _model(settings)
-        room = Room(settings.files_gigabytes * GIGABYTE, int(settings.files_spare_gigabytes * GIGABYTE))
+        self.hub = conversations.doorbell = Hub(store, conversations, bus, sweep_seconds=settings.sweep_seconds)
+        self.inbox = _inbox(settings, store, clock, self.hub)
+        known_for = timedelta(days=settings.visitor_days)
+        self.inbound = Inbound(store, conversations, clock=clock, keep=known_for, remembered=settings.cached_threads)
+        self.holding = Holding(store, conversations)
+
+        # files, codes and calls
+        self.transcriber, self.model = _transcriber(settings), _model(settings)
         self.media = Media(
-            store, self.conversations, clock=self.clock, secret=secret, transcribing=self.transcriber, room=room
+            store, conversations, clock=clock, secret=secret, transcribing=self.transcriber, room=_room(settings)
         )
-        self.linking = Linking(store, self.conversations, bus, secret=secret, clock=self.clock)
-        self.dialled = Dialled(store, self.conversations, bus, secret=secret, clock=self.clock)
+        self.linking = Linking(store, conversations, bus, secret=secret, clock=clock)
+        self.dialled = Dialled(store, conversations, bus, secret=secret, clock=clock)
         self.calls = PhoneCalls(
             store,
-            self.conversations,
+            conversations,
             self.linking,
             self.dialled,
             clinic,
             secret=secret,
-            clock=self.clock,
+            clock=clock,
             follow=partial(follow, self.hub, store),
             recall=Recall(settings.voice_recall),
         )
-        answering = Answering(
-            store,
-            self.conversations,
-            knowledge,
-            clinic,
-            rules=self.rules,
-            clock=self.clock,
-            linking=self.linking,
-            specials=(self.calls, Tasks(store, self.conversations, clinic, clock=self.clock)),
-            rewording=self.model,
-        )
-        summaries = Summaries(store, self.conversations, clinic, clock=self.clock, template=self._summary_template)
-        self.eraser = Eraser(store, self.conversations, erased, clock=self.clock)
-        self.name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
-        self.worker = Worker(
-            store,
-            self.conversations,
-            answering,
-            name=self.name,
-            clock=self.clock,
-            swept=self._sweep_others,
-            summaries=summaries,
-            eraser=self.eraser,
-        )
-        self.lead = timedelta(seconds=3) if settings.worker else timedelta()  # over other workers, with what we stored
         self.readers: dict[str, Reader] = {}  # of what webhooks bring, by the name of the channel
-        self.intake = Intake(store, self.readers, name=self.name, clock=self.clock)
-        self.holding = Holding(store, self.conversations)
-        self.noticing = Noticing(
-            store,
-            name=self.name,
-            timezone=lambda: clinic.timezone,
-            clock=self.clock,
-            keep=timedelta(days=settings.gap_days),
-            encoder=settings.semantic,
-        )
-        self.alarming = Alarming(self.conversations, knowledge) if isinstance(knowledge, Hears) else None
-        if self.alarming is not None:
-            self.conversations.observers.append(self.alarming.touch)
-        self.retention = Retention(
-            store,
-            self.conversations,
-            self.eraser,
-            Keeping(
-                *(_days(each) for each in (settings.keep_days, settings.keep_calls_days, settings.keep_files_days))
-            ),
-            name=self.name,
-            clock=self.clock,
-        )
-        self.conversations.observers.append(self.noticing.touch)
-        self.conversations.observers.append(self.inbox.touch)
-        self.conversations.observers.append(lambda _, event: self.inbound.touch(event))
-        self.conversations.overheard.append(self.inbox.overhear)
-        self.conversations.overheard.append(self.inbound.touch)
+        self.intake = Intake(store, self.readers, name=self.name, clock=clock)
+
+        # what follows from what was said
+        self.eraser = Eraser(store, conversations, erased, clock=clock)
+        self.worker = self._worker(knowledge)
+        self.noticing = _noticing(settings, store, clinic, clock, self.name)
+        self.alarming = Alarming(conversations, knowledge) if isinstance(knowledge, Hears) else None
+        self.retention = Retention(store, conversations, self.eraser, _keeping(settings), name=self.name, clock=clock)
+        self._observe()
+
+        # what others add before it runs
         self.started: list[Callable[[], Awaitable[None]]] = []  # once, when the store has been opened
         self.beside: list[Callable[[], Coroutine[Any, Any, None]]] = []  # goes on for as long as the store is open
         self.swept: list[Callable[[], Awaitable[None]]] = []  # with every sweep of a process that works
@@ -199,9 +144,43 @@ class Engine:
         self.library: Library | None = None  # where it answers from the clinic's own content
         self.whatsapp: WhatsAppHouse | None = None  # where the clinic has a number there
         self.voice: VoiceHouse | None = None  # likewise
+
         self.open = False
         self._working: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+
+    def _worker(self, knowledge: Knowledge) -> Worker:
+        """Return who does what conversations owe: answers from ``knowledge``, summaries, erasures."""
+        store, conversations, clinic, clock = self.store, self.conversations, self.clinic, self.clock
+        answering = Answering(
+            store,
+            conversations,
+            knowledge,
+            clinic,
+            rules=self.rules,
+            clock=clock,
+            linking=self.linking,
+            specials=(self.calls, Tasks(store, conversations, clinic, clock=clock)),
+            rewording=self.model,
+        )
+        return Worker(
+            store,
+            conversations,
+            answering,
+            name=self.name,
+            clock=clock,
+            swept=self._sweep_others,
+            summaries=Summaries(store, conversations, clinic, clock=clock, template=self._summary_template),
+            eraser=self.eraser,
+        )
+
+    def _observe(self) -> None:
+        """Let each part hear what is stored here, and what other processes store."""
+        observers, overheard = self.conversations.observers, self.conversations.overheard
+        if self.alarming is not None:
+            observers.append(self.alarming.touch)
+        observers += [self.noticing.touch, self.inbox.touch, lambda _, event: self.inbound.touch(event)]
+        overheard += [self.inbox.overhear, self.inbound.touch]
 
     @contextlib.asynccontextmanager
     async def running(self, *, work: bool) -> AsyncIterator[None]:
@@ -336,8 +315,51 @@ class Engine:
             log.error("a task has ended", exc_info=error)
 
 
-def _days(count: int) -> timedelta | None:
-    return timedelta(days=count) if count else None
+def _rules(settings: Settings, clinic: Clinic, clock: DatabaseClock) -> CurrentRules:
+    """Return the rules of conversations as the settings have them; opening hours change some as the day goes on."""
+    return CurrentRules(
+        clinic,
+        clock=clock,
+        floor_idle_open=timedelta(minutes=settings.floor_idle_open_minutes),
+        floor_idle_closed=timedelta(minutes=settings.floor_idle_closed_minutes),
+        waiting=timedelta(minutes=settings.waiting_minutes),
+        answer_lead=RULES.answer_lead if settings.worker else timedelta(),
+        max_text=settings.text_characters,
+    )
+
+
+def _inbox(settings: Settings, store: Store, clock: DatabaseClock, hub: Hub) -> Inbox:
+    """Return who keeps the rows of the console's lists, and tells them through ``hub``."""
+    return Inbox(
+        store,
+        clock=clock,
+        announce=hub.announce_inbox,
+        every=timedelta(milliseconds=settings.row_flush_milliseconds),
+        remembered=settings.cached_threads,
+    )
+
+
+def _noticing(settings: Settings, store: Store, clinic: Clinic, clock: DatabaseClock, name: str) -> Noticing:
+    """Return who keeps what was asked in vain."""
+    return Noticing(
+        store,
+        name=name,
+        timezone=lambda: clinic.timezone,
+        clock=clock,
+        keep=timedelta(days=settings.gap_days),
+        encoder=settings.semantic,
+    )
+
+
+def _keeping(settings: Settings) -> Keeping:
+    """Return how long conversations, calls and files are kept; nothing set: for good."""
+    days = (settings.keep_days, settings.keep_calls_days, settings.keep_files_days)
+    return Keeping(*(timedelta(days=each) if each else None for each in days))
+
+
+def _room(settings: Settings) -> Room:
+    """Return how much of the disk files may take, and what has to be left of it."""
+    return Room(settings.files_gigabytes * GIGABYTE, int(settings.files_spare_gigabytes * GIGABYTE))
 
 
 def _transcriber(settings: Settings) -> Transcriber | None:

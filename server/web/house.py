@@ -74,6 +74,8 @@ class House:
         inbound: Inbound,
         inbox: Inbox,
         media: Media,
+        linking: Linking,
+        dialled: Dialled,
         passes: Passes,
         sessions: Sessions,
         readiness: Readiness,
@@ -99,6 +101,7 @@ class House:
         self.settings, self.clinic = settings, clinic
         self.store, self.bus, self.clock = store, bus, clock
         self.conversations, self.inbound, self.inbox, self.media = conversations, inbound, inbox, media
+        self.linking, self.dialled = linking, dialled
         self.passes, self.sessions, self.accounts = passes, sessions, Accounts(store)
         self.readiness, self.metrics, self.widget = readiness, metrics, widget
         self.secret, self.origin, self.own_origins = secret, origin, own_origins
@@ -107,11 +110,9 @@ class House:
         self.look_again = look_again  # at the clinic's file and its closed days
         self.fault = fault  # why the clinic's file as it is now is not used, for those who look after it
         self.library: Library | None = None  # where the clinic's content is edited
-        self.linking = Linking(store, conversations, bus, secret=secret, clock=clock)
         self.numbers = KnownNumbers(
-            store, conversations, self.linking, bus, secret=secret, clock=clock, per_day=settings.numbers_per_day
+            store, conversations, linking, bus, secret=secret, clock=clock, per_day=settings.numbers_per_day
         )
-        self.dialled = Dialled(store, conversations, bus, secret=secret, clock=clock)
         self.phone = ""  # the clinic's number, E.164, where a conversation can go on by phone
         self.place_call: Callable[[ThreadId, int], Awaitable[None]] | None = None  # bridges a call back, given its task
         self.whatsapp = ""  # the clinic's number, E.164, where a conversation can go on there
@@ -122,9 +123,7 @@ class House:
         self.forgotten: list[Callable[[Visitor], None]] = []  # told when a visitor's secret no longer opens anything
         self.outside: Outside = NOWHERE  # the doors outside the website, if there are any
         self.keep = timedelta(days=settings.visitor_days)  # how long a visitor is known after their last word
-        self.identified = Identified(
-            store, conversations, self.linking, secret=secret, clock=clock, keep=timedelta(days=settings.visitor_days)
-        )
+        self.identified = Identified(store, conversations, linking, secret=secret, clock=clock, keep=self.keep)
 
     def absolute(self, url: str) -> str:
         """Return an address of ours as another origin can follow it."""
