@@ -62,6 +62,8 @@ async function widget() {
     ecma: 2020,
     compress: { passes: 6, unsafe: true, unsafe_arrows: true, unsafe_methods: true, pure_getters: true, keep_fargs: false, reduce_funcs: false, sequences: false },
   });
+  const brands = code.match(/--brand:#[0-9a-f]{6}/g); // which the server replaces by the clinic's
+  if (brands?.length !== 1) throw new Error(`Expected --brand once in the script, as six digits: ${brands}`);
   return { script: `${code}\n`, more: second.code };
 }
 

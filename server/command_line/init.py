@@ -391,9 +391,8 @@ def _schema() -> str:
 
 def snippet(answers: "Answers", origin: str) -> str:
     """Return what goes into the clinic's pages."""
-    brand = f' brand="{answers.brand}"' if answers.brand else ""
     return (
-        f'<onethread-chat site="{answers.site}"{brand}></onethread-chat>\n'
+        f'<onethread-chat site="{answers.site}"></onethread-chat>\n'
         f'<script async src="{origin}/widget/v1/onethread.js"></script>'
     )
 

@@ -30,6 +30,16 @@ def nearest(text: str, on: Colour = WHITE, enough: float = 4.5) -> str:
     return "#000000"
 
 
+def lightened(text: str, on: Colour, enough: float = 4.5) -> str:
+    """Return the colour with the least white in it that can be read on a dark ground, as `#rrggbb`."""
+    parts = colour_of(text)
+    for white in range(1001):
+        red, green, blue = (part + (255 - part) * white // 1000 for part in parts)
+        if contrast((red, green, blue), on) >= enough:
+            return f"#{red:02x}{green:02x}{blue:02x}"
+    return "#ffffff"
+
+
 def _luminance(colour: Colour) -> float:
     red, green, blue = (_linear(part / 255) for part in colour)
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue

@@ -6,6 +6,7 @@ minute, which an unchanged file answers with 304. Types come from a short list: 
 
 import gzip
 import hashlib
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +38,7 @@ WORTH_PACKING = frozenset({".css", ".html", ".js", ".json", ".map", ".svg", ".tx
 FOR_EVER = "public, max-age=31536000, immutable"
 SHORT = "public, max-age=60, must-revalidate"
 READ, OTHER = ("GET", "HEAD"), ("POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
+BRAND = re.compile(rb"--brand:#[0-9a-f]{6}")  # in the widget's style sheet, once: `widget/build.mjs` sees to it
 MAX_FILE = 4 * 1024 * 1024  # bytes: anything longer does not belong here
 
 
@@ -63,10 +65,14 @@ class File:
     @classmethod
     def of(cls, path: Path) -> "File":
         """Return the file at ``path``."""
-        body = path.read_bytes()
-        packed = gzip.compress(body, 9, mtime=0) if path.suffix in WORTH_PACKING else b""
+        return cls.made(path.read_bytes(), path.suffix)
+
+    @classmethod
+    def made(cls, body: bytes, suffix: str) -> "File":
+        """Return a file with this content; ``suffix``: what its name ends in, such as `.js`."""
+        packed = gzip.compress(body, 9, mtime=0) if suffix in WORTH_PACKING else b""
         smaller = packed if packed and len(packed) < len(body) else None
-        return cls(body, smaller, TYPES[path.suffix], hashlib.sha256(body).hexdigest()[:16])
+        return cls(body, smaller, TYPES[suffix], hashlib.sha256(body).hexdigest()[:16])
 
 
 class Files:
@@ -141,24 +147,39 @@ class Built(msgspec.Struct, frozen=True):
 
 
 class Widget:
-    """The built widget: `v1/onethread.js` and what it loads, and the same file under its hashed name."""
+    """The built widget: `v1/onethread.js` and what it loads, and the script as it was built under its hashed name.
+
+    The chat's button is drawn before anything is asked of us, so the clinic's colour comes with the script itself. What
+    a page has pinned by its digest never changes: it has the widget's own colour.
+    """
 
     def __init__(self, folder: Path) -> None:
         """Read what `widget/build.mjs` made."""
         self.files = Files(folder, everywhere=True)
         manifest = self.files.get("manifest.json")
         self.built = msgspec.json.decode(manifest.body, type=Built) if manifest is not None else None
+        self._script = self.files.get(self.built.file) if self.built is not None else None
+        if self._script is not None and self.hashed_name is not None:
+            self.files.add(self.hashed_name, self._script)
 
     @property
     def hashed_name(self) -> str | None:
         """The name that never changes its content."""
         return f"onethread.{self.built.hash}.js" if self.built is not None else None
 
+    def paint(self, colour: str) -> None:
+        """Have the chat in this colour, `#rrggbb`, on pages that load from now on; empty: in the widget's own."""
+        if self.built is None or self._script is None:
+            return
+        body = self._script.body
+        painted = BRAND.sub(b"--brand:" + colour.encode(), body, count=1) if colour else body
+        self.files.add(self.built.file, File.made(painted, ".js") if painted != body else self._script)
+
     async def answer(self, request: Request) -> Response:
         """Answer `/widget/…`."""
         path: str = request.path_params["path"]
         if self.built is not None and path == self.hashed_name:
-            return self.files.answer(request, self.built.file, for_ever=True)
+            return self.files.answer(request, path, for_ever=True)
         if path.startswith("v1/"):
             return self.files.answer(request, path.removeprefix("v1/"), for_ever=False)
         raise HTTPException(404)

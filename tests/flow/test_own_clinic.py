@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import re
 import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
@@ -70,13 +71,24 @@ async def test_nothing_of_the_demo_is_anywhere_and_changes_are_taken_while_it_ru
             said += (await running.client.get(page, follow_redirects=True)).text
         assert "Riverside" not in said
 
+        # its colour is in the chat's script, and on the page of a mistake
+        async def colour() -> str:
+            script = (await running.client.get("/widget/v1/onethread.js")).text
+            page = (await running.client.get("/nowhere", headers={"Accept": "text/html"})).text
+            sheet = (await running.client.get(re.findall(r"/static/clinic\.css\?v=\w+", page)[0])).text
+            (one,), other = re.findall(r"--brand:(#\w+)", script), re.findall(r"--brand: (#\w+)", sheet)[0]
+            return str(one) if one == other else ""
+
+        assert await colour() == "#006b5e"
+
         # a change is taken
-        was = file.read_text(encoding="utf-8")
+        was = file.read_text(encoding="utf-8").replace("#006b5e", "#7a1fa2")
         new = was.replace('en: "Hello! I answer', 'en: "Welcome! I answer').replace(
             "waiting_minutes: 2", "waiting_minutes: 7"
         )
         file.write_text(new.replace('version: "', 'version: "new-'), encoding="utf-8")
         await until(lambda: _greets(clinic, "Welcome!"))
+        assert await colour() == "#7a1fa2"
         assert engine.rules().waiting.total_seconds() == 7 * 60
         assert engine.rules().consent.startswith("new-")
         assert await clinic("https://blog.lindenhof.example") == {}

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given as for_all
 from hypothesis import strategies as st
 
-from server.service.colours import WHITE, colour_of, contrast, nearest
+from server.service.colours import WHITE, colour_of, contrast, lightened, nearest
 
 
 @pytest.mark.parametrize(
@@ -21,4 +21,14 @@ def test_the_nearest_colour_can_be_read_and_one_that_can_stays(number: int) -> N
 
     assert contrast(colour_of(better), WHITE) >= 4.5
     if contrast(colour_of(colour), WHITE) >= 4.5:
+        assert better == colour
+
+
+@for_all(st.integers(0, 0xFFFFFF))
+def test_lightened_a_colour_can_be_read_on_a_dark_ground_and_one_that_can_stays(number: int) -> None:
+    colour, ground = f"#{number:06x}", colour_of("#101b1c")
+    better = lightened(colour, ground)
+
+    assert contrast(colour_of(better), ground) >= 4.5
+    if contrast(colour_of(colour), ground) >= 4.5:
         assert better == colour

@@ -136,10 +136,13 @@ async def test_a_file_is_kept_for_ever_under_its_marked_name_and_asked_about_und
     assert packed_or_not == plain.content
 
 
+SCRIPT = "const sheet = ':host{--brand:#0b6b63;color:var(--brand)}';\n" + "widget();\n" * 40
+
+
 @pytest.fixture
 def widget(tmp_path: Path) -> Widget:
     (tmp_path / "strings").mkdir()
-    (tmp_path / "onethread.js").write_text("export const widget = 1;\n" * 40)
+    (tmp_path / "onethread.js").write_text(SCRIPT)
     (tmp_path / "strings" / "sv.json").write_text("{}")
     (tmp_path / "manifest.json").write_text(
         '{"file":"onethread.js","hash":"0123456789abcdef","sri":"sha384-x","gzip_bytes":1}'
@@ -172,6 +175,22 @@ async def test_the_widget_is_served_to_every_origin_under_a_stable_and_a_hashed_
     for answer in (stable, hashed, strings):
         assert answer.headers["access-control-allow-origin"] == "*"
         assert answer.headers["cross-origin-resource-policy"] == "cross-origin"
+
+
+async def test_the_clinics_colour_is_in_the_script_and_not_in_the_one_that_pages_have_pinned(widget: Widget) -> None:
+    async def scripts() -> tuple[bytes, bytes, str]:
+        stable = await widget.answer(asking("v1/onethread.js"))
+        hashed = await widget.answer(asking("onethread.0123456789abcdef.js"))
+        return bytes(stable.body), bytes(hashed.body), stable.headers["etag"]
+
+    plain, pinned, mark = await scripts()
+    widget.paint("#a3195b")
+    painted, still, other = await scripts()
+    widget.paint("")
+
+    assert painted == plain.replace(b"#0b6b63", b"#a3195b")
+    assert (still, other != mark) == (pinned, True)
+    assert await scripts() == (plain, pinned, mark)
 
 
 def test_what_is_no_file_of_a_known_kind_is_not_served(tmp_path: Path) -> None:

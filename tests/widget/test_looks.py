@@ -151,6 +151,23 @@ async def test_text_on_any_brand_colour_can_be_read(brand: str, text: str, clini
     assert await chat.launcher.evaluate(colour) == text
 
 
+async def test_the_clinics_colour_is_on_every_page_and_one_that_the_page_names_goes_before_it(clinic: Clinic) -> None:
+    style = "(node) => [getComputedStyle(node).backgroundColor, getComputedStyle(node).color]"
+    clinic.running.house.widget.paint("#a3195b")
+    try:
+        chat = await clinic.at(clinic.site.put())
+        assert await chat.launcher.evaluate(style) == ["rgb(163, 25, 91)", "rgb(255, 255, 255)"]
+        chat = await clinic.at(clinic.site.put(attributes='brand="navy"'))
+        assert await chat.launcher.evaluate(style) == ["rgb(0, 0, 128)", "rgb(255, 255, 255)"]
+        chat = await clinic.at(f"{clinic.site.server}/widget/frame?site=demo", color_scheme="dark")
+        await expect(chat.panel).to_be_visible()
+        assert await chat.page.locator(".frame").evaluate("(node) => getComputedStyle(node).outlineColor") == (
+            "color(srgb 0.639216 0.0980392 0.356863)"
+        )
+    finally:
+        clinic.running.house.widget.paint("")
+
+
 async def test_a_page_may_set_the_colours_itself(clinic: Clinic) -> None:
     head = "<style>onethread-chat { --brand: #ffe600; --surface: #102030 }</style>"
     chat = await (await clinic.at(clinic.site.put(head=head, policy=STYLED))).open()
