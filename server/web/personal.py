@@ -12,7 +12,7 @@ from typing import Any
 from litestar import Response, Router, delete, get, post
 from litestar.di import NamedDependency, Provide
 from litestar.openapi import ResponseSpec
-from litestar.params import FromPath
+from litestar.params import FromPath, FromQuery
 from litestar.response import Redirect
 
 from server.core.commands import person
@@ -127,7 +127,7 @@ async def erase_page(
     screen: NamedDependency[Screen],
     pages: NamedDependency[Pages],
     thread: FromPath[str],
-    error: bool = False,
+    error: FromQuery[bool] = False,
 ) -> Response[str]:
     """Show what would go with a person, and ask twice."""
     state = await known_thread(house, thread)
