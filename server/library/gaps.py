@@ -45,6 +45,8 @@ class Gap(Value, frozen=True):
     Args:
         entry: what came nearest, and ``score`` how near, from 0 to 1.
         tapped: the entry that was taken from what was offered.
+        lead: how far it was before the next; ``None`` where that was not kept.
+        encoder: the kind of encoder it was found with.
     """
 
     thread: ThreadId
@@ -58,6 +60,8 @@ class Gap(Value, frozen=True):
     score: float = 0.0
     confidence: float = 0.0
     tapped: str = ""
+    lead: float | None = None
+    encoder: str = "off"
 
     @property
     def id(self) -> str:
@@ -121,8 +125,12 @@ def came_of(answer: Posted) -> Came | None:
     return Came.UNSURE if unsure else None
 
 
-def gap_of(thread: Thread, question: Posted, answer: Posted) -> Gap | None:
-    """Return what is kept of a question that had no sure answer; ``None`` where there is nothing to learn from."""
+def gap_of(thread: Thread, question: Posted, answer: Posted, encoder: str = "off") -> Gap | None:
+    """Return what is kept of a question that had no sure answer; ``None`` where there is nothing to learn from.
+
+    Args:
+        encoder: the kind of encoder that the answer was looked for with.
+    """
     came = came_of(answer)
     text = redacted(question.text, thread.name) if came is not None else ""
     if came is None or question.choice is not None or not any(character.isalpha() for character in _plain(text)):
@@ -140,6 +148,8 @@ def gap_of(thread: Thread, question: Posted, answer: Posted) -> Gap | None:
         entry=near.entry if near is not None else "",
         score=near.score if near is not None else 0.0,
         confidence=near.confidence if near is not None else 0.0,
+        lead=near.score - (near.runner_up_score or 0.0) if near is not None else None,
+        encoder=encoder,
     )
 
 

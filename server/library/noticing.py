@@ -20,7 +20,7 @@ from server.core.model import Role, Thread, ThreadId
 from server.core.ports import Store
 from server.library.gaps import Came, Cluster, Gap, came_of, clusters, gap_of
 from server.library.outcomes import MOST_A_WEEK as MOST_JUDGED
-from server.library.outcomes import Judging, Real, kept_for
+from server.library.outcomes import Judging, Real, kept_for, learned
 from server.library.outcomes import keep as keep_real
 from server.library.weeks import Counts, added_up, week_of, weeks_back
 
@@ -66,7 +66,7 @@ class Noticing:
         self._erased: deque[ThreadId] = deque()
         self._counts: dict[str, Counts] = {}
         self._changed: set[str] = set()
-        self._judging = Judging(encoder)
+        self._encoder, self._judging = encoder, Judging(encoder)
         self._real: dict[str, deque[Real]] = {}
         self._judged: set[str] = set()  # weeks of which there is more to write
         self._kept: dict[str, int] = {}  # gaps written by this process, by week
@@ -92,8 +92,12 @@ class Noticing:
     def _judge(self, thread: Thread, event: Posted) -> None:
         real = self._judging.judged(thread, event)
         if real is not None:
-            week = self.week(event.at)
-            self._real.setdefault(week, deque(maxlen=MOST_JUDGED)).append(real)
+            self._learn((real,), event.at)
+
+    def _learn(self, found: Sequence[Real], at: datetime) -> None:
+        if found:
+            week = self.week(at)
+            self._real.setdefault(week, deque(maxlen=MOST_JUDGED)).extend(found)
             self._judged.add(week)
 
     def _count(self, thread: Thread, event: Posted) -> None:
@@ -177,7 +181,7 @@ class Noticing:
             return
         asked = [each for each in before if isinstance(each, Posted) and each.role is Role.PERSON]
         question = next((each for each in reversed(asked) if each.seq == answer.reply_to), None)
-        gap = gap_of(thread, question, answer) if question is not None else None
+        gap = gap_of(thread, question, answer, self._encoder) if question is not None else None
         week = self.week(answer.at)
         if gap is None or self._kept.get(week, 0) >= MOST_A_WEEK:
             return
@@ -225,6 +229,15 @@ class Noticing:
             known: the questions of the knowledge base, by language.
         """
         return await asyncio.to_thread(clusters, await self.gaps(), self._clock(), known)
+
+    async def mend(self, gaps: Collection[Gap], entry: str, *, new: bool) -> None:
+        """Forget these gaps, which staff have put into an entry, and learn from that what was meant.
+
+        Args:
+            new: whether there was no entry for them before.
+        """
+        self._learn(learned(gaps, None if new else entry), self._clock())
+        await self.dismiss(gaps)
 
     async def dismiss(self, gaps: Collection[Gap]) -> None:
         """Forget these gaps: they are mended, or nobody means to."""

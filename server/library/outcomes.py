@@ -1,5 +1,7 @@
 """What came of answers: whether what was found was what the person meant, as far as it shows in what happened next.
 
+That is what the person says next, or what staff make of a question that had no sure answer.
+
 The next publication is built with it, so that how sure the assistant must be is learned from the people who ask here.
 Kept are numbers, the language and the entry: no word of anybody's, and not in which conversation it was.
 """
@@ -15,6 +17,7 @@ from knowledge_base.index import Outcomes
 from server.core.events import Posted
 from server.core.model import Handover, Thread, ThreadId, Why
 from server.core.ports import Store
+from server.library.gaps import Came, Gap
 from server.library.weeks import week_of, weeks_back
 
 KEPT = "outcomes:{}"  # the collections, by week: one value for each process
@@ -23,6 +26,8 @@ MOST = 1_000  # of one language that an index is built with, the newest
 MOST_OF_ONE = 40  # of one entry: what everybody asks would otherwise speak for all
 MOST_A_WEEK = 500  # that one process keeps
 PERSON = "person"  # the entry for "a person, please", where the content calls it so
+AMISS = "frustration"  # likewise the one for "that is not what I asked"
+UNTOLD = frozenset({"insult", "unclear"})  # likewise those for what may be said to any answer
 MOST_OPEN = 5_000  # answers that wait for what comes of them
 
 
@@ -55,7 +60,7 @@ class Judging:
         """Return what came of the assistant's turn before this one, where that can be told."""
         before = self._open.pop(thread.id, None)
         why = said.why
-        if why is not None and why.band in ("answer", "suggest") and ":" not in why.entry:
+        if why is not None and why.band in ("answer", "suggest") and _may_be_judged(why, said):
             self._open[thread.id] = (said.language or thread.language or "").split("-")[0].lower(), why
             if len(self._open) > MOST_OPEN:
                 self._open.popitem(last=False)
@@ -67,15 +72,41 @@ class Judging:
         return Real(language, found.entry, round(found.score, 3), round(lead, 3), right, self._encoder)
 
 
+def learned(gaps: Iterable[Gap], entry: str | None) -> tuple[Real, ...]:
+    """Return what is learned where staff say what was meant by questions without a sure answer.
+
+    Args:
+        entry: the one that they are other wordings of; ``None`` where there was none for them yet.
+    """
+    found = []
+    for gap in gaps:
+        right = gap.entry == entry
+        told = gap.came is Came.TAPPED or (gap.came is Came.UNSURE and right)  # by the person, who has been heard
+        if gap.entry and gap.lead is not None and not told:
+            found.append(Real(gap.language, gap.entry, round(gap.score, 3), round(gap.lead, 3), right, gap.encoder))
+    return tuple(found)
+
+
+def _may_be_judged(why: Why, said: Posted) -> bool:
+    """Whether what is said next tells something of this: not of manners, nor of what offers a person by itself."""
+    if ":" in why.entry or why.entry in (PERSON, AMISS, *UNTOLD):
+        return False
+    return why.band == "suggest" or all(choice.id.rpartition(":")[2] != PERSON for choice in said.choices)
+
+
 def _was_right(found: Why, said: Posted) -> bool | None:
     """Return whether what was found is what was meant: nobody asks for a person after the right answer."""
     if said.urgent or said.handover is Handover.URGENT:
         return None
-    tapped = said.why.entry if said.why is not None and said.why.band == "choice" else None
-    if found.band == "suggest":
-        return None if tapped is None else tapped == found.entry
-    if said.handover is Handover.ASKED and (said.why is None or said.why.entry == PERSON):  # tapped, or said
+    entry, band = (said.why.entry, said.why.band) if said.why is not None else ("", "")
+    if entry == AMISS and not said.missed:
         return False
+    if found.band == "suggest":
+        return entry == found.entry if band == "choice" else None
+    if said.handover is Handover.ASKED and entry in ("", PERSON):  # tapped, or said
+        return False
+    if entry in UNTOLD:
+        return None
     return None if said.missed or said.handover is not None else True
 
 

@@ -384,7 +384,7 @@ async def save(
     except Stale:
         return await _conflict(request, desk, entry, fields, gap)
     if (cluster := await desk.cluster(gap)) is not None:
-        await desk.house.noticing.dismiss(cluster.gaps)
+        await desk.house.noticing.mend(cluster.gaps, kept.entry.id, new=base is None)
     return Redirect(f"{ENTRIES}/{kept.entry.id}?saved=1", status_code=303)
 
 

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from server.core.events import Erased, Posted
 from server.core.model import Channel, Choice, Handover, Role, Thread, Why
@@ -115,6 +116,13 @@ async def test_what_came_of_answers_is_kept_without_a_word_of_them(store: Store,
     await talk.turn("Warts", why=TAPPED)
     await talk.turn("Hm?", why=sure)
     await talk.turn("My chest hurts", urgent=True, handover=Handover.URGENT)
+    amiss = Why("frustration", "Not helpful", band="phrase")
+    for rude in (Why("insult", "Harsh words", band="phrase"), amiss):
+        await talk.turn("And eczema?", why=sure)
+        await talk.turn("Hm", why=rude)
+    await talk.turn("Spots?", missed=True, choices=WARTS, why=OFFER)
+    await talk.turn("Not what I asked", why=replace(amiss, band="answer"), choices=(Choice("kb:person", "A person"),))
+    await talk.turn("A person, please", handover=Handover.ASKED, why=Why("person", "Person", band="choice"))
     await noticing.flush()
 
     real = await real_ones(store, NOW.date())
@@ -122,6 +130,30 @@ async def test_what_came_of_answers_is_kept_without_a_word_of_them(store: Store,
         ("warts", True),
         ("warts", False),
         ("skin-check", False),
+        ("warts", False),
+        ("skin-check", False),
     ]
     assert (real[1].language, real[1].score, real[1].lead, real[1].encoder) == ("en", 0.612, 0.412, "off")
     assert await real_ones(store, NOW.date() + timedelta(weeks=30)) == ()
+
+
+async def test_what_staff_make_of_a_question_says_what_was_meant_by_it(store: Store, noticing: Noticing) -> None:
+    unsure = Why("warts", "Warts", score=0.4, confidence=0.5, runner_up_score=0.3, band="answer")
+    for name, why, missed in (("t1", OFFER, True), ("t2", OFFER, True), ("t3", unsure, False), ("t4", unsure, False)):
+        await Talk(store, noticing, name).turn("Do you remove warts?", missed=missed, why=why)
+    await noticing.flush()
+    gaps = {gap.thread: gap for gap in await noticing.gaps()}
+
+    await noticing.mend([gaps["t1"]], "skin-check", new=False)
+    await noticing.mend([gaps["t2"]], "skin-check", new=True)
+    await noticing.mend([gaps["t3"], replace(gaps["t1"], lead=None)], "warts", new=False)  # nobody said it was wrong
+    await noticing.mend([gaps["t4"]], "moles", new=False)
+    await noticing.flush()
+
+    real = await real_ones(store, NOW.date())
+    assert [(each.entry, each.score, each.lead, each.right) for each in real][::-1] == [
+        ("skin-check", 0.31, 0.31, True),
+        ("skin-check", 0.31, 0.31, False),
+        ("warts", 0.4, 0.1, False),
+    ]
+    assert await noticing.gaps() == []

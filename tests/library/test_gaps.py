@@ -61,7 +61,7 @@ def test_what_was_offered_handed_over_or_answered_unsurely_is_a_gap() -> None:
 
     assert [gap.came for gap in found if gap] == [Came.OFFERED, Came.HANDED_OVER, Came.UNSURE]
     assert found[0] == Gap(
-        "t1", 2, NOON, "Do you remove warts?", "de", Channel.WEB, Came.OFFERED, "skin-check", 0.31, 0.2
+        "t1", 2, NOON, "Do you remove warts?", "de", Channel.WEB, Came.OFFERED, "skin-check", 0.31, 0.2, lead=0.31
     )
 
 
