@@ -17,7 +17,7 @@ from knowledge_base.encoding import Meaning
 from knowledge_base.entries import Button, Entry, Said
 from knowledge_base.followup import Followed, about_it, is_elsewhere, leaning, nearby, points_back
 from knowledge_base.index import Kind, Match, Retrieved
-from knowledge_base.language import Spoken, spoken, supported
+from knowledge_base.language import Spoken, likeliest_of, spoken, supported
 from knowledge_base.outcome import Answer, Band, Choice, Context, Nothing, Outcome, Reason, Suggestions, Urgent, Why
 from knowledge_base.phrases import MIN_TYPO_KEY, Phrases
 from knowledge_base.snapshot import Snapshot
@@ -148,7 +148,7 @@ def _alarm(asked: _Asked, stands: str | None, language: str | None) -> tuple[Urg
     unheard = not finding and (_is_ours(asked) or _only_goes_on(asked))
     sounds = Heard(0.0, 0.0) if unheard else score().hear(_both_ends(asked.cleaned), stands)
     if finding and not _only_named(asked, finding, sounds):
-        return _urgent(asked, finding), sounds
+        return _urgent(asked, finding, stands), sounds
     alarming = sounds.urgent >= score().threshold or sounds.self_harm >= LIKELY_SELF_HARM
     if alarming and not _is_a_variant(asked, language):
         return _maybe_urgent(asked, sounds, language), sounds
@@ -206,7 +206,7 @@ def _is_a_variant(asked: _Asked, thread_language: str | None) -> bool:
 
 def _maybe_urgent(asked: _Asked, sounds: Heard, thread_language: str | None) -> Nothing:
     """Return the safety line, or the gentle words of whom somebody in despair may call; a person comes in any case."""
-    asked = _in(asked, _heard(asked, thread_language).language)
+    asked = _in(asked, _abroad_in(asked) or _heard(asked, thread_language).language)
     gentle = asked.snapshot.urgent_texts.gentle
     words = score().deciding_words(asked.cleaned, asked.language)
     name = gentle if gentle and sounds.self_harm >= LIKELY_SELF_HARM else "score"
@@ -233,9 +233,9 @@ def _weighed(asked: _Asked, said: Outcome, sounds: Heard) -> Outcome:
     return said
 
 
-def _urgent(asked: _Asked, finding: Finding) -> Urgent:
+def _urgent(asked: _Asked, finding: Finding, stands: str | None) -> Urgent:
     snapshot = asked.snapshot
-    language = finding.language if finding.language in snapshot.clinic.languages else asked.language
+    language = _told_in(asked, finding.languages, stands)
     title = snapshot.urgent_texts.titles[finding.category][language]
     text = snapshot.urgent_texts.text(asked.context.country, finding.category, language)
     why = Why(
@@ -243,6 +243,37 @@ def _urgent(asked: _Asked, finding: Finding) -> Urgent:
         Band.URGENT,
     )  # fmt: skip
     return Urgent(text, language, finding.category, why)
+
+
+def _told_in(asked: _Asked, found: Sequence[str], stands: str | None) -> str:
+    """Return the language to answer an emergency in: the one it is written in, the clinic's or not.
+
+    Args:
+        found: the languages whose words gave it away, the thread's first if it is one of them.
+    """
+    may = [each for each in asked.snapshot.urgent_texts.languages if _may_say(asked, each)]
+    if likeliest := likeliest_of(asked.cleaned, may):
+        return likeliest
+    known = [each for each in found if each in may]
+    if stands in known or len(known) < 2:
+        return stands if stands in known else (*known, asked.language)[0]
+    return likeliest_of(asked.cleaned, known, sure=0.0) or known[0]
+
+
+def _abroad_in(asked: _Asked) -> str | None:
+    """Return the language of what may be an emergency, where the clinic does not speak it and we still can answer."""
+    snapshot = asked.snapshot
+    if asked.context.choice:
+        return None
+    likeliest = likeliest_of(asked.cleaned, [each for each in snapshot.urgent_texts.languages if _may_say(asked, each)])
+    sayable = all(likeliest in snapshot.sentences[name] for name in (Reason.MAYBE_URGENT.value, "closed"))
+    return likeliest if likeliest not in snapshot.clinic.languages and sayable else None
+
+
+def _may_say(asked: _Asked, language: str) -> bool:
+    """Whether an emergency may be answered in a language: on the phone, the voice that speaks must know it."""
+    context = asked.context
+    return language in asked.snapshot.clinic.languages or context.channel != "voice" or language == context.spoken
 
 
 def _chosen(asked: _Asked) -> Entry | None:

@@ -123,6 +123,14 @@ def spoken(text: str, thread_language: str | None, languages: Sequence[str], bef
     return Spoken(chosen, second, foreign, kept=before is not None and chosen == stands)
 
 
+def likeliest_of(text: str, languages: Sequence[str], *, sure: float = SURE) -> str | None:
+    """Return which of some languages a cleaned text is in; ``None`` where there is too little of it to be sure."""
+    if not languages or (sure and (len(text.split()) < SENTENCE or sum(map(str.isalpha, text)) < ENOUGH)):
+        return None
+    likeliest, sureness = _likeliest(probabilities(text), languages)
+    return likeliest if sureness >= sure else None
+
+
 def _likeliest(among_all: dict[str, float], languages: Sequence[str]) -> tuple[str, float]:
     """Return the likeliest of the clinic's languages, and how likely it is among them."""
     ours = sum(among_all.get(each, 0.0) for each in languages)

@@ -45,6 +45,7 @@ class Context(Struct, frozen=True):
         turn: a number that grows with the conversation; it chooses among wordings.
         misses: how often running the assistant has offered choices or found nothing.
         open_now: whether staff are there; ``None`` where nobody knows.
+        spoken: on the phone, the language of the voice that speaks.
     """
 
     channel: str = "web"
@@ -57,6 +58,7 @@ class Context(Struct, frozen=True):
     last_question: str = ""
     last_said: str = ""
     turn: int = 0
+    spoken: str | None = None
 
 
 class Choice(Struct, frozen=True):

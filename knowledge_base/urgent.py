@@ -35,6 +35,7 @@ MAX_TYPO_WORDS = 30  # unknown words at either end of a message that are checked
 ELSEWHERE = "other"  # the entry of `countries` for every country that has none of its own
 
 _TOKEN = re.compile(r"[^\W_]+|[.!?;:,…()\n–—]")
+_ELIDED = re.compile(r"\b([cdjlmnst]|qu|un|dell|nell|all|sull)['’](?=[aeiouyhàâéèêîôœ])", re.IGNORECASE)
 _GROUPS = re.compile(r"\s*\+\s*")
 
 
@@ -115,10 +116,10 @@ class UrgentFile(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Finding(Struct, frozen=True):
-    """What the lexicon found: a category, the language it is put in, and the words that decided."""
+    """What the lexicon found: a category, every language it is put in, the likeliest first, and the deciding words."""
 
     category: str
-    language: str
+    languages: tuple[str, ...]
     words: tuple[str, ...]
 
 
@@ -287,8 +288,10 @@ class Lexicon:
                     found.append((self._order[rule.category], rule.language != language, rule, places))
         if not found:
             return None
-        _, _, rule, places = min(found, key=lambda each: each[:2])
-        return Finding(rule.category, rule.language, tuple(reading.words[place] for place in sorted(set(places))))
+        found.sort(key=lambda each: each[:2])
+        _, _, rule, places = found[0]
+        languages = dict.fromkeys(each.language for _, _, each, _ in found if each.category == rule.category)
+        return Finding(rule.category, tuple(languages), tuple(reading.words[place] for place in sorted(set(places))))
 
     def _numbers(self, stems: Iterable[str], typos_from: int = TYPO_LENGTH) -> frozenset[int]:
         return frozenset(self._stems.number(stem, typos_from) for stem in stems)
@@ -304,7 +307,7 @@ class Lexicon:
         words: list[str] = []
         clauses: list[int] = []
         clause = 0
-        for token in _TOKEN.findall(t.fold(cleaned)):
+        for token in _TOKEN.findall(t.fold(_ELIDED.sub(r"\1 ", cleaned))):
             if not token[0].isalnum():
                 clause += 1
                 continue
@@ -373,14 +376,23 @@ def _folded(words: Iterable[str]) -> frozenset[str]:
 
 
 class UrgentTexts:
-    """What is said, by country, category and language. Fixed: nothing a person wrote goes into it."""
+    """What is said, by country, category and language. Fixed: nothing a person wrote goes into it.
+
+    It is said in the clinic's languages, and in each further one that emergencies are heard in and the file has
+    everything in: somebody in danger is to understand it.
+    """
 
     def __init__(self, file: UrgentFile, source: Source, languages: Sequence[str], home: str) -> None:
         """Fill in every text once, so that a missing one is found at start and not in an emergency.
 
+        Args:
+            languages: the clinic's: each text must be there in all of them.
+
         Raises:
             ContentError: a text is missing in a language, or names a number nobody has given.
         """
+        further = (each for each in file.lexicon if each not in languages and _is_complete(file, each))
+        self.languages = (*languages, *further)
         self._home = home if home in file.countries else ELSEWHERE
         self._texts: dict[tuple[str, str, str], str] = {}
         self._safety: dict[tuple[str, str], str] = {}
@@ -389,7 +401,7 @@ class UrgentTexts:
         if ELSEWHERE not in file.countries:
             raise source.error(".countries", f"expected `{ELSEWHERE}`, for people in any other country")
         for country, numbers in file.countries.items():
-            for language in languages:
+            for language in self.languages:
                 values = numbers.values()
                 for name, category in file.categories.items():
                     path = f".categories.{name}.text"
@@ -413,6 +425,14 @@ class UrgentTexts:
         """Return the one sentence that goes with everything that might be an emergency."""
         found = self._safety.get((country, language))
         return found if found is not None else self._safety[self._home, language]
+
+
+def _is_complete(file: UrgentFile, language: str) -> bool:
+    """Whether everything that may have to be said is there in a language."""
+    common = file.common
+    sentences = (common.closing, common.medical, common.crisis, common.gentle, common.safety)
+    tables = (*sentences, *(table for each in file.categories.values() for table in (each.title, each.text)))
+    return all(language in table for table in tables)
 
 
 def _common(common: Common, numbers: Numbers, language: str, *, gentle: bool, source: Source) -> list[str]:

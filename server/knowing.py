@@ -12,6 +12,7 @@ import knowledge_base as kb
 from knowledge_base import language
 from knowledge_base.entries import Entry
 from server.core.allowed import Allowed, Content, Rule
+from server.core.calling import Warned
 from server.core.model import Channel, Choice, Link, Why
 from server.service.answering import PERSON_CHOICE, Question, Reply, ReplyKind
 from server.service.clinic import Clinic
@@ -48,14 +49,17 @@ class Knowing:
         """Return once everything is loaded that is otherwise loaded when the first person asks something."""
         await asyncio.to_thread(language.loaded)
 
-    def alarm(self, text: str, language: str) -> str:
+    def alarm(self, text: str, language: str) -> Warned | None:
         """Return what to say at once to whoever tells of an emergency, and nothing to anybody else.
 
         It is found out here and now: nothing is asked of any other service.
+
+        Args:
+            language: that the caller was heard in, and that can be spoken to them.
         """
-        context = kb.Context(channel=Channel.VOICE.value, country=self._country)
+        context = kb.Context(channel=Channel.VOICE.value, country=self._country, spoken=language)
         outcome = self.base.alarm(text, language, context)
-        return outcome.text if isinstance(outcome, kb.Urgent) else ""
+        return Warned(outcome.text, outcome.language) if isinstance(outcome, kb.Urgent) else None
 
     async def answer(self, question: Question) -> Reply:
         """Return what to say; a tapped "a person, please" needs no understanding."""
@@ -70,6 +74,7 @@ class Knowing:
             last_question=question.last_question,
             last_said=question.last_said,
             turn=question.turn,
+            spoken=question.spoken,
         )
         asked_of = self.base.snapshot
         outcome = await self.base.consider(question.text, question.language, context)
@@ -83,7 +88,9 @@ class Knowing:
 
     def emergency(self, question: Question) -> Reply | None:
         """Return what to say to what is, or may be, an emergency; ``None`` to everything else. Never waits."""
-        context = kb.Context(channel=question.channel.value, country=self._country, open_now=True)
+        context = kb.Context(
+            channel=question.channel.value, country=self._country, open_now=True, spoken=question.spoken
+        )
         outcome = self.base.alarm(question.text, question.language, context)
         return reply_of(outcome) if outcome is not None else None
 

@@ -90,9 +90,10 @@ class Promised(Value, frozen=True):
 
 
 class Alarm(Value, frozen=True):
-    """What to say at once: the caller tells of an emergency."""
+    """What to say at once, and in which language: the caller tells of an emergency."""
 
     sentence: str
+    language: str
 
 
 class Nothing(Value, frozen=True):
@@ -283,8 +284,8 @@ class Call:
                 return self._reach(number, now)
             case Promised(sentence=sentence):
                 return self._say_all(speaking.spoken(sentence, self.language), now)
-            case Alarm(sentence=sentence):
-                return self._alarm(sentence, now)
+            case Alarm(sentence=sentence, language=language):
+                return self._alarm(sentence, language, now)
             case Nothing() if self._choosing:
                 return self._choose(None)
             case Nothing():
@@ -440,14 +441,16 @@ class Call:
         return self._hear(prompt, now)
 
     def _urge(self, prompt: Prompt) -> list[Action]:
-        return [] if self._alarmed else [Urge(prompt.text, prompt.language)]
+        heard = prompt.language if prompt.language in self._languages else None
+        return [] if self._alarmed else [Urge(prompt.text, heard)]
 
-    def _alarm(self, sentence: str, now: float) -> list[Action]:
+    def _alarm(self, sentence: str, language: str, now: float) -> list[Action]:
         """Whoever is in danger is told at once what to do; the notice, and what follows, comes after it."""
         if self._alarmed or not self._waits_for_notice(now):
             return []
         self._alarmed, self._spoken, self._speaks_until = True, [], now
-        said = self._say_all(speaking.spoken(sentence, self.language), now)
+        language = language if language in self._languages else self.language
+        said = self._say_all(speaking.spoken(sentence, language), now, language=language)
         if self._greeted:
             self._note(0, self._notice, now)
             self._notice_until = self._speaks_until + self._margin

@@ -247,9 +247,9 @@ class Talk:
             case Dial(turn=turn, digits=digits):
                 await self._came(*await patient(lambda: calls.dial(line, turn, digits)))
             case Urge(text=text, language=heard):
-                sentence = await calls.urgent(line, text, heard)
-                if sentence:
-                    self._at_once.append(Alarm(sentence))
+                warned = await calls.urgent(line, text, heard)
+                if warned is not None:
+                    self._at_once.append(Alarm(warned.text, warned.language))
             case Offer(choices=choices):
                 self.line = await patient(lambda: calls.offered(line, choices))
             case Cut(of=of, heard=already):

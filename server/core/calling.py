@@ -102,6 +102,13 @@ class Turned(StrEnum):
     NOTHING = "nothing"  # there was nothing in it: no word, no choice of that number
 
 
+class Warned(Value, frozen=True):
+    """What is said at once to whoever is in danger, and in which language."""
+
+    text: str
+    language: str
+
+
 class Calls(Protocol):
     """What the service does for a call. Each may raise ``Unavailable``: the same again, later, is safe."""
 
@@ -115,8 +122,8 @@ class Calls(Protocol):
         a number or a word of an offered choice as its choice.
         """
 
-    async def urgent(self, line: Line, text: str, language: str | None = None) -> str:
-        """Return what to say at once to somebody who tells of an emergency; empty for anything else.
+    async def urgent(self, line: Line, text: str, language: str | None = None) -> Warned | None:
+        """Return what to say at once to somebody who tells of an emergency; ``None`` for anything else.
 
         Stores nothing, and tells nobody what was said: they have not heard yet what they would agree to.
         """

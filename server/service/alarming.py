@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from server.core.commands import ASSISTANT, Post
 from server.core.errors import Refused, Unavailable
 from server.core.events import AnyEvent, Posted
-from server.core.model import Role, Thread, ThreadId
+from server.core.model import Channel, Role, Thread, ThreadId
 from server.service.answering import Question, Reply
 from server.service.conversations import Conversations
 
@@ -63,7 +63,7 @@ class Alarming:
             self._bell.clear()
 
     async def _look(self, id: ThreadId, post: Posted) -> None:
-        reply = self._hears.emergency(Question(post.text, post.language, post.channel))
+        reply = self._hears.emergency(_question(post))
         if reply is None:
             return
         said = Post(
@@ -83,3 +83,8 @@ class Alarming:
             Unavailable,
         ):  # it goes on elsewhere, or cannot be stored now: the floor coming back asks again
             return
+
+
+def _question(post: Posted) -> Question:
+    spoken = post.language if post.channel is Channel.VOICE else None
+    return Question(post.text, post.language, post.channel, spoken=spoken)

@@ -89,6 +89,7 @@ class Question(Value, frozen=True):
     last_question: str = ""
     last_said: str = ""
     turn: int = 0
+    spoken: str | None = None  # on the phone: the language of the voice
 
 
 class Knowledge(Protocol):
@@ -394,6 +395,7 @@ class Answering:
             came.question,
             came.said,
             post.seq,
+            post.language if post.channel is Channel.VOICE else None,
         )
         reply = await self._knowledge.answer(question)
         if reply.kind is ReplyKind.URGENT:

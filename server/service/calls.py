@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from msgspec.structs import replace
 
 from server.core import choices, commands
-from server.core.calling import Greeting, Incoming, Line, Turned
+from server.core.calling import Greeting, Incoming, Line, Turned, Warned
 from server.core.commands import ASSISTANT, HangUp, Interrupt, Post, Ring, StopListening
 from server.core.errors import Moved, Refused
 from server.core.events import AnyEvent, Posted
@@ -68,9 +68,7 @@ class PhoneCalls:
         """
         self._store, self._conversations, self._linking, self._dialled = store, conversations, linking, dialled
         self._clinic, self._secret, self._clock, self._recall, self._follow = clinic, secret, clock, recall, follow
-        self.alarm: Callable[[str, str], str] = lambda text, language: (
-            ""
-        )  # what is said in an emergency, to these words
+        self.alarm: Callable[[str, str], Warned | None] = lambda text, language: None  # what is said in an emergency
         self.transfers: dict[str, str] = {}  # by number of ours: where a person can be reached in opening hours
 
     # the beginning
@@ -362,9 +360,9 @@ class PhoneCalls:
         except Refused:  # the conversation goes on elsewhere: what was cut off stands there as it was said
             return
 
-    async def urgent(self, line: Line, text: str, language: str | None = None) -> str:
+    async def urgent(self, line: Line, text: str, language: str | None = None) -> Warned | None:
         """Return what to say at once in an emergency."""
-        return self.alarm(text, self._clinic.language(language or line.language))
+        return self.alarm(text, language or line.language)
 
     async def objected(self, line: Line) -> None:
         """Remember that nothing more of a call may be written down."""

@@ -157,6 +157,115 @@ def test_an_emergency_is_answered_in_the_language_it_is_written_in(base: Knowled
     assert languages == ["en", "sv", "de", "en"]
 
 
+HEARD_ABROAD = {
+    "fr": {
+        "violence": "mon mari me frappe et menace de me tuer",
+        "self-harm": "je ne veux plus vivre",
+        "unconscious": "mon père est inconscient et ne répond plus",
+        "allergy": "sa langue gonfle après une piqûre de guêpe",
+        "breathing": "je n'arrive plus à respirer",
+        "heart": "j'ai une forte douleur dans la poitrine",
+        "stroke": "sa bouche est tordue tout à coup et il parle mal",
+        "bleeding": "ça saigne beaucoup et ça ne s'arrête pas",
+        "poisoning": "mon fils a avalé de la javel",
+        "pregnancy": "je suis enceinte et j'ai perdu les eaux",
+        "emergency": "envoyez vite une ambulance s'il vous plaît",
+    },
+    "es": {
+        "violence": "mi marido me pega y me amenaza con un cuchillo",
+        "self-harm": "no quiero vivir más",
+        "unconscious": "mi padre está inconsciente y no responde",
+        "allergy": "se le hincha la lengua después de una picadura",
+        "breathing": "no puedo respirar bien, ayuda",
+        "heart": "tengo un dolor muy fuerte en el pecho",
+        "stroke": "tiene la boca torcida de repente y habla raro",
+        "bleeding": "sangra mucho y no para",
+        "poisoning": "mi hijo ha bebido lejía",
+        "pregnancy": "estoy embarazada y he roto aguas",
+        "emergency": "manden una ambulancia rápido por favor",
+    },
+    "it": {
+        "violence": "mio marito mi picchia e mi minaccia con un coltello",
+        "self-harm": "non voglio più vivere",
+        "unconscious": "mio padre è svenuto e non risponde",
+        "allergy": "la lingua si gonfia dopo una puntura di vespa",
+        "breathing": "non riesco a respirare bene",
+        "heart": "ho un forte dolore al petto",
+        "stroke": "ha la bocca storta all'improvviso e parla male",
+        "bleeding": "perde molto sangue e non si ferma",
+        "poisoning": "mio figlio ha bevuto la candeggina",
+        "pregnancy": "sono incinta e si sono rotte le acque",
+        "emergency": "mandate subito un'ambulanza per favore",
+    },
+    "tr": {
+        "violence": "kocam beni dövüyor ve öldürmekle tehdit ediyor",
+        "self-harm": "artık yaşamak istemiyorum",
+        "unconscious": "babam bayıldı ve cevap vermiyor",
+        "allergy": "arı soktu, dili şişti",
+        "breathing": "annem nefes alamıyor, yardım edin",
+        "heart": "göğsümde çok kötü bir ağrı var",
+        "stroke": "babamın ağzı kaydı, konuşamıyor",
+        "bleeding": "kanama durmuyor, çok kan kaybediyor",
+        "poisoning": "oğlum çamaşır suyu içti",
+        "pregnancy": "hamileyim ve suyum geldi",
+        "emergency": "hemen bir ambulans gönderin lütfen",
+    },
+}
+
+
+@pytest.mark.parametrize("language", HEARD_ABROAD)
+def test_an_emergency_is_answered_in_its_own_language_though_the_clinic_does_not_speak_it(
+    base: KnowledgeBase, language: str
+) -> None:
+    texts = base.snapshot.urgent_texts
+    assert set(HEARD_ABROAD[language]) == set(texts.titles)
+    for page in ("de", "sv", language, None):
+        for category, sentence in HEARD_ABROAD[language].items():
+            outcome = base.answer(sentence, page)
+            assert isinstance(outcome, Urgent), sentence
+            assert (outcome.category, outcome.language) == (category, language), sentence
+            assert outcome.text == texts.text("DE", category, language)
+
+
+def test_what_is_said_in_an_emergency_is_there_in_every_language_one_is_heard_in(base: KnowledgeBase) -> None:
+    texts = base.snapshot.urgent_texts
+
+    assert set(texts.languages) == {"de", "en", "sv", *HEARD_ABROAD}
+    for country, police, crisis in (("DE", "110", "0800 111 0 111"), ("FR", "17", "3114"), ("ES", "112", "024")):
+        for language in texts.languages:
+            assert police in texts.text(country, "violence", language)
+            assert crisis in texts.text(country, "self-harm", language)
+            assert len({texts.text(country, category, language) for category in texts.titles}) == len(texts.titles)
+
+
+@pytest.mark.parametrize(
+    ("language", "sentence"),
+    [
+        ("fr", "un serpent vient de mordre ma fille à la jambe et elle vomit"),
+        ("es", "una serpiente ha mordido a mi hija en la pierna y está vomitando"),
+        ("it", "un serpente ha morso mia figlia alla gamba e lei sta vomitando"),
+        ("tr", "kızımı bacağından yılan soktu ve sürekli kusuyor"),
+    ],
+)
+def test_what_only_may_be_one_gets_its_safety_line_in_its_own_language(
+    base: KnowledgeBase, language: str, sentence: str
+) -> None:
+    outcome = base.answer(sentence, "de", Context(open_now=False))
+
+    assert isinstance(outcome, Nothing)
+    assert (outcome.reason, outcome.language) == (Reason.MAYBE_URGENT, language)
+    sentences = base.snapshot.sentences
+    line = base.snapshot.urgent_texts.safety_line("DE", language)
+    assert outcome.text == f"{line} {sentences['maybe_urgent'][language]} {sentences['closed'][language]}"
+
+
+def test_the_voice_of_a_call_speaks_no_language_it_does_not_know(base: KnowledgeBase) -> None:
+    sentence = HEARD_ABROAD["fr"]["heart"]
+    told = [base.answer(sentence, "de", Context(channel="voice", spoken=each)).language for each in ("fr", "de", None)]
+
+    assert told == ["fr", "de", "de"]
+
+
 def test_the_why_of_an_emergency_names_the_words_that_decided(base: KnowledgeBase) -> None:
     outcome = base.answer("Seit heute früh starke Schmerzen in der Brust", "de")
 

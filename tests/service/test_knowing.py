@@ -61,9 +61,32 @@ async def test_a_language_model_may_reword_administration_and_nothing_else(base:
 def test_an_emergency_is_known_at_once_and_nothing_else_is_one(base: KnowledgeBase) -> None:
     knowing = Knowing(base)
 
-    assert "112" in knowing.alarm("Mein Vater atmet nicht mehr", "de")
-    assert "112" in knowing.alarm("My father does not breathe, he is unconscious", "en")
-    assert knowing.alarm(QUESTION, "en") == ""
+    for said, heard, told in (
+        ("Mein Vater atmet nicht mehr", "de", "de"),
+        ("My father does not breathe, he is unconscious", "en", "en"),
+        ("mon père ne respire plus, il est inconscient", "fr", "fr"),  # a voice that knows French
+        ("mon père ne respire plus, il est inconscient", "de", "de"),  # none does
+    ):
+        warned = knowing.alarm(said, heard)
+        assert warned is not None
+        assert ("112" in warned.text, warned.language) == (True, told)
+    assert knowing.alarm(QUESTION, "en") is None
+
+
+@pytest.mark.parametrize(
+    ("channel", "voice", "told"), [("web", None, "it"), ("voice", "it", "it"), ("voice", "de", "de")]
+)
+async def test_an_emergency_is_answered_in_its_own_language_where_that_can_be_read_or_spoken(
+    base: KnowledgeBase, channel: str, voice: str | None, told: str
+) -> None:
+    asked = Question("mio padre non respira più, è svenuto", "de", Channel(channel), spoken=voice)
+
+    reply = await Knowing(base).answer(asked)
+    heard_beside = Knowing(base).emergency(asked)
+
+    assert (reply.kind, reply.language) == (ReplyKind.URGENT, told)
+    assert heard_beside is not None
+    assert (heard_beside.text, heard_beside.language) == (reply.text, told)
 
 
 async def test_nobody_who_asks_first_waits_for_what_is_loaded_then(base: KnowledgeBase) -> None:

@@ -223,11 +223,11 @@ def test_in_an_emergency_what_to_do_is_said_over_the_notice_which_comes_again() 
     phone(SETUP, Greeted(NOTICE, "en"))
 
     assert phone(Prompt("He does not breathe")) == [Urge("He does not breathe")]
-    assert phone(Alarm("Call 112 now.")) == [
+    assert phone(Alarm("Call 112 now.", "en")) == [
         Say("Call 1 1 2 now.", "en"),
         Say(" ".join(NOTICE), "en", interruptible=False, preemptible=True),
     ]
-    assert phone(Prompt("Quick!"), Alarm("Call 112 now.")) == []
+    assert phone(Prompt("Quick!"), Alarm("Call 112 now.", "en")) == []
     assert phone(Quiet()) == [Hear("x.1", "He does not breathe"), Hear("x.2", "Quick!")]
     assert phone(Prompt("He does not breathe")) == [Hear("x.3", "He does not breathe")]
 
@@ -236,10 +236,23 @@ def test_in_an_emergency_nobody_has_to_choose_a_language_first() -> None:
     phone, said = chooses(Prompt("He does not breathe"))
 
     assert said[3:] == [Urge("He does not breathe"), Begin(SETUP, "de")]
-    assert phone(Alarm("Rufen Sie 112."), Greeted(NOTICE, "de")) == [
+    assert phone(Alarm("Rufen Sie 112.", "de"), Greeted(NOTICE, "de")) == [
         Say("Rufen Sie 1 1 2.", "de"),
         Say(" ".join(NOTICE), "de", interruptible=False, preemptible=True),
     ]
+
+
+def test_an_emergency_is_told_in_its_own_language_where_a_voice_has_it_and_else_in_the_calls() -> None:
+    phone = Phone("de", "fr")
+    phone(SETUP)
+
+    assert phone(Prompt("Il ne respire plus", True, "fr")) == [Urge("Il ne respire plus", "fr")]
+    assert phone(Alarm("Appelez le 112.", "fr")) == [Say("Appelez le 1 1 2.", "fr")]
+
+    other = Phone("de", "fr")
+    other(SETUP)
+    assert other(Prompt("Non respira", True, "it")) == [Urge("Non respira")]
+    assert other(Alarm("Rufen Sie 112.", "it")) == [Say("Rufen Sie 1 1 2.", "de")]
 
 
 def test_an_emergency_is_answered_first_and_then_put_through(phone: Phone) -> None:

@@ -19,7 +19,7 @@ from channels.voice.gather import Gatherings
 from channels.voice.relay import Relay
 from channels.voice.talking import Switchboard
 from channels.voice.webhook import VoiceWebhooks
-from server.core.calling import Calls, Greeting, Incoming, Line, Turned
+from server.core.calling import Calls, Greeting, Incoming, Line, Turned, Warned
 from server.core.errors import Unavailable
 from server.core.events import AnyEvent, Called, Posted
 from server.core.model import Assurance, Channel, Choice, Ending, Role
@@ -145,8 +145,8 @@ class Service:
         if line.rung:
             self.lines[line.session] = msgspec.structs.replace(line, objected=True)
 
-    async def urgent(self, line: Line, text: str, language: str | None = None) -> str:
-        return self.alarms.get(text, "")
+    async def urgent(self, line: Line, text: str, language: str | None = None) -> Warned | None:
+        return Warned(self.alarms[text], line.language) if text in self.alarms else None
 
     async def put_through(self, line: Line) -> None:
         self._check()
