@@ -116,6 +116,11 @@ def _item(id: str, light: Light, says: str, do: str = "") -> Item:
     return Item(id, light, says, do if light is not Light.GREEN else "")
 
 
+def _count(number: int, name: str) -> str:
+    """Return `1 hour` or `2 hours`."""
+    return f"{number} {name}" if number == 1 else f"{number} {name}s"
+
+
 def _red_if(wrong: bool) -> Light:
     return Light.RED if wrong else Light.GREEN
 
@@ -152,7 +157,9 @@ def _certificate(found: Certificate, now: datetime) -> Item:
         return Item("tls", Light.AMBER, "the certificate could not be looked at", do)
     days = math.floor((found.ends - now) / timedelta(days=1))
     light = _amber_if(found.ends - now < SOON)
-    return _item("tls", light, f"a trusted certificate for {days} more days", "see why the proxy does not renew it")
+    return _item(
+        "tls", light, f"a trusted certificate for {_count(days, 'more day')}", "see why the proxy does not renew it"
+    )
 
 
 # secrets -------------------------------------------------------------------------------------------------------------
@@ -182,7 +189,7 @@ def is_weak(secret: str) -> bool:
 def _staff(facts: Facts) -> Iterator[Item]:
     able = [each for each in facts.accounts if not each.disabled and each.password and each.id not in facts.demo_staff]
     admins = sum(each.role == StaffRole.ADMIN for each in able)
-    says = f"{len(able)} colleagues can sign in, {admins} of them as admin"
+    says = f"{_count(len(able), 'colleague')} can sign in, {admins} of them as admin"
     add = 'add one: `python3 run.py staff add anna --name "Anna Weber" --role admin`'
     light = Light.RED if not admins else _amber_if(admins < 2)
     yield _item("staff", light, says, add if not admins else "have a second admin, for when the first is away")
@@ -196,14 +203,16 @@ def _staff(facts: Facts) -> Iterator[Item]:
 
 
 def _backup(facts: Facts) -> Iterator[Item]:
-    do = "`python3 run.py backup /backup`, every night: docs/operate.md has the line for cron"
+    do = "`python3 run.py backup /backup/`, every night: docs/operate.md has the line for cron"
     if facts.backup is None:
         yield Item("backup", Light.RED if facts.events else Light.AMBER, "no backup was ever taken", do)
         return
     age = facts.now - facts.backup.at
     hours = max(0, math.floor(age / timedelta(hours=1)))
     light = Light.RED if age > NO_BACKUP else _amber_if(age > OLD_BACKUP)
-    yield _item("backup", light, f"the last one is {hours} hours old, with {facts.backup.events} events", do)
+    yield _item(
+        "backup", light, f"the last one is {_count(hours, 'hour')} old, with {_count(facts.backup.events, 'event')}", do
+    )
 
 
 # the clinic ----------------------------------------------------------------------------------------------------------
@@ -282,7 +291,9 @@ def _knowledge(facts: Facts) -> Iterator[Item]:
         yield Item("knowledge", Light.RED, facts.lint_wrong, do)
         return
     light = Light.RED if facts.lint_errors else _amber_if(facts.lint_warnings > 0)
-    yield _item("knowledge", light, f"{facts.lint_errors} errors, {facts.lint_warnings} warnings", do)
+    yield _item(
+        "knowledge", light, f"{_count(facts.lint_errors, 'error')}, {_count(facts.lint_warnings, 'warning')}", do
+    )
 
 
 # looking -------------------------------------------------------------------------------------------------------------

@@ -25,8 +25,8 @@ PLACE = ("store", "backup")  # where the store remembers when it was backed up l
 
 EXAMPLES = """\
 examples:
-  python3 run.py backup /backup               a file with the date in its name, in this folder
-  python3 run.py backup /backup --keep 14     and delete all but the newest fourteen of them
+  python3 run.py backup /backup/              a file with the date in its name, in this folder, which must be there
+  python3 run.py backup /backup/ --keep 14    and delete all but the newest fourteen of them
   python3 run.py backup clinic.tar            this file
 """
 
@@ -34,7 +34,7 @@ examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say where to, and what more."""
     parser.epilog = EXAMPLES
-    parser.add_argument("to", nargs="?", default=".", help="a folder, or a file that does not exist yet")
+    parser.add_argument("to", nargs="?", default=".", help="a folder, or a new file whose name ends in .tar")
     parser.add_argument("--keep", type=_count, metavar="N", help="of a folder: how many of our backups to leave in it")
     parser.add_argument("--with-secrets", action="store_true", help="also the signing key from ONETHREAD_DATA")
 
@@ -53,7 +53,7 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
     target = Path(args.to).expanduser()
     path = target / f"onethread-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.tar" if target.is_dir() else target
     place = place_of(settings)
-    if (wrong := _wrong(path, place)) is not None:
+    if (wrong := _wrong(args.to, path, place)) is not None:
         print(wrong, file=sys.stderr)
         return FAILED
     try:
@@ -73,7 +73,10 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
     return 0 if not taken.seen.broken else FAILED
 
 
-def _wrong(path: Path, place: "Place") -> str | None:
+def _wrong(to: str, path: Path, place: "Place") -> str | None:
+    """Return why nothing can be written there. What may be a missing folder's name is no file's."""
+    if path == Path(to).expanduser() and (to.endswith("/") or path.suffix != ".tar"):
+        return f"There is no folder {path}: make it, or mount it. A file's name ends in .tar."
     if path.exists():
         return f"{path} exists already, and is left alone: name another file, or a folder."
     if not path.parent.is_dir():

@@ -110,6 +110,15 @@ def test_one_thing_that_is_not_in_order_is_named_alone_and_says_what_to_do(
     assert all(item.says for item in going_live(facts))
 
 
+def test_one_of_a_thing_is_said_as_one() -> None:
+    facts = replace(READY, accounts=ADMINS[:1], backup=BackedUp(NOW - timedelta(hours=1), 1, 1), lint_warnings=1)
+    says = {item.id: item.says for item in going_live(facts)}
+
+    assert says["staff"] == "1 colleague can sign in, 1 of them as admin"
+    assert says["backup"] == "the last one is 1 hour old, with 1 event"
+    assert says["knowledge"] == "0 errors, 1 warning"
+
+
 @pytest.mark.parametrize(
     ("secret", "weak"),
     [
