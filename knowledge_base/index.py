@@ -37,6 +37,7 @@ UNASKED = 0.35  # weight of a question whose entry is missing: about one message
 UNASKED_HYBRID = 0.5  # the same by meaning, by which something near is found for nearly everything
 FEW = 40  # questions below which a fit is a guess and the figures measured elsewhere are used
 ALIKE = 0.6  # cosine of spelling from which two questions ask the same in the same words
+DECIDING = 0.15  # share of a likeness from which a word is named as having decided
 REPEATED = 0.1  # share of questions with such another one of their own from which they are what people really asked
 
 
@@ -306,18 +307,16 @@ class LanguageIndex:
         whole = float(shares.sum()) or 1.0
         words = t.levelled(folded)
         rows = [self._lexical.numbers(row) for row in t.gram_codes(words)]
-        sums = [np.concatenate(([0.0], np.cumsum(shares[row]))) for row in rows]
-        last = len(sums[0]) - 1
-        by_place, start = [], 0
-        for place, word in enumerate(words):
-            end = start + len(word) + 2  # with the blank on either side
-            if end > last + 1:  # beyond what is compared
-                break
-            inside = ((max(start, end - size + 1), each) for size, each in zip(t.GRAM_SIZES, sums, strict=True))
-            share = float(sum(each[stop] - each[start] for stop, each in inside)) / whole
-            by_place.append((share, -place))
-            start = end - 1
-        return [-place for share, place in sorted(by_place, reverse=True)[:limit] if share >= 0.15]
+        ends = np.cumsum([len(word) + 1 for word in words]) + 1  # with the blank on either side
+        starts = np.concatenate(([0], ends[:-1] - 1))
+        compared = int(np.searchsorted(ends, len(rows[0]) + 1, side="right"))
+        starts, ends = starts[:compared], ends[:compared]
+        parts = np.zeros(compared)
+        for size, row in zip(t.GRAM_SIZES, rows, strict=True):
+            sums = np.concatenate(([0.0], np.cumsum(shares[row])))
+            parts += sums[np.maximum(starts, ends - size + 1)] - sums[starts]
+        best = np.argsort(-parts, kind="stable")[:limit]
+        return [place for place in best.tolist() if parts[place] >= DECIDING * whole]
 
     def _read(self) -> None:
         self.targets = Targets(self._names)

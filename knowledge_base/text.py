@@ -7,7 +7,7 @@ Folding is the same for every language, because nobody tells us beforehand which
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 import numpy as np
@@ -41,7 +41,8 @@ def clean(text: str) -> str:
     """Return the message without markup, control characters, zero-width characters and doubled spaces."""
     text = _composed(_TAG.sub(" ", text[:MAX_TEXT]))
     if not text.isprintable():
-        text = "".join(character if character == "\n" else _visible(character) for character in text)
+        hidden = {each: _visible(each) for each in set(text) if not each.isprintable() and each != "\n"}
+        text = _with(text, hidden)
     return "\n".join(line for line in (" ".join(part.split()) for part in text.split("\n")) if line)
 
 
@@ -74,22 +75,33 @@ def fold(text: str) -> str:
     """Return the text without case, accents, apostrophes and spelt-out umlauts."""
     text = text.casefold().replace("'", "")
     if not text.isascii():
-        strange = {letter: _plain(letter) for letter in set(text) if letter > "\x7f"}
-        if len(strange) <= FEW_STRANGE:  # then this takes a tenth of the time
-            for letter, plain in strange.items():
-                text = text.replace(letter, plain)
-        else:
-            text = "".join([strange.get(letter, letter) for letter in text])
+        text = _with(
+            text, {each: _plain(each) for each in set(text) if each > "\x7f" and not "\u3400" < each < "\ua000"}
+        )
     for spelt_out, letter in _DIGRAPHS:
         text = text.replace(spelt_out, letter)
     return text
 
 
-@lru_cache(maxsize=4096)
+def _with(text: str, others: Mapping[str, str]) -> str:
+    """Return the text with other letters for some."""
+    if len(others) <= FEW_STRANGE:  # then this takes a tenth of the time
+        for letter, other in others.items():
+            text = text.replace(letter, other)
+        return text
+    return "".join([others.get(letter, letter) for letter in text])
+
+
+@lru_cache(maxsize=1 << 14)
 def _plain(letter: str) -> str:
     """Return a letter without its accents, or what is written for it without them; nothing for an accent."""
     bare = "".join(part for part in unicodedata.normalize("NFKD", letter) if not unicodedata.combining(part))
     return bare.translate(_LETTERS)
+
+
+def has_words(cleaned: str) -> bool:
+    """Whether there is a word or a number in a cleaned text."""
+    return _WORD.search(cleaned) is not None
 
 
 def words(folded: str) -> list[str]:
