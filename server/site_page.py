@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from typing import Any
+from urllib.parse import urljoin
 
 from msgspec import Struct
 
@@ -41,6 +42,22 @@ _TIMES = re.compile(
     re.IGNORECASE,
 )
 _THEN = re.compile(r"[\s:,.|()–-]*(?:von|ab|from|kl|klockan|mellan|between)?[\s:.]*", re.IGNORECASE)
+_COUNTRIES = {
+    name: code
+    for code, names in {
+        "DE": "germany deutschland tyskland deu",
+        "AT": "austria österreich österrike aut",
+        "CH": "switzerland schweiz suisse che",
+        "SE": "sweden schweden sverige swe",
+        "NO": "norway norwegen norge nor",
+        "DK": "denmark dänemark danmark dnk",
+        "FI": "finland suomi fin",
+        "GB": "uk gbr england scotland wales",
+        "IE": "ireland irland irl",
+        "US": "usa",
+    }.items()
+    for name in names.split()
+} | {"united kingdom": "GB", "great britain": "GB", "united states": "US"}
 _AND = re.compile(r"\s*(,|/|&|\+|und|and|och)\s*", re.IGNORECASE)
 
 
@@ -68,6 +85,7 @@ class _Page(HTMLParser):
         self.language = ""
         self.links: list[tuple[str, str]] = []
         self._inside = ""
+        self._in_link = False
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         named = dict(attrs)
@@ -79,6 +97,7 @@ class _Page(HTMLParser):
                 self.scripts.append("")
         elif tag == "a":
             self.links.append((named.get("href") or "", ""))
+            self._in_link = True
         if tag in ("p", "br", "div", "li", "tr", "h1", "h2", "h3", "dt", "section", "table", "ul"):
             self.lines.append("")
         elif tag in ("td", "th", "dd"):
@@ -87,19 +106,25 @@ class _Page(HTMLParser):
     def handle_endtag(self, tag: str) -> None:
         if tag in ("script", "style", "template"):
             self._inside = ""
+        elif tag == "a":
+            self._in_link = False
 
     def handle_data(self, data: str) -> None:
         if self._inside == "json":
             self.scripts[-1] += data
         elif not self._inside:
             self.lines[-1] += data
-            if self.links:
+            if self._in_link:
                 href, text = self.links[-1]
                 self.links[-1] = (href, (text + data)[:MOST])
 
 
-def drafts_of(html: str) -> Drafts:
-    """Return what a page says of the clinic; whatever it is, this is a value and never an exception."""
+def drafts_of(html: str, address: str = "") -> Drafts:
+    """Return what a page says of the clinic; whatever it is, this is a value and never an exception.
+
+    Args:
+        address: the page's own, from where its links lead on.
+    """
     page = _Page()
     page.feed(html)
     found = Drafts()
@@ -116,12 +141,21 @@ def drafts_of(html: str) -> Drafts:
         found.languages = found.languages or (page.language.split("-")[0],)
     for href, text in page.links:
         if not found.privacy and re.search("datenschutz|privacy|integritet", f"{href} {text}", re.IGNORECASE):
-            found.privacy = _plain(href) if href.startswith("https://") else ""
+            found.privacy = _privacy(address, href)
         if not found.phone and href.startswith("tel:"):
             found.phone = _plain(href.removeprefix("tel:"))
         if not found.email and href.startswith("mailto:"):
             found.email = _plain(href.removeprefix("mailto:").partition("?")[0])
     return found
+
+
+def _privacy(address: str, href: str) -> str:
+    """Return where a link leads, if it can be asked for by https."""
+    try:
+        whole = "" if href.startswith("#") else _plain(urljoin(address, href))
+    except ValueError:
+        return ""
+    return whole if whole.startswith("https://") else ""
 
 
 def _nodes(value: Any) -> Iterator[dict[str, Any]]:
@@ -150,7 +184,8 @@ def _take(node: dict[str, Any], found: Drafts) -> None:
         town = " ".join(filter(None, (_plain(address.get("postalCode")), _plain(address.get("addressLocality")))))
         found.address = ", ".join(filter(None, (_plain(address.get("streetAddress")), town)))
         country = address.get("addressCountry")
-        country = _plain(country.get("name") if isinstance(country, dict) else country).upper()
+        country = _plain(country.get("name") if isinstance(country, dict) else country)
+        country = _COUNTRIES.get(country.lower(), country.upper())
         found.country = found.country or (country if re.fullmatch("[A-Z]{2}", country) else "")
     elif not found.address:
         found.address = _plain(address)

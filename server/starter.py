@@ -128,7 +128,7 @@ def clinic_yaml(a: Answers, today: date) -> str:
     numbers = a.numbers or numbers_of(a.country)
     facts = {
         "phone": a.phone,
-        "phone_url": f"tel:{re.sub(r'[^+0-9]', '', a.phone)}" if a.phone else "",
+        "phone_url": f"tel:{_dialled(a.phone)}" if a.phone else "",
         "email": a.email,
         "email_url": f"mailto:{a.email}" if a.email else "",
         "address": a.address,
@@ -181,6 +181,11 @@ def clinic_yaml(a: Answers, today: date) -> str:
     if a.brand:
         lines += ["  colours:", f'    brand: "{a.brand}" # has a contrast of at least 4.5:1 with white']
     return "\n".join([*lines, *_said(a, numbers, today)]) + "\n"
+
+
+def _dialled(phone: str) -> str:
+    """Return a number as a telephone dials it: of `+49 (0)30` the zero in brackets is for whoever is in the country."""
+    return re.sub(r"[^+0-9]", "", phone.replace("(0)", "") if phone.lstrip().startswith(("+", "00")) else phone)
 
 
 def _said(a: Answers, numbers: Numbers, today: date) -> list[str]:

@@ -245,20 +245,22 @@ QUESTIONS = (
 
 async def _answers(args: argparse.Namespace, speak: str, *, asks: bool) -> "Answers":
     """Return everything that is to be known."""
+    from server.service.clinic import is_origin
     from server.starter import ZONES, Answers, holidays
 
     given = {question.name: getattr(args, question.name) for question in QUESTIONS}
     answers = Answers(languages=(speak,), country=_COUNTRIES.get(speak, "DE"))
     answers.timezone = ZONES[answers.country]
     if args.url:
-        drafts = await _drafts(args.url, speak)
+        url = _website(args.url, speak)
+        drafts = await _drafts(url, speak)
         if drafts is not None:
             _show(drafts, speak)
             if asks or args.take_drafts:
                 _take_drafts(drafts, answers)
             else:
                 print(said("not_taken", speak))
-        answers.origins = _origins_of(args.url)
+        answers.origins = tuple(filter(is_origin, _origins_of(url)))
     for question in QUESTIONS:
         typed = given[question.name]
         if asks and typed is None:
@@ -294,20 +296,38 @@ def _ask(question: Question, answers: "Answers", speak: str) -> None:
 # the website ----------------------------------------------------------------------------------------------------------
 
 
+def _website(typed: str, speak: str) -> str:
+    """Return the whole address of a website, as people name one.
+
+    Raises:
+        Wrong: it is none.
+    """
+    url = typed if "://" in typed else f"https://{typed}"
+    try:
+        parts = urlsplit(url)
+        fits = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        fits = False
+    if not fits:
+        raise Wrong(said("wrong_website", speak, given=typed[:100]))
+    return url
+
+
 async def _drafts(url: str, speak: str) -> "Drafts | None":
     """Return what the clinic's website says; ``None``, with a word why, when it says nothing."""
     from knowledge_base.exchange.decoding import decode
     from knowledge_base.exchange.faults import Broken
-    from server.library.pages import NotFetched, fetch
+    from server.library.pages import NotFetched, Reason, fetch
     from server.site_page import drafts_of
 
     try:
         page = await fetch(url, _origins_of(url))
-        return drafts_of(decode(page.data))
+        return drafts_of(decode(page.data), url)
     except NotFetched as error:
-        print(said("not_read", speak, why=error.sentence(speak)))
+        leads_away = error.reason is Reason.ELSEWHERE
+        print(said("not_read", speak, why=said("leads_away", speak) if leads_away else error.sentence(speak)))
     except Broken:
-        print(said("not_read", speak, why=""))
+        print(said("not_read", speak, why=NotFetched(Reason.KIND).sentence(speak)))
     return None
 
 

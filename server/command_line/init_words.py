@@ -119,6 +119,16 @@ _WORDS = {
         "en": "The website could not be read. {why}",
         "sv": "Webbplatsen kunde inte läsas. {why}",
     },
+    "leads_away": {
+        "de": "Sie leitet auf eine andere Adresse weiter: bitte diese angeben.",
+        "en": "It sends us on to another address: please give that one.",
+        "sv": "Den skickar vidare till en annan adress: ange den i stället.",
+    },
+    "wrong_website": {
+        "de": "{given}: erwartet wird die Adresse einer Website, wie https://www.praxis.example.",
+        "en": "{given}: expected the address of a website, such as https://www.clinic.example.",
+        "sv": "{given}: adressen till en webbplats väntades, till exempel https://www.mottagning.example.",
+    },
     "not_written": {
         "de": "In {path} kann nicht geschrieben werden: {why}",
         "en": "Nothing can be written in {path}: {why}",

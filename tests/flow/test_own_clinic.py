@@ -192,6 +192,9 @@ def test_the_demos_database_is_no_clinics(tmp_path: Path, capsys: pytest.Capture
         (("--timezone", "Berlin"), "Europe/Berlin"),
         (("--emergency", "emergency=call us"), "emergency=112"),
         (("--name", " "), "--name"),
+        (("http://[::1",), "the address of a website"),
+        (("http://localhost:99999/",), "the address of a website"),
+        (("file:///etc/hostname",), "the address of a website"),
     ],
 )
 def test_an_answer_that_cannot_be_used_writes_nothing(
@@ -200,6 +203,11 @@ def test_an_answer_that_cannot_be_used_writes_nothing(
     assert run(init, Settings(data=tmp_path / "data"), *ANSWERS, *wrong, "--speak", "en") == 2
     assert expected in capsys.readouterr().err
     assert not (tmp_path / "data").exists()
+
+
+def test_a_number_with_a_zero_in_brackets_is_dialled_without_it(tmp_path: Path) -> None:
+    assert run(init, Settings(data=tmp_path / "data"), *ANSWERS, "--phone", "+49 (0)30 5550123") == 0
+    assert 'phone_url: "tel:+49305550123"' in (tmp_path / "data" / "clinic.yaml").read_text(encoding="utf-8")
 
 
 def test_sites_are_added_and_removed_and_every_comment_stays(data: Path, capsys: pytest.CaptureFixture[str]) -> None:

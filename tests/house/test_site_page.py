@@ -30,6 +30,24 @@ def test_a_clinics_own_words_become_drafts() -> None:
 
 
 @pytest.mark.parametrize(
+    ("links", "privacy"),
+    [
+        ('<a href="/datenschutz">Datenschutz</a>', "https://a.example/datenschutz"),
+        ('<a href="https://social.example/a">Us</a> Datenschutz matters. <a href="privacy">Privacy</a>', "privacy"),
+        ('<a href="#">Privacy settings</a><a href="javascript:privacy()">Privacy</a>', ""),
+        ('<a href="//[privacy">Privacy</a>', ""),
+    ],
+)
+def test_the_privacy_page_is_where_its_link_leads(links: str, privacy: str) -> None:
+    assert drafts_of(links, "https://a.example/").privacy == (privacy and f"https://a.example/{privacy.split('/')[-1]}")
+
+
+def test_a_country_may_be_named_in_words() -> None:
+    assert drafts_of(PAGE.replace('"DE"', '{"name": "Deutschland"}')).country == "DE"
+    assert drafts_of(PAGE.replace('"DE"', '"Narnia"')).country == ""
+
+
+@pytest.mark.parametrize(
     ("lines", "hours"),
     [
         (["Mo-Fr 08:00-18:00", "Sa 09:00-12:00"], {"mon": "08:00-18:00", "fri": "08:00-18:00", "sat": "09:00-12:00"}),
