@@ -24,9 +24,10 @@ from msgspec.structs import replace
 
 from proof.virtual import run
 from server.core.commands import AnyCommand
-from server.core.conversation import decide, replay
+from server.core.conversation import decide
 from server.core.errors import OnethreadError, Refused, Unavailable
 from server.core.events import AnyEvent, Posted
+from server.core.evolving import replay
 from server.core.identity import Staff, StaffRole
 from server.core.model import Channel, Role, Rules, ThreadId
 from server.core.ports import Conflict, Duplicate, Limit, Outcome, Row, Stored, Unknown

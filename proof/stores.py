@@ -26,8 +26,8 @@ from proof.people import password_signed_in
 from proof.plan import Observed, Plan, Scale
 from server.command_line.part_processes import Mongod
 from server.command_line.parts import mongod_program
-from server.core.conversation import evolve
 from server.core.events import AnyEvent, Posted
+from server.core.evolving import evolve
 from server.core.model import Channel, Handover, Role, Thread
 from server.core.ports import Preview, Row, Store
 from server.live.protocol import SUBPROTOCOL

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from channels.twilio_signature import fields_of
-from server.core.conversation import cleaned
+from server.core.checking import cleaned
 from server.core.model import Value
 
 MAX_MESSAGE = 64 * 1024  # characters: a minute of speech has a thousand

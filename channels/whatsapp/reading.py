@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from server.core.conversation import cleaned
+from server.core.checking import cleaned
 
 Node = Mapping[str, Any]
 

@@ -18,7 +18,7 @@ from msgspec import Meta, Struct, field
 
 from channels.whatsapp.outgoing import ButtonParameter, FromTemplate, Parameter
 from channels.whatsapp.splitting import shorten, size
-from server.core.conversation import cleaned
+from server.core.checking import cleaned
 from server.core.errors import BadValue, NotFound
 from server.core.model import Value
 

@@ -184,7 +184,7 @@ async def look_through(path: Path, store: Store | None = None) -> Seen:
 
 
 def _replays(thread: ThreadId, log: list[AnyEvent]) -> bool:
-    from server.core.conversation import replay
+    from server.core.evolving import replay
 
     try:
         return replay(thread, log).seq == len(log)

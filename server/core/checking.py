@@ -1,11 +1,14 @@
 """Whether what somebody gave can be kept at all: a text with words in it, a short value, a moment that has been."""
 
+import unicodedata
 from datetime import UTC, datetime
 
 from server.core.errors import BadValue, MessageEmpty, MessageTooLong
 from server.core.model import Rules
 
 EARLIEST = 1970  # before that nobody wrote to anybody
+UNSEEN = ("Cc", "Cs")  # categories: control characters and halves of surrogate pairs
+_BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")  # turn the line around
 
 
 def check_text(text: str, rules: Rules) -> None:
@@ -23,6 +26,14 @@ def check_text(text: str, rules: Rules) -> None:
 def whole(text: str) -> bool:
     """Whether every store and every socket can write this down: no half of a surrogate pair."""
     return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def cleaned(name: str) -> str:
+    """Return a name on one line, without control characters and without what turns the line around it."""
+    spaced = " ".join(name.split())
+    if spaced.isascii() and spaced.isprintable():
+        return spaced
+    return "".join(each for each in spaced if each not in _BIDI and unicodedata.category(each) not in UNSEEN).strip()
 
 
 def check_short(field: str, value: str | None, longest: int) -> None:

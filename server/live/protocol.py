@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from server.core.conversation import cleaned
+from server.core.checking import cleaned
 from server.core.errors import BadKey, Refused
 from server.core.identity import Staff
 from server.core.model import MAX_FILES, About, Channel, Role, StaffId, TaskKind, ThreadId

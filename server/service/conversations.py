@@ -14,11 +14,13 @@ from functools import cached_property
 
 from msgspec.structs import replace
 
+from server.core.again import matches
 from server.core.checking import kept
 from server.core.commands import AnyCommand
-from server.core.conversation import RULES, decide, evolve, matches
+from server.core.conversation import RULES, decide
 from server.core.errors import KeyConflict, Refused, Unavailable
 from server.core.events import AnyEvent, Erased
+from server.core.evolving import evolve
 from server.core.model import Role, Rules, Thread, ThreadId, Value
 from server.core.ports import Conflict, Doorbell, Duplicate, Outcome, Rejected, Store, Stored, Unknown
 from server.service.journal import Journal, shielded

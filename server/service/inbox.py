@@ -15,7 +15,6 @@ from enum import StrEnum
 
 import msgspec
 
-from server.core.conversation import replay
 from server.core.errors import Unavailable
 from server.core.events import (
     AddressLinked,
@@ -31,6 +30,7 @@ from server.core.events import (
     Transcribed,
     without_words,
 )
+from server.core.evolving import replay
 from server.core.model import Channel, Fact, Linked, StaffId, Thread, ThreadId, Value
 from server.core.ports import Hit, Page, Preview, Row, Store, View
 from server.service.search import asked_words, has_digits, words_of

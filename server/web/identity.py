@@ -13,8 +13,8 @@ from joserfc.errors import JoseError
 from joserfc.jwk import OctKey
 from msgspec import Meta
 
-from server.core.checking import whole
-from server.core.conversation import MAX_NAME, cleaned
+from server.core.checking import cleaned, whole
+from server.core.conversation import MAX_NAME
 from server.core.errors import Refused
 from server.service.identified import Identity
 from server.web.passes import ALGORITHM, MAX_TOKEN, derived_key

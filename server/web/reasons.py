@@ -11,7 +11,7 @@ from typing import Protocol
 import msgspec
 
 from server.core import events
-from server.core.conversation import cleaned
+from server.core.checking import cleaned
 from server.core.events import AnyEvent
 from server.core.model import Agreement, Assurance, Channel, Purpose, Role, StaffId, Thread, ThreadId, WhyThere, tail_of
 from server.web.strings import Words

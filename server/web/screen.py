@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 from babel import Locale, UnknownLocaleError
 
-from server.core.conversation import cleaned
+from server.core.checking import cleaned
 from server.core.errors import BadValue, NotFound
 from server.core.events import AnyEvent, JoinedWith, MovedTo, PartedFrom, Posted, Returned
 from server.core.identity import Action, Staff, may

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from server.core import choices, events
-from server.core.conversation import cleaned
+from server.core.checking import cleaned
 from server.core.events import AnyEvent
 from server.core.model import (
     About,

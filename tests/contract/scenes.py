@@ -8,8 +8,9 @@ from msgspec.structs import replace
 
 from server.core import owed
 from server.core.commands import AnyCommand
-from server.core.conversation import decide, replay
+from server.core.conversation import decide
 from server.core.events import AnyEvent, Posted
+from server.core.evolving import replay
 from server.core.model import Channel, Role, Thread
 from server.core.ports import Conflict, Duplicate, Outcome, Rejected, Store, Stored, Unknown
 

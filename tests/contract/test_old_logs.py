@@ -15,7 +15,7 @@ from bson.json_util import JSONOptions
 from pymongo import AsyncMongoClient
 
 from server.care.walking import walk
-from server.core.conversation import replay
+from server.core.evolving import replay
 from server.core.ports import Store
 from server.store import documents, records
 from server.store.records import Record

@@ -5,8 +5,9 @@ from typing import Any
 
 from server.core import commands
 from server.core.commands import ASSISTANT, SYSTEM, AnyCommand
-from server.core.conversation import RULES, decide, evolve
+from server.core.conversation import RULES, decide
 from server.core.events import AnyEvent
+from server.core.evolving import evolve
 from server.core.model import Address, Assurance, Channel, Ending, Rules, TaskKind, Thread, Why
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)

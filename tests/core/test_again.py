@@ -7,8 +7,8 @@ import pytest
 from msgspec.structs import replace
 
 from server.core import commands
+from server.core.again import matches
 from server.core.commands import SYSTEM, AnyCommand
-from server.core.conversation import matches
 from server.core.delivery import Receipt
 from server.core.model import Agreement, Assurance, Channel, DeliveryStatus, File, NotHeard, Purpose, TaskKind, Thread
 from tests.core.given import (

@@ -9,8 +9,9 @@ from msgspec.structs import replace
 
 from server.core import commands, events, owed, routing
 from server.core.commands import ASSISTANT
-from server.core.conversation import decide, evolve
+from server.core.conversation import decide
 from server.core.errors import BadValue, MessageEmpty, NoCall, NotAllowed, OnlyByPhone
+from server.core.evolving import evolve
 from server.core.model import (
     ASSISTANT_FLOOR,
     MAX_TASKS,

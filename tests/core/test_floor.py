@@ -7,9 +7,10 @@ from msgspec.structs import replace
 
 from server.core import owed
 from server.core.commands import ASSISTANT, SYSTEM, Post, Release, Take
-from server.core.conversation import decide, evolve
+from server.core.conversation import decide
 from server.core.errors import ColleagueReplied, FloorMoved, FloorTaken, NotAllowed, NotYourFloor
 from server.core.events import Assigned, Noted, Released, Taken
+from server.core.evolving import evolve
 from server.core.model import ASSISTANT_FLOOR, Floor, FloorKind, Handover, Role, Rules
 from tests.core.given import (
     ANNA,

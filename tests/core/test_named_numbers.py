@@ -4,9 +4,10 @@ import pytest
 
 from server.core import commands
 from server.core.commands import ASSISTANT, Post
-from server.core.conversation import decide, evolve
+from server.core.conversation import decide
 from server.core.errors import BadValue, NotAllowed
 from server.core.events import Posted
+from server.core.evolving import evolve
 from server.core.model import Assurance, AsTemplate, Channel, Choice, DeliveryStatus, Thread
 from server.core.owed import Deliver
 from server.core.routing import reply_channel

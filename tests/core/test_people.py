@@ -21,7 +21,7 @@ from server.core.commands import (
     Revoke,
     Transcribe,
 )
-from server.core.conversation import decide, evolve
+from server.core.conversation import decide
 from server.core.delivery import Receipt
 from server.core.errors import BadValue, CannotMove, ConsentNeeded, Moved
 from server.core.events import (
@@ -38,6 +38,7 @@ from server.core.events import (
     Revoked,
     Transcribed,
 )
+from server.core.evolving import evolve
 from server.core.model import (
     MAX_ADDRESSES,
     MAX_JOINED,

@@ -7,9 +7,10 @@ import pytest
 
 from server.core import commands, owed
 from server.core.commands import ASSISTANT, SYSTEM
-from server.core.conversation import RULES, decide, evolve
+from server.core.conversation import RULES, decide
 from server.core.errors import BadValue, ConsentNeeded, MessageEmpty, MessageTooLong
 from server.core.events import Posted
+from server.core.evolving import evolve
 from server.core.model import MAX_TEXT, Channel, Choice, Floor, FloorKind, Handover, Link, Role, Rules, Thread
 from tests.core.given import (
     ANNA,

@@ -10,11 +10,13 @@ from hypothesis import strategies as some
 from msgspec.structs import asdict, replace
 
 from server.core import commands, events, owed
+from server.core.again import matches
 from server.core.commands import ASSISTANT, SYSTEM, Actor, AnyCommand
-from server.core.conversation import decide, evolve, matches, replay
+from server.core.conversation import decide
 from server.core.delivery import Receipt
 from server.core.errors import Refused
 from server.core.events import AnyEvent
+from server.core.evolving import evolve, replay
 from server.core.model import (
     Address,
     Agreement,

@@ -7,9 +7,10 @@ from msgspec.structs import replace
 
 from server.core import owed
 from server.core.commands import ASSISTANT, SYSTEM, AnyCommand, Erase
-from server.core.conversation import MAX_SNOOZE, decide, evolve
+from server.core.conversation import MAX_SNOOZE, decide
 from server.core.errors import BadValue
 from server.core.events import Closed, Snoozed, WasRead, Woken
+from server.core.evolving import evolve
 from server.core.model import ASSISTANT_FLOOR, MAX_MENTIONED, Ended, Handover, Mention, Role
 from tests.core.given import (
     ANNA,

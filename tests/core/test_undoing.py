@@ -3,9 +3,11 @@
 import pytest
 
 from server.core import commands
-from server.core.conversation import decide, evolve, matches
+from server.core.again import matches
+from server.core.conversation import decide
 from server.core.errors import BadValue, NotAllowed
 from server.core.events import AnyEvent, Reopened, Woken
+from server.core.evolving import evolve
 from server.core.model import ASSISTANT_FLOOR, Floor, Handover, Rules, TaskKind, Thread
 from server.core.owed import Answer, Wake, WakeReason
 from tests.core.given import (

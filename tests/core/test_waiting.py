@@ -7,8 +7,9 @@ from msgspec.structs import replace
 
 from server.core import owed
 from server.core.commands import AnyCommand
-from server.core.conversation import decide, evolve
+from server.core.conversation import decide
 from server.core.events import Posted, WasRead
+from server.core.evolving import evolve
 from server.core.model import ASSISTANT_FLOOR, WAITING_FLOOR, Handover, Role
 from tests.core.given import (
     ANNA,

@@ -9,8 +9,8 @@ from msgspec.structs import replace
 
 from server.core import commands
 from server.core.commands import ASSISTANT, SYSTEM
-from server.core.conversation import replay
 from server.core.errors import Unavailable
+from server.core.evolving import replay
 from server.core.model import Address, Assurance, Channel, Handover, Role, Thread
 from server.core.ports import Preview, Row, Store, View
 from server.service.conversations import Conversations

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from server.core import events
-from server.core.conversation import replay
 from server.core.events import AnyEvent
+from server.core.evolving import replay
 from server.core.model import (
     Address,
     Agreement,

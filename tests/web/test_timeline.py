@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from server.core import choices, events
-from server.core.conversation import replay
 from server.core.delivery import Receipt
 from server.core.events import AnyEvent
+from server.core.evolving import replay
 from server.core.model import (
     About,
     Address,
