@@ -375,8 +375,7 @@ async def test_signing_out_everywhere_ends_an_open_console(running: Running, cli
 async def test_older_messages_come_above_and_the_reader_stays(
     running: Running, clinic: Clinic, browser: Browser
 ) -> None:
-    for number in range(60):
-        await clinic.says(f"Message {number}")
+    await clinic.talks(60, "Message")
     async with console(browser, running, path=HERE) as page:
         await expect(timeline(page).filter(has_text=re.compile("^Message 59$"))).to_be_in_viewport()
         while await page.locator("#older a").count():
