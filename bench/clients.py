@@ -140,8 +140,8 @@ def acknowledging(client: Counting, room: Room) -> Callable[[bytes], None]:
     return lambda frame: client.acknowledged(room)
 
 
-class RelayClient(Counting):
-    """Talks to the Starlette relay."""
+class Joining(Counting):
+    """Talks to a server of rooms that anybody joins by their names."""
 
     async def open(self, rooms: int) -> None:
         """Open rooms; one staff connection reads several."""
@@ -151,6 +151,14 @@ class RelayClient(Counting):
             await self.join(names[start : start + ROOMS_PER_STAFF], self.saw)
         for name in names:
             self.said[name] = await self.join([name], acknowledging(self, self.add(name)))
+
+    async def join(self, names: list[str], hear: Callable[[bytes], None]) -> Wire:
+        """Join these rooms; ``hear`` gets what is said in them."""
+        raise NotImplementedError
+
+
+class RelayClient(Joining):
+    """Talks to the Starlette relay."""
 
     async def join(self, names: list[str], hear: Callable[[bytes], None]) -> Wire:
         """Join these rooms; ``hear`` gets what is said in them."""
@@ -183,17 +191,8 @@ class RelayClient(Counting):
         self.said[room.name].send(msgspec.json.encode({"room": room.name, "key": key, "text": text}))
 
 
-class SocketIoClient(Counting):
+class SocketIoClient(Joining):
     """Talks Engine.IO 4 over its WebSocket transport, and Socket.IO 5 inside."""
-
-    async def open(self, rooms: int) -> None:
-        """Open rooms; one staff connection reads several."""
-        base = len(self.rooms)
-        names = [f"room-{base + n}" for n in range(rooms)]
-        for start in range(0, rooms, ROOMS_PER_STAFF):
-            await self.join(names[start : start + ROOMS_PER_STAFF], self.saw)
-        for name in names:
-            self.said[name] = await self.join([name], acknowledging(self, self.add(name)))
 
     async def idle(self, count: int) -> list[Wire]:
         """Open connections that only joined a room."""

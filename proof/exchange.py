@@ -6,9 +6,7 @@ a call's end until somebody says 200, and notices a relay's socket at which nobo
 
 import asyncio
 import contextlib
-import random
-from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -19,6 +17,7 @@ from websockets.exceptions import InvalidHandshake
 
 from channels.voice.emulated import Number, signature
 from channels.voice.emulator import TwilioVoice
+from proof.roads import BadRoad
 
 ACCOUNT = "calls"
 NOWHERE = f"http://clinic.invalid/webhooks/voice/{ACCOUNT}"  # the exchange knows where that is
@@ -33,7 +32,6 @@ SECRETS = {"voice_calls_token": DESK.token}  # as settings of a process of ours
 PATIENCE = 5.0  # seconds for the answer to a webhook, or to a handshake, until the next door is tried
 DEAD = 3.0  # seconds without a sign of life, after which a relay's socket is lost
 AGAIN = (0.5, 1.0, 2.0, *(4.0 for _ in range(60)))  # seconds between two tries to tell of an end
-LATE, TWICE = 0.1, 0.2  # of the webhooks, those that are brought late, and those that are brought again
 
 
 def numbers_file(folder: Path) -> None:
@@ -45,47 +43,35 @@ def numbers_file(folder: Path) -> None:
     )
 
 
-class Ways(httpx.AsyncBaseTransport):
-    """The network's ways to our doors: the next one where one does not answer, at times late, at times twice."""
+class Ways(BadRoad):
+    """The network's ways to our doors: the next one where one does not answer."""
 
-    def __init__(self, doors: Sequence[int], dice: random.Random, longest: float) -> None:
-        """Lead to these ports; what is late comes up to ``longest`` seconds late."""
-        self.doors, self._dice, self._longest = list(doors), dice, longest
-        self._way = httpx.AsyncHTTPTransport(limits=httpx.Limits(max_connections=200, keepalive_expiry=5.0))
-        self._again: set[asyncio.Task[object]] = set()
-        self.bad = False  # whether what may go wrong here does
-        self.counted: Counter[str] = Counter()
+    late, twice = 0.1, 0.2
 
     def shuffled(self) -> list[int]:
         """Return our doors, in the order in which they are tried."""
         return self._dice.sample(self.doors, len(self.doors))
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Bring a webhook; the answer is the one to its first copy."""
-        body = await request.aread()
-        if self.bad and self._dice.random() < TWICE:
-            task: asyncio.Task[object] = asyncio.create_task(self._bring_again(request, body))
-            self._again.add(task)
-            task.add_done_callback(self._again.discard)
-        if self.bad and self._dice.random() < LATE:
-            self.counted["late"] += 1
-            await asyncio.sleep(self._dice.uniform(0.0, self._longest))
-        answer = await self._bring(request, body)
+    async def first(self, request: httpx.Request, body: bytes) -> httpx.Response:
+        """Bring it; of a call's end the network tells until somebody says 200."""
+        answer = await self._try(request, body)
         for pause in AGAIN if request.url.path.endswith("/status") else ():
             if answer is not None and answer.status_code == 200:
                 break
             await asyncio.sleep(pause)
-            answer = await self._bring(request, body)
+            answer = await self._try(request, body)
         if answer is None:
             raise httpx.ConnectError("no door answers")
         return answer
 
-    async def _bring_again(self, request: httpx.Request, body: bytes) -> None:
-        self.counted["twice"] += 1
-        await asyncio.sleep(self._dice.uniform(0.0, self._longest))
-        await self._bring(request, body)  # nobody misses it
+    async def bring(self, request: httpx.Request, body: bytes) -> httpx.Response:
+        """Bring it once, to whichever door takes it."""
+        answer = await self._try(request, body)
+        if answer is None:
+            raise httpx.ConnectError("no door answers")
+        return answer
 
-    async def _bring(self, request: httpx.Request, body: bytes) -> httpx.Response | None:
+    async def _try(self, request: httpx.Request, body: bytes) -> httpx.Response | None:
         """Return the first answer that a door gives, the best of them if none is good."""
         found: httpx.Response | None = None
         form = dict(parse_qsl(body.decode(), keep_blank_values=True))
@@ -109,13 +95,6 @@ class Ways(httpx.AsyncBaseTransport):
                 return found
             self.counted["refused"] += 1
         return found
-
-    async def aclose(self) -> None:
-        """Bring nothing more."""
-        for task in self._again:
-            task.cancel()
-        await asyncio.gather(*self._again, return_exceptions=True)
-        await self._way.aclose()
 
 
 class Exchange(TwilioVoice):

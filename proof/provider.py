@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from channels.whatsapp.emulated import Bubble, Line
 from channels.whatsapp.emulator import Fault, Phone, StandIn
+from proof.roads import BadRoad
 from server.running import bind
 
 ACCOUNT = "front-desk"
@@ -30,7 +31,7 @@ LINE = Line(
     display="493023125100",
     webhook=f"http://clinic.invalid/webhooks/whatsapp/{ACCOUNT}",  # the road knows where that is
     token="a-token-of-nobody",  # noqa: S106  # known to the stand-in alone, as the next
-    secret="an-app-secret-of-nobody",  # noqa: S106
+    secret="an-app-secret-of-nobody",  # noqa: S106  # likewise
     account="102290129340398",
 )
 SECRETS = {  # as settings of a process of ours
@@ -40,10 +41,6 @@ SECRETS = {  # as settings of a process of ours
 }
 PATIENCE = 10.0  # seconds the provider waits for the answer to a webhook
 AGAIN = (0.5, 1.0, 2.0, 4.0, *(8.0 for _ in range(60)))  # seconds between two tries, until 200
-LATE, TWICE = (
-    0.1,
-    0.15,
-)  # of the webhooks, those that are brought late, and those that are brought again though answered
 SLOW = 0.15  # of the answers, those that take seconds
 FAULTS: tuple[Fault, ...] = (
     Fault(accepted=True),  # a gateway says 504, though the message was accepted
@@ -64,38 +61,19 @@ def numbers_file(folder: Path, port: int) -> None:
     )
 
 
-class Road(httpx.AsyncBaseTransport):
-    """The provider's way to our doors: any of them, at times late, at times twice."""
+class Road(BadRoad):
+    """The provider's way to our doors: any of them."""
+
+    late, twice = 0.1, 0.15
 
     def __init__(self, doors: Sequence[int], dice: random.Random, longest: float) -> None:
         """Lead to these ports; what is late comes up to ``longest`` seconds late."""
-        self.doors, self._dice, self._longest = list(doors), dice, longest
-        self._way = httpx.AsyncHTTPTransport(limits=httpx.Limits(max_connections=200, keepalive_expiry=5.0))
-        self._again: set[asyncio.Task[object]] = set()
-        self.bad = False  # whether what may go wrong here does
+        super().__init__(doors, dice, longest)
         self.brought: dict[str, float] = {}  # when what somebody wrote was first brought, by its words
         self.answered: dict[str, float] = {}  # when it was first answered with 200
-        self.counted: Counter[str] = Counter()
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Bring a webhook; the answer is the one to its first copy."""
-        body = await request.aread()
-        if self.bad and self._dice.random() < TWICE:
-            task: asyncio.Task[object] = asyncio.create_task(self._bring_again(request, body))
-            self._again.add(task)
-            task.add_done_callback(self._again.discard)
-        if self.bad and self._dice.random() < LATE:
-            self.counted["late"] += 1
-            await asyncio.sleep(self._dice.uniform(0.0, self._longest))
-        return await self._bring(request, body)
-
-    async def _bring_again(self, request: httpx.Request, body: bytes) -> None:
-        self.counted["twice"] += 1
-        await asyncio.sleep(self._dice.uniform(0.0, self._longest))
-        with contextlib.suppress(httpx.HTTPError):  # nobody misses it
-            await self._bring(request, body)
-
-    async def _bring(self, request: httpx.Request, body: bytes) -> httpx.Response:
+    async def bring(self, request: httpx.Request, body: bytes) -> httpx.Response:
+        """Bring it once, to any door; what people wrote is noted."""
         url = request.url.copy_with(host="127.0.0.1", port=self._dice.choice(self.doors))
         said = words_of(body)
         for words in said:
@@ -110,13 +88,6 @@ class Road(httpx.AsyncBaseTransport):
             for words in said:
                 self.answered.setdefault(words, time.time())
         return httpx.Response(answer.status_code, content=content)
-
-    async def aclose(self) -> None:
-        """Bring nothing more."""
-        for task in self._again:
-            task.cancel()
-        await asyncio.gather(*self._again, return_exceptions=True)
-        await self._way.aclose()
 
 
 def words_of(body: bytes) -> list[str]:

@@ -7,6 +7,7 @@ import argparse
 import subprocess
 import sys
 import tomllib
+from pathlib import Path
 
 from server.command_line.environment import CHECKOUT, LOCKS
 from server.settings import Settings
@@ -35,43 +36,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, settings: Settings) -> int:
     """Write the core's lock, then the tests' and the benchmark's on top of it, and the extra's own."""
     upgrade = ["--upgrade"] if args.upgrade else []
-    core, test = (path.relative_to(CHECKOUT) for path in (LOCKS["core"], LOCKS["test"]))
+    core, test, extra = (path.relative_to(CHECKOUT) for path in (LOCKS["core"], LOCKS["test"], EXTRA))
     extras = ["--extra=test", "--extra=bench", "--extra=semantic", f"--constraints={core}"]
-    for path, more in ((core, upgrade), (test, upgrade + extras)):
-        print(f"Writing {path}.")
-        command = [
-            sys.executable,
-            "-m",
-            "uv",
-            "pip",
-            "compile",
-            *OPTIONS,
-            *more,
-            f"--output-file={path}",
-            "pyproject.toml",
-        ]
-        if subprocess.run(command, cwd=CHECKOUT, stdout=subprocess.DEVNULL, check=False).returncode != 0:
-            return 1
-    return _write_extra(upgrade)
-
-
-def _write_extra(upgrade: list[str]) -> int:
-    path = EXTRA.relative_to(CHECKOUT)
-    print(f"Writing {path}.")
-    asked = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]["optional-dependencies"]["semantic"]
-    command = [
-        sys.executable,
-        "-m",
-        "uv",
-        "pip",
-        "compile",
-        *OPTIONS,
-        *upgrade,
-        "--no-deps",
-        f"--output-file={path}",
-        "-",
-    ]
-    done = subprocess.run(
-        command, cwd=CHECKOUT, input="\n".join(asked), text=True, stdout=subprocess.DEVNULL, check=False
+    project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]
+    asked = "\n".join(project["optional-dependencies"]["semantic"])
+    written = (
+        _write(core, [*upgrade, "pyproject.toml"])
+        and _write(test, [*upgrade, *extras, "pyproject.toml"])
+        and _write(extra, [*upgrade, "--no-deps", "-"], asked)
     )
-    return 0 if done.returncode == 0 else 1
+    return 0 if written else 1
+
+
+def _write(lock: Path, arguments: list[str], asked: str | None = None) -> bool:
+    """Write one lock file; ``asked``: the requirements, where they come from no file. Return whether that worked."""
+    print(f"Writing {lock}.")
+    command = [sys.executable, "-m", "uv", "pip", "compile", *OPTIONS, f"--output-file={lock}", *arguments]
+    done = subprocess.run(command, cwd=CHECKOUT, input=asked, text=True, stdout=subprocess.DEVNULL, check=False)
+    return done.returncode == 0
