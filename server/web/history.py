@@ -64,7 +64,7 @@ async def history(
         raise BadValue("after", "`after` or `before`, not both")
     if any(seq is not None and not 0 <= seq <= MAX_SEQ for seq in (after, before)):
         raise BadValue("before" if after is None else "after", f"a number from 0 to {MAX_SEQ}")
-    audience, sender, upto = await _reader(request, house, thread)
+    audience, sender, upto = await reader(request, house, thread)
     state = await house.conversations.refresh(thread)
     head = state.seq
     log = await _page(house, thread, after, before if upto is None else min(before or upto + 1, upto + 1), limit)
@@ -76,12 +76,13 @@ async def history(
     return Response(body, media_type="application/json")
 
 
-async def _reader(request: AnyRequest, house: House, thread: str) -> tuple[Audience, str, int | None]:
-    """Return as whom somebody reads, under which sender, and up to which seq.
+async def reader(request: AnyRequest, house: House, thread: str) -> tuple[Audience, str, int | None]:
+    """Return as whom somebody reads, under which sender, and up to which seq; ``None``: the whole conversation.
 
     Raises:
         NotFound: the thread is not theirs, or there is none.
         NotSignedIn, PassExpired, PassInvalid: they do not say who they are.
+        NotAllowed: a colleague who may not read.
         RateLimited: a visitor has read too many pages.
     """
     if "authorization" in request.headers:
@@ -94,9 +95,18 @@ async def _reader(request: AnyRequest, house: House, thread: str) -> tuple[Audie
         return Audience.VISITOR, person(a_pass.visitor).sender, upto
     me = await house.sessions.of_cookies(request.headers.get("cookie", ""))
     require(me.staff.role, Action.READ)
+    await check_thread(house, thread)
+    return Audience.STAFF, me.actor.sender, None
+
+
+async def check_thread(house: House, thread: str) -> None:
+    """Return when there is such a conversation.
+
+    Raises:
+        NotFound: there is none.
+    """
     if not THREAD.fullmatch(thread) or not (await house.conversations.refresh(thread)).seq:
         raise NotFound
-    return Audience.STAFF, me.actor.sender, None
 
 
 async def _page(house: House, thread: str, after: int | None, before: int | None, limit: int) -> list[AnyEvent]:

@@ -29,7 +29,7 @@ from server.core.ports import Limit
 from server.service.filetypes import PICTURES, SOUNDS, name_for
 from server.service.media import MAX_UPLOAD, Kept
 from server.web.guards import AnyRequest, from_our_page, needs
-from server.web.history import THREAD
+from server.web.history import THREAD, check_thread, reader
 from server.web.house import House
 from server.web.refusals import refusals
 from server.web.security import client_address, network
@@ -126,7 +126,7 @@ async def download(
     request: AnyRequest, house: NamedDependency[House], thread: FromPath[str], file: FromPath[str]
 ) -> Stream:
     """Return the bytes of a file, or of a part of it, to whoever may read the conversation."""
-    upto = await _upto(request, house, thread)
+    _, _, upto = await reader(request, house, thread)
     if not ID.fullmatch(file):
         raise NotFound
     kept, revoked = await house.media.found(thread, file), (await house.conversations.refresh(thread)).revoked
@@ -201,33 +201,8 @@ async def _sender(request: AnyRequest, house: House, thread: str) -> str:
     from_our_page(request)
     house.sessions.check_csrf(me.session, request.headers.get("x-csrf-token"))
     require(me.staff.role, Action.REPLY)
-    await _check_thread(house, thread)
+    await check_thread(house, thread)
     return me.actor.sender
-
-
-async def _upto(request: AnyRequest, house: House, thread: str) -> int | None:
-    """Return up to which seq somebody may read this conversation, ``None`` for the whole of it.
-
-    Raises:
-        NotFound, NotSignedIn, NotAllowed, PassExpired, PassInvalid, RateLimited: as for a page of it.
-    """
-    if "authorization" in request.headers:
-        a_pass = house.passes.read(bearer(request), house.clock())
-        check_origin(house, a_pass, request.headers.get("origin"))
-        await Visits(house).count_page(a_pass)
-        upto = await Visits(house).may_read(a_pass, thread) if THREAD.fullmatch(thread) else 0
-        if upto == 0:
-            raise NotFound
-        return upto
-    me = await house.sessions.of_cookies(request.headers.get("cookie", ""))
-    require(me.staff.role, Action.READ)
-    await _check_thread(house, thread)
-    return None
-
-
-async def _check_thread(house: House, thread: str) -> None:
-    if not THREAD.fullmatch(thread) or not (await house.conversations.refresh(thread)).seq:
-        raise NotFound
 
 
 def _limit(house: House, what: str, count: int, seconds: float) -> Limit:
