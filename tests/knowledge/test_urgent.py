@@ -1,6 +1,9 @@
 """Emergencies come first, get fixed words, and never an everyday answer."""
 
+from pathlib import Path
+
 import pytest
+import yaml
 
 from knowledge_base import Answer, Band, Context, KnowledgeBase, Nothing, Reason, Suggestions, Urgent
 from knowledge_base import text as t
@@ -257,6 +260,22 @@ def test_what_only_may_be_one_gets_its_safety_line_in_its_own_language(
     sentences = base.snapshot.sentences
     line = base.snapshot.urgent_texts.safety_line("DE", language)
     assert outcome.text == f"{line} {sentences['maybe_urgent'][language]} {sentences['closed'][language]}"
+
+
+NAMED = yaml.safe_load((Path(__file__).parent / "urgent_named.yaml").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("language", NAMED)
+def test_an_emergency_named_in_a_word_or_two_is_one_and_a_question_about_it_is_none(
+    base: KnowledgeBase, language: str
+) -> None:
+    named = NAMED[language]
+    missed = [
+        each for each in named["urgent"] for page in (language, "de") if not isinstance(base.answer(each, page), Urgent)
+    ]
+    alarmed = [each for each in named["calm"] if base.alarm(each, language) is not None]
+
+    assert (missed, alarmed) == ([], [])
 
 
 def test_the_voice_of_a_call_speaks_no_language_it_does_not_know(base: KnowledgeBase) -> None:
