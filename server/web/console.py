@@ -30,7 +30,7 @@ from server.web.pages import Pages, preferred
 from server.web.replies import EXAMPLES, PLACEHOLDERS
 from server.web.screen import MOST_ROWS, NOTE_DRAFTS, ROWS, VIEWS, Screen, Where, view_named
 from server.web.sessions import NotSignedIn, SignedIn
-from server.web.signing_in import CONSOLE, SIGN_IN, Form, enter_form, inside, sign_in_form, sign_out_form
+from server.web.signing_in import CONSOLE, SIGN_IN, Form, enter_form, inside, sent, sign_in_form, sign_out_form
 from server.web.strings import LANGUAGES, NAMES, Words, table
 from server.web.timeline import Place
 
@@ -189,7 +189,7 @@ async def arrives(
     data: Form,
 ) -> Page:
     """Show what will arrive with what has been filled in by now; values travel in the body, which no log sees."""
-    values = {name: _field(data, name) for name in data}
+    values = {name: sent(data, name) for name in data}
     return pages.page("console/arrives.html", **screen.shared(), **await screen.arrives(thread, id, language, values))
 
 
@@ -225,7 +225,7 @@ def _frame(screen: Screen, where: Where) -> dict[str, Any]:
         "here": where.url(where.thread),
         "limit": screen.house.settings.text_characters,
         "colleagues": screen.colleagues,
-        "commands": _commands(w),
+        "commands": _commands(w, has_library=screen.house.library is not None),
         "help": _help(w),
         "script_words": json.dumps(
             {key: text for key, text in table(w.language).items() if SCRIPT_WORDS.fullmatch(key)}
@@ -238,7 +238,12 @@ def _script_words(language: str) -> str:
     return json.dumps({key: text for key, text in table(language).items() if SCRIPT_WORDS.fullmatch(key)})
 
 
-def _commands(w: Words) -> list[dict[str, Any]]:
+KNOWLEDGE_PAGES = {
+    "entries": "", "gaps": "/gaps", "figures": "/figures", "try": "/try", "publish": "/publish"
+}  # fmt: skip
+
+
+def _commands(w: Words, *, has_library: bool) -> list[dict[str, Any]]:
     """Return what the command palette offers."""
     threaded = (
         ("reply", "key_reply", "send", "R"),
@@ -268,6 +273,9 @@ def _commands(w: Words) -> list[dict[str, Any]]:
     found.append(_command(w, "view-morning", "view_morning", "clock", "0") | {"href": Where(MORNING).url()})
     for number, (view, icon) in enumerate(VIEWS.items(), 1):
         found.append(_command(w, f"view-{number}", f"view_{view}", icon, str(number)) | {"href": Where(view).url()})
+    for tab, path in KNOWLEDGE_PAGES.items() if has_library else ():
+        page = {"href": f"/console/knowledge{path}", "name": f"{w('kb')}: {w(f'kb_tab_{tab}')}"}
+        found.append(_command(w, "visit", "kb", "question", "") | page)
     return found
 
 
@@ -354,10 +362,10 @@ def _error(w: Words, code: str) -> str:
 @post("/language", status_code=303, **needs(Action.READ, form=True))
 async def choose_language(data: Form, me: NamedDependency[SignedIn], house: NamedDependency[House]) -> Response[Any]:
     """Speak another language to me from now on."""
-    house.sessions.check_csrf(me.session, _field(data, "csrf"))
-    if _field(data, "language") in LANGUAGES:
-        await house.accounts.change(me.staff.id, language=_field(data, "language"))
-    return Redirect(inside(_field(data, "next")), status_code=303)
+    house.sessions.check_csrf(me.session, sent(data, "csrf"))
+    if sent(data, "language") in LANGUAGES:
+        await house.accounts.change(me.staff.id, language=sent(data, "language"))
+    return Redirect(inside(sent(data, "next")), status_code=303)
 
 
 # canned replies -------------------------------------------------------------------------------------------------------
@@ -391,10 +399,10 @@ def _reply_error(w: Words, error: str) -> str:
 @post("/replies", status_code=303, **needs(Action.REPLY, form=True))
 async def save_reply(data: Form, me: NamedDependency[SignedIn], house: NamedDependency[House]) -> Response[Any]:
     """Add or replace a canned reply."""
-    house.sessions.check_csrf(me.session, _field(data, "csrf"))
-    id, texts = _field(data, "id").strip(), _texts(data)
+    house.sessions.check_csrf(me.session, sent(data, "csrf"))
+    id, texts = sent(data, "id").strip(), _texts(data)
     try:
-        reply = msgspec.convert({"title": _field(data, "title").strip(), "texts": texts}, Canned)
+        reply = msgspec.convert({"title": sent(data, "title").strip(), "texts": texts}, Canned)
     except msgspec.ValidationError:
         return Redirect(f"{CONSOLE}/replies?error=1", status_code=303)
     if not REPLY_ID.fullmatch(id):
@@ -411,7 +419,7 @@ async def add_examples(
     data: Form, me: NamedDependency[SignedIn], house: NamedDependency[House], screen: NamedDependency[Screen]
 ) -> Response[Any]:
     """Begin with some replies that every clinic writes; those of the same name stay as they are."""
-    house.sessions.check_csrf(me.session, _field(data, "csrf"))
+    house.sessions.check_csrf(me.session, sent(data, "csrf"))
     known = await house.store.listing(REPLIES)
     missing = [id for id in EXAMPLES if id not in known]
     for id in missing[: MAX_REPLIES - len(known)]:
@@ -424,20 +432,15 @@ async def add_examples(
 @post("/replies/drop", status_code=303, **needs(Action.REPLY, form=True))
 async def drop_reply(data: Form, me: NamedDependency[SignedIn], house: NamedDependency[House]) -> Response[Any]:
     """Drop a canned reply."""
-    house.sessions.check_csrf(me.session, _field(data, "csrf"))
-    if REPLY_ID.fullmatch(_field(data, "id")):
-        await house.store.drop(REPLIES, _field(data, "id"))
+    house.sessions.check_csrf(me.session, sent(data, "csrf"))
+    if REPLY_ID.fullmatch(sent(data, "id")):
+        await house.store.drop(REPLIES, sent(data, "id"))
     return Redirect(f"{CONSOLE}/replies", status_code=303)
 
 
 def _texts(data: dict[str, Any]) -> dict[str, str]:
-    found = {name.removeprefix("text_"): _field(data, name) for name in data if name.startswith("text_")}
+    found = {name.removeprefix("text_"): sent(data, name) for name in data if name.startswith("text_")}
     return {language: text.replace("\r\n", "\n").strip() for language, text in found.items() if text.strip()}
-
-
-def _field(form: dict[str, Any], name: str) -> str:
-    value = form.get(name, "")
-    return value if isinstance(value, str) else ""
 
 
 # who is not signed in -------------------------------------------------------------------------------------------------

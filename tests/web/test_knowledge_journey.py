@@ -11,6 +11,7 @@ from playwright.async_api import Browser, Page, expect
 
 from server.core.identity import StaffRole
 from tests.web import given
+from tests.web.console_given import connected
 from tests.web.given import IDS, Running
 from tests.web.test_console_journey import ABOUT_COLOURS, EVERY, axe, faults
 from tests.web.test_knowledge import HERE, HOSTILE, HOURS, keep_gap, library
@@ -44,7 +45,12 @@ async def pages(browser: Browser, running: Running, path: str = HERE, **options:
 
 
 async def test_an_entry_is_found_changed_and_tried_out_by_keyboard(running: Running, browser: Browser) -> None:
-    async with pages(browser, running) as page:
+    async with pages(browser, running, "/console") as page:
+        await connected(page)
+        await page.keyboard.press("Control+k")
+        await page.keyboard.type("knowledge: ent")
+        await page.keyboard.press("Enter")
+        await page.wait_for_url(f"**{HERE}")
         await page.keyboard.press("/")
         await page.keyboard.type("opening ho")
         await expect(page.locator("#found .kb-row").first).to_contain_text("opening-hours")

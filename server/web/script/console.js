@@ -386,6 +386,7 @@ const deeds = {
   next: () => move(1),
   previous: () => move(-1),
   palette: () => pick(by('pick-palette'), (option) => !('threaded' in option.dataset) || Boolean(open())),
+  visit: ({ href }) => location.assign(href),
   help: () => by('help').showModal(),
   alerts: () => by('alerts').showModal(),
   'test-alert': () => alert(words.alert_test),
