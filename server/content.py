@@ -1,14 +1,17 @@
 """The clinic's own content: its file, and what the assistant answers from; the demo clinic's where there is none."""
 
 import contextlib
+import os
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 from zoneinfo import ZoneInfo
 
 from knowledge_base import Bands, Encoder, EncoderUnavailable, KnowledgeBase, Snapshot, encoding, load
 from knowledge_base.arrays import Unusable
 from knowledge_base.encoding import Usem3
+from knowledge_base.source import Source
 from server.clinic_file import FILE, ClinicFile, fault_of, read_file
 from server.knowing import Knowing
 from server.library import TOPIC, Follower, Library
@@ -25,6 +28,8 @@ NOT_INSTALLED = (
     " `.venv/bin/pip install --no-deps --require-hashes -r requirements/semantic.lock`"
 )
 DEMO = CHECKOUT / "knowledge_base" / "content"
+
+_Account = TypeVar("_Account")
 
 
 def folder_of(settings: Settings) -> Path:
@@ -45,6 +50,27 @@ def clinic_of(settings: Settings, own: frozenset[str]) -> Clinic:
         ContentError: the file cannot be used; with the line.
     """
     return read_file(folder_of(settings) / FILE, own)
+
+
+def numbers_of(
+    settings: Settings,
+    file: str,
+    read: Callable[[Source, Mapping[str, str]], tuple[_Account, ...]],
+    demo: _Account,
+) -> tuple[_Account, ...]:
+    """Return the clinic's numbers on one channel; the demo has one of its own, at a stand-in.
+
+    Args:
+        file: where the clinic's folder lists them.
+        read: makes them of that file and of the secrets in the environment.
+
+    Raises:
+        ContentError: the file cannot be used, or a secret is missing; with the line.
+    """
+    path = settings.data / file
+    if path.exists():
+        return read(Source(path), os.environ)
+    return (demo,) if settings.demo else ()
 
 
 def knowledge_of(settings: Settings, clinic: Clinic, port: int | None) -> Knowing:

@@ -4,15 +4,14 @@ Only this file knows the channel's folder, the service and the settings at once.
 none of this.
 """
 
-import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 import httpx
 from starlette.routing import BaseRoute, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from channels.voice.accounts import FILE, VARIABLES, Account, read_accounts
+from channels.voice.accounts import FILE, Account, read_accounts
 from channels.voice.desk import PATH, Desk
 from channels.voice.emulated import Number
 from channels.voice.emulator import TwilioVoice, socket_into
@@ -21,7 +20,7 @@ from channels.voice.relay import Relay
 from channels.voice.reports import CHANNEL, Reports
 from channels.voice.retelling import Retelling
 from channels.voice.webhook import VoiceWebhooks
-from knowledge_base.source import Source
+from server.content import numbers_of
 from server.core.commands import SYSTEM, FinishTask
 from server.core.errors import NotFound
 from server.core.model import Channel, TaskKind, ThreadId
@@ -44,17 +43,13 @@ DEMO_ACCOUNT = Account(  # its provider is the stand-in inside this process, so 
 )
 
 
-def accounts_of(settings: Settings, environ: Mapping[str, str] = os.environ) -> tuple[Account, ...]:
+def accounts_of(settings: Settings) -> tuple[Account, ...]:
     """Return the clinic's phone numbers; the demo has one of its own, at the stand-in.
 
     Raises:
         ContentError: the file cannot be used, or a secret is missing; with the line.
     """
-    path = settings.data / FILE
-    if path.exists():
-        given = {name: value for name, value in environ.items() if name.startswith(VARIABLES)}
-        return read_accounts(Source(path), given)
-    return (DEMO_ACCOUNT,) if settings.demo else ()
+    return numbers_of(settings, FILE, read_accounts, DEMO_ACCOUNT)
 
 
 class VoiceHouse:

@@ -4,7 +4,6 @@ Only this file knows the channel's folder, the service and the settings at once.
 none of this, and the website works as before.
 """
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
@@ -12,7 +11,7 @@ import httpx
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from channels.whatsapp.accounts import FILE, VARIABLES, Account, read_accounts
+from channels.whatsapp.accounts import FILE, Account, read_accounts
 from channels.whatsapp.arriving import Arriving
 from channels.whatsapp.client import WhatsApp
 from channels.whatsapp.emulated import Line
@@ -21,7 +20,7 @@ from channels.whatsapp.fetching import Fetcher
 from channels.whatsapp.template_file import DEMO, read_templates
 from channels.whatsapp.templates import Template
 from channels.whatsapp.webhook import Webhooks
-from knowledge_base.source import Source
+from server.content import numbers_of
 from server.core.model import Channel, File
 from server.engine import Engine
 from server.reaching import Reaching
@@ -47,17 +46,13 @@ DEMO_ACCOUNT = Account(  # its provider is the stand-in inside this process, so 
 RETRIES = (1.0, 5.0, 30.0)  # seconds after which the stand-in brings a webhook again
 
 
-def accounts_of(settings: Settings, environ: Mapping[str, str] = os.environ) -> tuple[Account, ...]:
+def accounts_of(settings: Settings) -> tuple[Account, ...]:
     """Return the clinic's numbers; the demo has one of its own, at the stand-in.
 
     Raises:
         ContentError: the file cannot be used, or a secret is missing; with the line.
     """
-    path = settings.data / FILE
-    if path.exists():
-        given = {name: value for name, value in environ.items() if name.startswith(VARIABLES)}
-        return read_accounts(Source(path), given)
-    return (DEMO_ACCOUNT,) if settings.demo else ()
+    return numbers_of(settings, FILE, read_accounts, DEMO_ACCOUNT)
 
 
 def templates_of(settings: Settings, languages: Sequence[str] = ()) -> dict[str, Template]:

@@ -20,7 +20,7 @@ from server.web.house import House
 from server.web.pages import Pages, preferred
 from server.web.screen import Screen
 from server.web.sessions import NotSignedIn, SignedIn
-from server.web.signing_in import Form
+from server.web.signing_in import Form, sent
 from server.web.strings import LANGUAGES
 
 CLOSED = "/console/closed-days"
@@ -58,11 +58,11 @@ async def closed_page(request: AnyRequest, pages: NamedDependency[Pages], error:
 @post("/", status_code=303, **needs(Action.REPLY, form=True))
 async def close_days(data: Form, me: NamedDependency[SignedIn], house: NamedDependency[House]) -> Response[Any]:
     """Close the clinic on some days."""
-    house.sessions.check_csrf(me.session, _field(data, "csrf"))
+    house.sessions.check_csrf(me.session, sent(data, "csrf"))
     try:
-        first = date.fromisoformat(_field(data, "first"))
-        last = date.fromisoformat(_field(data, "last") or _field(data, "first"))
-        reason = " ".join(_field(data, "reason").split())
+        first = date.fromisoformat(sent(data, "first"))
+        last = date.fromisoformat(sent(data, "last") or sent(data, "first"))
+        reason = " ".join(sent(data, "reason").split())
         await house.closings.close(first, last, reason, me.staff.id, _today(house))
     except (ValueError, WrongDays):
         return Redirect(f"{CLOSED}?error=days", status_code=303)
@@ -72,9 +72,9 @@ async def close_days(data: Form, me: NamedDependency[SignedIn], house: NamedDepe
 @post("/open", status_code=303, **needs(Action.REPLY, form=True))
 async def open_day(data: Form, me: NamedDependency[SignedIn], house: NamedDependency[House]) -> Response[Any]:
     """Go by the clinic's file again on a day."""
-    house.sessions.check_csrf(me.session, _field(data, "csrf"))
+    house.sessions.check_csrf(me.session, sent(data, "csrf"))
     try:
-        day = date.fromisoformat(_field(data, "day"))
+        day = date.fromisoformat(sent(data, "day"))
         await house.closings.reopen(days_between(day, day))
     except (ValueError, WrongDays):
         return Redirect(f"{CLOSED}?error=days", status_code=303)
@@ -87,11 +87,6 @@ def _said(house: House) -> Response[Any]:
     if house.bus.connected:
         house.bus.say(TOPIC, b"")
     return Redirect(CLOSED, status_code=303)
-
-
-def _field(form: dict[str, Any], name: str) -> str:
-    value = form.get(name, "")
-    return value if isinstance(value, str) else ""
 
 
 closed = Router(

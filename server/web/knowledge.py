@@ -65,7 +65,7 @@ from server.web.knowledge_shown import (
 from server.web.pages import Pages, preferred
 from server.web.screen import Screen
 from server.web.sessions import NotSignedIn, SignedIn
-from server.web.signing_in import Form
+from server.web.signing_in import Form, sent
 from server.web.strings import LANGUAGES
 
 KNOWLEDGE = "/console/knowledge"
@@ -316,9 +316,9 @@ async def try_page(request: AnyRequest, desk: NamedDependency[Desk]) -> Page:
 @post("/try", status_code=200, **needs(Action.READ, form=True))
 async def try_out(request: AnyRequest, data: Form, desk: NamedDependency[Desk], me: NamedDependency[SignedIn]) -> Page:
     """Show what would be answered, as it is live and as it would be with what is not published yet, and why."""
-    desk.house.sessions.check_csrf(me.session, _field(data, "csrf"))
-    text, channel = _field(data, "asked")[:MAX_ASKED].replace("\0", ""), _field(data, "channel")
-    language = _field(data, "language") if _field(data, "language") in desk.languages else ""
+    desk.house.sessions.check_csrf(me.session, sent(data, "csrf"))
+    text, channel = sent(data, "asked")[:MAX_ASKED].replace("\0", ""), sent(data, "channel")
+    language = sent(data, "language") if sent(data, "language") in desk.languages else ""
     channel = channel if channel in CHANNELS else "web"
     live, drafts, amiss = None, None, ""
     if text.strip():
@@ -369,8 +369,8 @@ async def save(
     request: AnyRequest, data: Form, desk: NamedDependency[Desk], me: NamedDependency[SignedIn]
 ) -> Response[Any]:
     """Keep an entry as it was written; what does not fit comes back with the form."""
-    desk.house.sessions.check_csrf(me.session, _field(data, "csrf"))
-    fields, base, gap = cleaned(data), _field(data, "base") or None, _field(data, "gap")
+    desk.house.sessions.check_csrf(me.session, sent(data, "csrf"))
+    fields, base, gap = cleaned(data), sent(data, "base") or None, sent(data, "gap")
     held = await desk.library.entry(fields.get("id", "")) if base else None
     try:
         entry = entry_of(fields)
@@ -409,10 +409,10 @@ async def retire(
     request: AnyRequest, data: Form, desk: NamedDependency[Desk], me: NamedDependency[SignedIn]
 ) -> Response[Any]:
     """Take an entry out."""
-    desk.house.sessions.check_csrf(me.session, _field(data, "csrf"))
-    id = _field(data, "id")
+    desk.house.sessions.check_csrf(me.session, sent(data, "csrf"))
+    id = sent(data, "id")
     try:
-        await desk.library.retire(id, me.staff.id, _field(data, "base"))
+        await desk.library.retire(id, me.staff.id, sent(data, "base"))
     except UnknownEntry:
         raise NotFound from None
     except Stale:
@@ -426,14 +426,14 @@ async def restore(
     request: AnyRequest, data: Form, desk: NamedDependency[Desk], me: NamedDependency[SignedIn]
 ) -> Response[Any]:
     """Make an entry again what it was, as one more change."""
-    desk.house.sessions.check_csrf(me.session, _field(data, "csrf"))
-    id, version = _field(data, "id"), _field(data, "version")
+    desk.house.sessions.check_csrf(me.session, sent(data, "csrf"))
+    id, version = sent(data, "id"), sent(data, "version")
     held = await desk.known(id)
     former = next((each.entry for each in await desk.library.history(id) if each.version == version), None)
     if former is None:
         raise NotFound
     try:
-        await desk.library.save(former, me.staff.id, _field(data, "base"))
+        await desk.library.save(former, me.staff.id, sent(data, "base"))
     except Wrong as error:
         wrong = {field_at(error.path) or "id": _expects(desk, error)}
         return await desk.form(request, held, fields_of(former), status=422, wrong=wrong)
@@ -497,7 +497,7 @@ async def publish(
     request: AnyRequest, data: Form, desk: NamedDependency[Desk], me: NamedDependency[SignedIn]
 ) -> Response[Any]:
     """Let visitors get everything as it stands."""
-    desk.house.sessions.check_csrf(me.session, _field(data, "csrf"))
+    desk.house.sessions.check_csrf(me.session, sent(data, "csrf"))
     try:
         await desk.library.publish(me.staff.id)
     except Unfit as error:
@@ -513,9 +513,9 @@ async def roll_back(
     request: AnyRequest, data: Form, desk: NamedDependency[Desk], me: NamedDependency[SignedIn]
 ) -> Response[Any]:
     """Let visitors get a former publication again."""
-    desk.house.sessions.check_csrf(me.session, _field(data, "csrf"))
+    desk.house.sessions.check_csrf(me.session, sent(data, "csrf"))
     try:
-        await desk.library.rollback(me.staff.id, _field(data, "to") or None)
+        await desk.library.rollback(me.staff.id, sent(data, "to") or None)
     except UnknownSnapshot:
         return await _publishing(request, desk, status=409, error="unknown_snapshot")
     except NotBuilt:
@@ -548,8 +548,8 @@ async def gaps_page(request: AnyRequest, desk: NamedDependency[Desk], done: Name
 @post("/gaps/dismiss", status_code=303, **needs(Action.KNOWLEDGE, form=True))
 async def dismiss(data: Form, desk: NamedDependency[Desk], me: NamedDependency[SignedIn]) -> Response[Any]:
     """Forget some questions: nobody means to answer them."""
-    desk.house.sessions.check_csrf(me.session, _field(data, "csrf"))
-    if (cluster := await desk.cluster(_field(data, "gap"))) is not None:
+    desk.house.sessions.check_csrf(me.session, sent(data, "csrf"))
+    if (cluster := await desk.cluster(sent(data, "gap"))) is not None:
         await desk.house.noticing.dismiss(cluster.gaps)
     return Redirect(f"{KNOWLEDGE}/gaps?done=1", status_code=303)
 
@@ -580,11 +580,6 @@ def _titled(entries: Iterable[Entry], desk: Desk) -> list[tuple[str, str]]:
         (each.id, next((each.title[language] for language in preferred_languages if language in each.title), each.id))
         for each in entries
     ]
-
-
-def _field(form: dict[str, Any], name: str) -> str:
-    value = form.get(name, "")
-    return value if isinstance(value, str) else ""
 
 
 knowledge = Router(

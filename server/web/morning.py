@@ -18,7 +18,7 @@ from server.service.morning import Group, Morning
 from server.web.guards import needs
 from server.web.house import House
 from server.web.sessions import SignedIn
-from server.web.signing_in import CONSOLE, Form
+from server.web.signing_in import CONSOLE, Form, sent
 
 MORNING = "morning"  # stands where a list's name stands in an address
 HERE = "here"  # the collection of when each colleague was here, by their id
@@ -112,7 +112,7 @@ def first_rows(morning: Morning) -> dict[Group, tuple[Row, ...]]:
 @post("/morning/done", status_code=303, **needs(Action.READ, form=True))
 async def put_away(data: Form, me: NamedDependency[SignedIn], house: NamedDependency[House]) -> Response[object]:
     """Show the list no more at my start, until the clinic has closed again."""
-    house.sessions.check_csrf(me.session, str(data.get("csrf", "")))
+    house.sessions.check_csrf(me.session, sent(data, "csrf"))
     now = house.clock()
     known = await seen(house.store, me.staff.id) or Here(now)
     done = house.clinic.closed_at(now) or now

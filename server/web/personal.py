@@ -31,7 +31,7 @@ from server.web.pages import Pages
 from server.web.refusals import refusals
 from server.web.screen import Screen
 from server.web.sessions import NotSignedIn, SignedIn
-from server.web.signing_in import CONSOLE, Form
+from server.web.signing_in import CONSOLE, Form, sent
 from server.web.strings import Words
 from server.web.timeline import person_name
 from server.web.visits import Visits
@@ -154,10 +154,10 @@ async def erase(
     thread: FromPath[str],
 ) -> Response[Any]:
     """Erase a person, once the word was typed."""
-    house.sessions.check_csrf(me.session, _field(data, "csrf"))
+    house.sessions.check_csrf(me.session, sent(data, "csrf"))
     state = await known_thread(house, thread)
-    wanted, why = _word(person_name(state, screen.words)), _field(data, "why")
-    if " ".join(_field(data, "word").split()).casefold() != wanted.casefold() or why not in WHY:
+    wanted, why = _word(person_name(state, screen.words)), sent(data, "why")
+    if " ".join(sent(data, "word").split()).casefold() != wanted.casefold() or why not in WHY:
         return Redirect(f"{CONSOLE}/person/{state.id}/erase?error=true", status_code=303)
     await house.eraser.ask(state.id, me.actor, f"erase:{uuid.uuid4().hex}", Erasing(why))
     return Redirect(f"{CONSOLE}/all", status_code=303)
@@ -166,11 +166,6 @@ async def erase(
 def _word(name: str) -> str:
     """Return what is to be typed: the name as it is shown."""
     return " ".join(name.split())
-
-
-def _field(form: dict[str, Any], name: str) -> str:
-    value = form.get(name, "")
-    return value if isinstance(value, str) else ""
 
 
 person_pages = Router(

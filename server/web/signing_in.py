@@ -136,14 +136,20 @@ staff_session = Router(
 Form = URLEncodedBody[dict[str, Any]]
 
 
+def sent(form: dict[str, Any], name: str) -> str:
+    """Return what was sent in a field of a form; nothing where it is missing or came several times."""
+    value = form.get(name, "")
+    return value if isinstance(value, str) else ""
+
+
 @post("/sign-in", status_code=303, opt={"form": True})
 async def sign_in_form(request: AnyRequest, data: Form, house: NamedDependency[House]) -> Response[Any]:
     """Begin a session and go to where the person wanted to."""
     from_our_page(request)
-    wanted, login = inside(_text(data, "next")), _text(data, "login")
+    wanted, login = inside(sent(data, "next")), sent(data, "login")
     address, cookies = client_address(request.scope, house.settings.proxy), request.headers.get("cookie", "")
     try:
-        cookie, _ = await house.sessions.sign_in(login, _text(data, "password"), address, cookies)
+        cookie, _ = await house.sessions.sign_in(login, sent(data, "password"), address, cookies)
     except (Refused, RateLimited) as refused:
         return _see_other(f"{SIGN_IN}?error={refused.code}&next={quote(wanted, safe='')}")
     answer = _see_other(wanted, house.sessions.set_cookie(cookie))
@@ -157,7 +163,7 @@ async def enter_form(request: AnyRequest, data: Form, house: NamedDependency[Hou
     from_our_page(request)
     try:
         only_on_this_machine(request, house)
-        cookie, _ = await house.sessions.follow_link(_text(data, "token"))
+        cookie, _ = await house.sessions.follow_link(sent(data, "token"))
     except Refused as refused:
         return _see_other(f"{SIGN_IN}?error={refused.code}")
     return _see_other(CONSOLE, house.sessions.set_cookie(cookie))
@@ -166,8 +172,8 @@ async def enter_form(request: AnyRequest, data: Form, house: NamedDependency[Hou
 @post("/sign-out", status_code=303, **needs(Action.READ, form=True))
 async def sign_out_form(data: Form, me: NamedDependency[SignedIn], house: NamedDependency[House]) -> Response[Any]:
     """End this session, or all of mine when `everywhere` is set."""
-    house.sessions.check_csrf(me.session, _text(data, "csrf"))
-    if _text(data, "everywhere"):
+    house.sessions.check_csrf(me.session, sent(data, "csrf"))
+    if sent(data, "everywhere"):
         await house.sessions.sign_out_everywhere(me.staff.id)
     else:
         await house.sessions.sign_out(me.session)
@@ -191,11 +197,6 @@ def inside(wanted: str) -> str:
     safe = wanted.startswith(CONSOLE) and wanted.isascii() and wanted.isprintable()
     safe = safe and not set(wanted) & set('\\"<> ') and len(wanted) < 500
     return wanted if safe and wanted[len(CONSOLE) : len(CONSOLE) + 1] in ("", "/", "?") else CONSOLE
-
-
-def _text(form: dict[str, Any], name: str) -> str:
-    value = form.get(name, "")
-    return value if isinstance(value, str) else ""
 
 
 def _see_other(path: str, cookie: str | None = None) -> Response[Any]:
