@@ -6,6 +6,7 @@ the file in its own way; the parser that we have says at which line a value begi
 
 import tempfile
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 
 import yaml
@@ -57,6 +58,27 @@ def remove_site(path: Path, name: str) -> None:
         raise CannotEdit("This is the only site: add another one first.")
     del lines[found[0].start_mark.line : _last_line(found[1]) + 1]
     _replace(path, lines)
+
+
+def rekey_site(path: Path, name: str, until: datetime | None) -> int:
+    """Give a site another key to sign with, and let the one before count ``until`` then; return the new one's number.
+
+    Raises:
+        CannotEdit, ContentError: as ``remove_site``.
+    """
+    text = path.read_text(encoding="utf-8")
+    number = read_file(path, frozenset()).sites[name].signs + 1
+    lines, site = text.splitlines(), next(value for key, value in _sites(text).value if key.value == name)
+    if not isinstance(site, yaml.MappingNode) or site.flow_style:
+        raise CannotEdit(f"The site `{name}` stands in braces: write `origins` on a line of its own first.")
+    old = [key.start_mark.line for key, _ in site.value if key.value in ("key", "former_key_until")]
+    indent, at = " " * site.value[0][0].start_mark.column, _last_line(site) + 1
+    new = [f"{indent}key: {number}"]
+    if until is not None:
+        new.append(f'{indent}former_key_until: "{until:%Y-%m-%dT%H:%M:%SZ}"')
+    lines[at:at] = new
+    _replace(path, [line for n, line in enumerate(lines) if n not in old])
+    return number
 
 
 def _sites(text: str) -> yaml.MappingNode:

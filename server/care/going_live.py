@@ -231,6 +231,7 @@ def _clinic(facts: Facts) -> Iterator[Item]:
         first, more = facts.clinic_remarks[0], len(facts.clinic_remarks) - 1
         yield Item("closed", Light.AMBER, f"{first}, and {more} more" if more else first, "edit `clinic.yaml`")
     yield _origins(clinic)
+    yield from _former_keys(clinic, facts.now)
     yield from (_consent(clinic, language) for language in clinic.languages)
     without = [language for language in clinic.languages if not NUMBER.search(clinic.words[language].emergency)]
     do = "name the number to call in `website.emergency`, in each language"
@@ -252,6 +253,14 @@ def _origins(clinic: Clinic) -> Item:
     if not known:
         return Item("origins", Light.AMBER, "no site of yours", "`python3 run.py site add` your website's origin")
     return Item("origins", Light.GREEN, ", ".join(origins))
+
+
+def _former_keys(clinic: Clinic, now: datetime) -> Iterator[Item]:
+    for site in clinic.sites.values():
+        if site.signs > 1 and site.former_until is not None and now < site.former_until:
+            says = f"{site.key}: the former key counts until {site.former_until.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+            do = "when the website's server signs with the new one, take `former_key_until` out of `clinic.yaml`"
+            yield Item("site_key", Light.AMBER, says, do)
 
 
 def _consent(clinic: Clinic, language: str) -> Item:

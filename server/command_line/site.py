@@ -1,11 +1,13 @@
-"""`run.py site add|list|remove|key`: the websites on which the chat may stand, kept in the clinic's file.
+"""`run.py site add|list|remove|key|rekey`: the websites on which the chat may stand, kept in the clinic's file.
 
 A running server takes the change within seconds.
 """
 
 import argparse
+import re
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from server.settings import Settings
@@ -16,6 +18,8 @@ examples:
   python3 run.py site add website https://www.our-clinic.example https://our-clinic.example
   python3 run.py site list
   python3 run.py site remove website
+  python3 run.py site rekey website               the key is known to somebody: it counts no more from now on
+  python3 run.py site rekey website --grace 7d    nobody knows it: the website's server has a week to change
 """
 
 
@@ -29,7 +33,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions.add_parser("list", help="show the sites and their origins")
     key = actions.add_parser("key", help="show the key with which the website's own server signs who a visitor is")
     key.add_argument("name")
+    rekey = actions.add_parser("rekey", help="replace that key, and show the new one")
+    rekey.add_argument("name")
+    rekey.add_argument("--grace", type=_time, metavar="TIME", help="how long the old one still counts: 30m, 24h, 7d")
     actions.add_parser("remove", help="let the chat stand there no longer").add_argument("name")
+
+
+def _time(text: str) -> timedelta:
+    found = re.fullmatch(r"([1-9][0-9]{0,2})([mhd])", text)
+    if found is None:
+        raise argparse.ArgumentTypeError("expected a time such as 30m, 24h or 7d")
+    return int(found[1]) * {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}[found[2]]
 
 
 def run(args: argparse.Namespace, settings: Settings) -> int:
@@ -38,7 +52,7 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
     from server.clinic_edit import CannotEdit
     from server.content import folder_of
 
-    if args.action in ("add", "remove") and not (settings.data / "clinic.yaml").exists():
+    if args.action in ("add", "remove", "rekey") and not (settings.data / "clinic.yaml").exists():
         print(f"There is no clinic.yaml in {settings.data}: `python3 run.py init` writes one.", file=sys.stderr)
         return FAILED
     try:
@@ -73,11 +87,31 @@ def _key(args: argparse.Namespace, settings: Settings, path: Path) -> int:
     from server.clinic_file import read_file
     from server.web.identity import site_key
 
-    if args.name not in read_file(path, frozenset()).sites:
-        print(f"There is no site `{args.name}`.", file=sys.stderr)
-        return FAILED
-    print(site_key(settings.signing_key(), args.name))
+    site = read_file(path, frozenset()).sites.get(args.name)
+    if site is None:
+        return _no_site(args.name)
+    print(site_key(settings.signing_key(), site.key, site.signs))
     return 0
+
+
+def _rekey(args: argparse.Namespace, settings: Settings, path: Path) -> int:
+    from server.clinic_edit import rekey_site
+    from server.clinic_file import read_file
+    from server.web.identity import site_key
+
+    if args.name not in read_file(path, frozenset()).sites:
+        return _no_site(args.name)
+    until = datetime.now(UTC) + args.grace if args.grace is not None else None
+    number = rekey_site(path, args.name, until)
+    print(site_key(settings.signing_key(), args.name, number))
+    kept = f"still counts until {until:%Y-%m-%d %H:%M} UTC" if until is not None else "counts for nothing any more"
+    print(f"Give it to the website's own server. The key before {kept}.", file=sys.stderr)
+    return 0
+
+
+def _no_site(name: str) -> int:
+    print(f"There is no site `{name}`.", file=sys.stderr)
+    return FAILED
 
 
 def _remove(args: argparse.Namespace, settings: Settings, path: Path) -> int:
@@ -92,5 +126,6 @@ ACTIONS: dict[str, Callable[[argparse.Namespace, Settings, Path], int]] = {
     "add": _add,
     "list": _list,
     "key": _key,
+    "rekey": _rekey,
     "remove": _remove,
 }

@@ -53,6 +53,8 @@ class Source(Protocol):
 
 class _Site(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     origins: Annotated[tuple[str, ...], Meta(min_length=1)]
+    key: Annotated[int, Meta(ge=1, le=9999)] = 1
+    former_key_until: Annotated[datetime, Meta(tz=True)] | None = None
 
 
 class _Consent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -106,10 +108,15 @@ FILE = _File  # what a schema of the file is made from
 
 
 class Site(Value, frozen=True):
-    """A place where the widget stands: its public key, and the exact origins it may be used from."""
+    """A place where the widget stands: its public key, and the exact origins it may be used from.
+
+    `signs` counts the keys with which its own server signs who somebody is; the one before counts until `former_until`.
+    """
 
     key: str
     origins: frozenset[str]
+    signs: int = 1
+    former_until: datetime | None = None
 
 
 class Consent(Value, frozen=True):
@@ -431,7 +438,7 @@ def _site(source: Source, key: str, site: _Site, own: frozenset[str]) -> Site:
             origins.add(origin)
         else:
             raise source.error(f"{path}.origins[{number}]", f"expected {ORIGIN}")
-    return Site(key, frozenset(origins))
+    return Site(key, frozenset(origins), site.key, site.former_key_until)
 
 
 def is_origin(text: str) -> bool:

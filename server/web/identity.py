@@ -1,9 +1,11 @@
 """Signed identities: what the clinic's own website says, and signs, about a visitor who has signed in there.
 
 A compact JWT with one pinned algorithm, made by the site's server with the site's key. The key follows from the
-installation's secret and the site's name: it is nowhere stored, and a site under another name has another one.
+installation's secret, the site's name and how often it was replaced: it is nowhere stored. One that was replaced counts
+for nothing, or for as long as the clinic's file says, until the site's server has the new one.
 """
 
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
@@ -16,6 +18,7 @@ from msgspec import Meta
 from server.core.checking import cleaned, whole
 from server.core.conversation import MAX_NAME
 from server.core.errors import Refused
+from server.service.clinic import Site
 from server.service.identified import Identity
 from server.web.passes import ALGORITHM, MAX_TOKEN, derived_key
 
@@ -64,16 +67,23 @@ class Signed(msgspec.Struct, frozen=True):
     phone: str = ""
 
 
-def site_key(secret: str, site: str) -> str:
+def site_key(secret: str, site: str, number: int = 1) -> str:
     """Return the key with which the website ``site`` signs: this text, as it is, is the secret of its HMAC.
 
     Args:
         secret: the installation's.
+        number: of the key: each that it was replaced by has the next one. No name of a site has a comma.
     """
-    return derived_key(secret, f"identity of {site}").hex()
+    return derived_key(secret, f"identity of {site}" if number == 1 else f"identity of {site}, {number}").hex()
 
 
-def read_identity(secret: str, site: str, sites: frozenset[str], token: str, now: datetime) -> Signed:
+def keys_of(secret: str, site: Site, now: datetime) -> tuple[str, ...]:
+    """Return the keys that count now: the site's own, and for as long as the clinic wants the one before."""
+    former = site.signs > 1 and site.former_until is not None and now < site.former_until
+    return tuple(site_key(secret, site.key, number) for number in (site.signs, site.signs - 1)[: 1 + former])
+
+
+def read_identity(secret: str, site: Site, sites: Collection[Site], token: str, now: datetime) -> Signed:
     """Return what this token says.
 
     Args:
@@ -84,11 +94,11 @@ def read_identity(secret: str, site: str, sites: frozenset[str], token: str, now
     Raises:
         IdentityInvalid, IdentityForeign, IdentityExpired: it counts for nothing; in this order.
     """
-    claims = _verified(secret, site, token)
+    claims = _of_site(secret, site, token, now)
     if claims is None:
-        foreign = any(_verified(secret, other, token) is not None for other in sites - {site})
+        foreign = any(_of_site(secret, other, token, now) is not None for other in sites if other.key != site.key)
         raise IdentityForeign if foreign else IdentityInvalid("the signature does not fit the site's key")
-    if claims.aud != site:
+    if claims.aud != site.key:
         raise IdentityForeign
     if claims.exp - claims.iat > LONGEST or claims.exp <= claims.iat:
         raise IdentityInvalid(f"`exp` must be after `iat`, by {LONGEST} seconds at most")
@@ -98,11 +108,15 @@ def read_identity(secret: str, site: str, sites: frozenset[str], token: str, now
         raise IdentityExpired
     until = datetime.fromtimestamp(claims.exp, UTC) + timedelta(seconds=SKEW)
     name, email = cleaned(claims.name or "")[:MAX_NAME], _email(claims.email or "")
-    return Signed(Identity(site, claims.sub, claims.jti, until, name, email), (claims.phone or "")[:64])
+    return Signed(Identity(site.key, claims.sub, claims.jti, until, name, email), (claims.phone or "")[:64])
 
 
-def _verified(secret: str, site: str, token: str) -> _Claims | None:
-    """Return what a token says that this site's key has signed.
+def _of_site(secret: str, site: Site, token: str, now: datetime) -> _Claims | None:
+    return next((said for key in keys_of(secret, site, now) if (said := _verified(key, token)) is not None), None)
+
+
+def _verified(key: str, token: str) -> _Claims | None:
+    """Return what a token says that this key has signed.
 
     Raises:
         IdentityInvalid: it is signed, and is not what an identity is.
@@ -110,7 +124,7 @@ def _verified(secret: str, site: str, token: str) -> _Claims | None:
     if len(token) > MAX_TOKEN or not token.isascii():
         raise IdentityInvalid(f"it must be ASCII of at most {MAX_TOKEN} characters")
     try:
-        said = jwt.decode(token, OctKey.import_key(site_key(secret, site)), algorithms=[ALGORITHM]).claims
+        said = jwt.decode(token, OctKey.import_key(key), algorithms=[ALGORITHM]).claims
     except (JoseError, ValueError, TypeError, KeyError, RecursionError):  # all but the first: what is no token at all
         return None
     try:

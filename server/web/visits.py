@@ -172,8 +172,8 @@ class Visits:
         """
         house = self._house
         identified, hashed = house.identified, visitor_hash(house.secret, secret)
-        signing, sites = house.settings.signing_key(), frozenset(house.clinic.sites)
-        signed = read_identity(signing, asked.site, sites, token, house.clock())
+        signing, sites = house.settings.signing_key(), house.clinic.sites
+        signed = read_identity(signing, sites[asked.site], sites.values(), token, house.clock())
         who, here = signed.who, await goes_on(thread, house.conversations.refresh)
         wanted = house.clinic.consent_version
         if wanted not in (None, asked.consent, here.consent):

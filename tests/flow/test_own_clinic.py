@@ -224,6 +224,16 @@ def test_sites_are_added_and_removed_and_every_comment_stays(data: Path, capsys:
         f"website {WEBSITE}",
         "blog https://blog.lindenhof.example",
     ]
+    assert run(site, settings, "rekey", "shop") == 1
+    assert run(site, settings, "key", "blog") == 0
+    keys = [capsys.readouterr().out.strip()]
+    for grace in (("--grace", "7d"), ()):
+        assert run(site, settings, "rekey", "blog", *grace) == 0
+        keys.append(capsys.readouterr().out.strip())
+        assert run(site, settings, "key", "blog") == 0
+        assert capsys.readouterr().out.strip() == keys[-1]
+        assert ("former_key_until" in file.read_text(encoding="utf-8")) is bool(grace)
+    assert len(set(keys)) == 3
     assert run(site, settings, "remove", "blog") == 0
     assert run(site, settings, "remove", "website") == 1
     assert file.read_text(encoding="utf-8") == before

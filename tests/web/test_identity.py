@@ -5,10 +5,12 @@ import base64
 import json
 import shutil
 import sys
+from datetime import timedelta
 from typing import Any
 
 import httpx
 import pytest
+from msgspec.structs import replace
 
 from server.core.commands import Post, person
 from server.core.model import Assurance, Channel, Thread, ThreadId
@@ -233,6 +235,29 @@ async def test_what_another_site_signs_is_foreign(running: Running) -> None:
 
     assert (await identify(running, signed(running, key=key))).json()["code"] == "identity_invalid"
     assert key != site_key(running.house.settings.signing_key(), "demo")
+
+
+async def test_a_key_that_was_replaced_counts_as_long_as_the_clinic_says(running: Running) -> None:
+    house, now = running.house, running.house.clock()
+    keys = [site_key(house.settings.signing_key(), "demo", number) for number in (1, 2, 3)]
+    plain = house.clinic.sites["demo"]
+
+    async def counting() -> list[bool]:
+        answers = [await identify(running, signed(running, key=key)) for key in keys]
+        assert all(one.is_success or one.json()["code"] == "identity_invalid" for one in answers)
+        return [one.is_success for one in answers]
+
+    try:
+        assert await counting() == [True, False, False]
+        house.clinic.sites["demo"] = replace(plain, signs=2, former_until=now + timedelta(hours=1))
+        assert await counting() == [True, True, False]
+        house.clinic.sites["demo"] = replace(plain, signs=2, former_until=now)
+        assert await counting() == [False, True, False]
+        house.clinic.sites["demo"] = replace(plain, signs=3)
+        assert await counting() == [False, False, True]
+    finally:
+        house.clinic.sites["demo"] = plain
+    assert len(set(keys)) == 3
 
 
 def encoded(value: object) -> str:
