@@ -5,6 +5,7 @@ from zoneinfo import ZoneInfo
 
 from server.core.identity import StaffRole
 from server.core.ports import View
+from server.web.strings import Words
 from tests.web.given import IDS, Running
 
 
@@ -24,6 +25,7 @@ async def test_a_colleague_closes_today_with_a_reason_and_opens_it_again(running
             page = (await other.get("/console/closed-days")).text
         assert "no heating" in page
         assert "Sofie Berg" in page
+        assert f'<time datetime="{today}">{Words("de", "UTC").calendar(today)}</time>' in page
         await browser.post("/console/closed-days/open", data={**csrf, "day": str(today)})
         assert await house.closings.listing() == []
 

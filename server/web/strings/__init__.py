@@ -5,6 +5,7 @@ clinic's, on whatever machine the browser runs. English stands in for a language
 """
 
 import json
+from datetime import date as civil_date
 from datetime import datetime, timedelta
 from functools import cache
 from importlib import resources
@@ -47,6 +48,11 @@ class Words:
     def date(self, at: datetime) -> str:
         """Return the clinic's date of this moment as `2026-11-22`: for programs, and to tell days apart."""
         return at.astimezone(self._zone).date().isoformat()
+
+    def calendar(self, day: civil_date) -> str:
+        """Return a day of the calendar with its weekday and its year: `Fri 25 Dec 2026`."""
+        locale = _locale(self.language)
+        return f"{format_date(day, 'EEE', locale=locale)} {format_date(day, 'medium', locale=locale)}"
 
     def time(self, at: datetime) -> str:
         """Return `14:05`."""
