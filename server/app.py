@@ -1,23 +1,23 @@
 """The whole house on one screen: settings, then the store, the service, and every door.
 
 Starlette is outside and carries bytes: sockets, files, health. Litestar is mounted in it at `/` and carries typed data:
-the JSON API and the pages; its lifespan is entered inside Starlette's.
+the JSON API and the pages. It is the same for every house, so a process puts it together once, which takes longer than
+all the rest; a request brings with it the house that it came to.
 """
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import partial
+from functools import cache, partial
 from typing import cast
 from urllib.parse import urlsplit
 
 from litestar import Litestar
-from litestar.datastructures import State
 from litestar.di import Provide
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.routing import Mount, Route, WebSocketRoute
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from server import demo_staff
 from server.content import clinic_of, follow_file, follow_published, knowledge_of
@@ -53,7 +53,7 @@ from server.web.demo_plug import DemoPlug
 from server.web.demo_story import DemoClock
 from server.web.files import Files, Widget, reading
 from server.web.frame import frame_door
-from server.web.guards import provide_house, provide_me
+from server.web.guards import provide_house, provide_me, provide_pages
 from server.web.house import House, Readiness
 from server.web.metrics import Metrics, metrics_door
 from server.web.pages import STATIC, Pages
@@ -92,14 +92,13 @@ def create_app(settings: Settings, port: int | None = None, knowledge: Knowledge
     sockets = Sockets(house, engine.hub)
     pages = Pages(house.origin, static := Files(STATIC), framed=settings.demo)
     _painted(engine, house, static)
-    litestar = _litestar(house, pages)
     house.forgotten.append(sockets.forget)
 
     figures = Figures(engine, metrics, ready=lambda: not house.readiness.not_ready())
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        async with metrics.beating(), engine.running(work=settings.worker), litestar.lifespan(), sockets.running():
+        async with metrics.beating(), engine.running(work=settings.worker), sockets.running():
             yield
 
     app = Starlette(
@@ -116,7 +115,7 @@ def create_app(settings: Settings, port: int | None = None, knowledge: Knowledge
             *(engine.voice.enter(house) if engine.voice is not None else ()),
             *_demo_phones(engine, house, sockets),
             *_demo_story(engine, house, sockets),
-            Mount("/", cast("ASGIApp", litestar)),  # two spellings of the same protocol
+            Mount("/", _typed_doors(house, pages)),
         ],
         middleware=[
             Middleware(
@@ -186,8 +185,20 @@ async def drain(app: Starlette) -> None:
     await app.state.sockets.drain()
 
 
-def _litestar(house: House, pages: Pages) -> Litestar:
-    """Return the typed part: every route of the API and every page."""
+def _typed_doors(house: House, pages: Pages) -> ASGIApp:
+    """Return the typed part of one house."""
+    litestar = cast("ASGIApp", typed_part())  # two spellings of the same protocol
+
+    async def enter(scope: Scope, receive: Receive, send: Send) -> None:
+        scope["state"] = {**scope.get("state", {}), "house": house, "pages": pages}
+        await litestar(scope, receive, send)
+
+    return enter
+
+
+@cache
+def typed_part() -> Litestar:
+    """Return every route of the API and every page, of whichever house. It has nothing to start or to stop."""
     return Litestar(
         route_handlers=[
             visits.begin_visit,
@@ -221,9 +232,8 @@ def _litestar(house: House, pages: Pages) -> Litestar:
         dependencies={
             "house": Provide(provide_house, sync_to_thread=False),
             "me": Provide(provide_me, sync_to_thread=False),
-            "pages": Provide(lambda: pages, sync_to_thread=False),
+            "pages": Provide(provide_pages, sync_to_thread=False),
         },
-        state=State({"house": house, "pages": pages}),
         request_class=StrictRequest,
         before_request=docs.allowed,
         exception_handlers={Exception: problems.litestar_problem},
@@ -254,6 +264,7 @@ def create_engine(
         engine.started.append(own.warm_up)
         engine.calls.alarm = own.alarm
     engine.whatsapp = whatsapp_of(engine, settings, settings.origin(port), secret)
+    file.languages_begun = engine.clinic.languages if engine.whatsapp is not None else None
     engine.voice = voice_of(engine, settings, settings.origin(port), secret)
     if engine.voice is not None:
         file.changed.append(engine.voice.speak)

@@ -13,6 +13,7 @@ from litestar.handlers.base import BaseRouteHandler
 
 from server.core.identity import Action, require
 from server.web.house import House
+from server.web.pages import Pages
 from server.web.refusals import refusals
 from server.web.sessions import ForgedRequest, SignedIn
 
@@ -25,13 +26,24 @@ AnyRequest = Request[Any, Any, Any]
 
 def house_of(connection: AnyConnection) -> House:
     """Return the house this connection came to."""
-    house: House = connection.app.state.house
+    house: House = connection.scope["state"]["house"]
     return house
+
+
+def pages_of(connection: AnyConnection) -> Pages:
+    """Return the pages of that house."""
+    pages: Pages = connection.scope["state"]["pages"]
+    return pages
 
 
 def provide_house(request: AnyRequest) -> House:
     """Hand a route the house."""
     return house_of(request)
+
+
+def provide_pages(request: AnyRequest) -> Pages:
+    """Hand a route the house's pages."""
+    return pages_of(request)
 
 
 def provide_me(request: AnyRequest) -> SignedIn:

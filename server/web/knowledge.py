@@ -29,7 +29,7 @@ from server.library.checking import BLOCKING
 from server.library.gaps import Cluster
 from server.library.weeks import UNHIT_WEEKS, figures
 from server.web.console import to_the_door
-from server.web.guards import AnyRequest, house_of, needs, provide_me
+from server.web.guards import AnyRequest, house_of, needs, pages_of, provide_me
 from server.web.knowledge_diff import differences
 from server.web.knowledge_form import (
     HEAD,
@@ -62,7 +62,7 @@ from server.web.knowledge_shown import (
     row,
     week_label,
 )
-from server.web.pages import Pages, preferred
+from server.web.pages import preferred
 from server.web.screen import Screen
 from server.web.sessions import NotSignedIn, SignedIn
 from server.web.signing_in import Form, sent
@@ -129,8 +129,7 @@ class Desk:
 
     def page(self, request: AnyRequest, tab: str, template: str, status: int = 200, **values: Any) -> Page:
         """Return a page."""
-        pages: Pages = request.app.state.pages
-        return pages.page(f"console/knowledge/{template}.html", status=status, **self.shared(tab), **values)
+        return pages_of(request).page(f"console/knowledge/{template}.html", status=status, **self.shared(tab), **values)
 
     async def form(
         self,

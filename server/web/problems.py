@@ -30,8 +30,9 @@ from server.service.identified import IdentityChanged, IdentityUsed
 from server.service.known_numbers import AlreadyKnown
 from server.service.linking import NothingSaid
 from server.service.media import FileTooLarge, FileTypeNotAllowed
+from server.web.guards import house_of, pages_of
 from server.web.identity import IdentityExpired, IdentityForeign, IdentityInvalid
-from server.web.pages import TEMPLATES, Pages, preferred
+from server.web.pages import TEMPLATES, preferred
 from server.web.passes import PassExpired, PassInvalid
 from server.web.refusals import MEDIA_TYPE, SENTENCES, Mistake, Problem
 from server.web.security import TooLarge, TooSlow
@@ -167,7 +168,7 @@ def _mistake(each: dict[str, Any]) -> Mistake:
 def litestar_problem(request: LitestarRequest[Any, Any, Any], error: Exception) -> LitestarResponse[Any]:
     """Answer for Litestar: a problem, or a page where a browser asked for one."""
     said = problem_of(error)
-    request.app.state.house.metrics.refused.labels(said.code).inc()
+    house_of(request).metrics.refused.labels(said.code).inc()
     headers = headers_of(error, said)
     if said.status == 500:
         headers |= log_failure(error, request.method)
@@ -183,10 +184,9 @@ def _page(request: LitestarRequest[Any, Any, Any], said: Problem, headers: dict[
     texts = _texts()
     language = preferred(request.headers.get("accept-language", ""), ("en", *texts))
     title, text = texts[language].get(str(said.status), texts[language]["other"])
-    pages: Pages = request.app.state.pages
     home = "/console" if request.url.path.startswith("/console") and said.status != 403 else "/"
     values = {"language": language, "title": title, "text": text, "home": home, "back": texts[language]["back"]}
-    return pages.page("problem.html", status=said.status, trusted_types=True, headers=headers, **values)
+    return pages_of(request).page("problem.html", status=said.status, trusted_types=True, headers=headers, **values)
 
 
 @cache

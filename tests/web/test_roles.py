@@ -5,11 +5,9 @@ from typing import Any
 
 import httpx
 import pytest
-from litestar import Litestar
 from litestar.handlers import HTTPRouteHandler
-from starlette.applications import Starlette
-from starlette.routing import Mount
 
+from server.app import typed_part
 from server.core.identity import MAY, Action, StaffRole
 from server.live.protocol import AnyStaffCommand
 from server.web.guards import NEEDS, staff_only
@@ -56,21 +54,15 @@ FILLED = {
 }
 
 
-def litestar_of(app: Starlette) -> Litestar:
-    mounts = [route.app for route in app.routes if isinstance(route, Mount)]
-    found = [each for each in mounts if isinstance(each, Litestar)]
-    return found[0]
-
-
-def routes(app: Starlette) -> Iterator[tuple[str, str, HTTPRouteHandler]]:
-    for route in litestar_of(app).routes:
+def routes() -> Iterator[tuple[str, str, HTTPRouteHandler]]:
+    for route in typed_part().routes:
         for handler in getattr(route, "route_handlers", ()):
             for method in sorted(handler.http_methods - {"OPTIONS", "HEAD"}):
                 yield method, route.path, handler
 
 
-def staff_routes(app: Starlette) -> list[tuple[str, str, Action]]:
-    return [(method, path, handler.opt[NEEDS]) for method, path, handler in routes(app) if NEEDS in handler.opt]
+def staff_routes() -> list[tuple[str, str, Action]]:
+    return [(method, path, handler.opt[NEEDS]) for method, path, handler in routes() if NEEDS in handler.opt]
 
 
 def filled(path: str) -> str:
@@ -85,18 +77,18 @@ async def ask(browser: httpx.AsyncClient, method: str, path: str, **headers: str
     return await browser.request(method, filled(path), params=wants, headers=headers)
 
 
-async def test_every_route_is_for_all_or_names_the_right_it_needs(running: Running) -> None:
-    guarded = {(method, path) for method, path, _ in staff_routes(running.app)}
-    everything = {(method, path) for method, path, _ in routes(running.app)}
+def test_every_route_is_for_all_or_names_the_right_it_needs() -> None:
+    guarded = {(method, path) for method, path, _ in staff_routes()}
+    everything = {(method, path) for method, path, _ in routes()}
 
     assert everything - guarded == OPEN_TO_ALL
-    for _, path, handler in routes(running.app):
+    for _, path, handler in routes():
         if NEEDS in handler.opt:
             assert staff_only in handler.resolve_guards(), path
 
 
 async def test_nobody_gets_in_without_a_session(running: Running) -> None:
-    for method, path, _ in staff_routes(running.app):
+    for method, path, _ in staff_routes():
         answer = await ask(running.client, method, path)
         if path.startswith("/console"):
             assert answer.status_code == 303, path
@@ -109,7 +101,7 @@ async def test_nobody_gets_in_without_a_session(running: Running) -> None:
 async def test_each_role_may_do_what_the_table_says_and_nothing_else(running: Running, role: StaffRole) -> None:
     ends_it = {("DELETE", "/api/staff/session"), ("DELETE", "/api/staff/sessions"), ("POST", "/console/sign-out")}
     async with running.signed_in(role) as browser:
-        for method, path, action in staff_routes(running.app):
+        for method, path, action in staff_routes():
             if (method, path) in ends_it:
                 continue
             answer = await ask(browser, method, path)
@@ -123,7 +115,7 @@ async def test_each_role_may_do_what_the_table_says_and_nothing_else(running: Ru
 
 async def test_what_changes_something_wants_the_token_and_our_own_page(running: Running) -> None:
     async with running.signed_in(StaffRole.ADMIN) as browser:
-        for method, path, _ in staff_routes(running.app):
+        for method, path, _ in staff_routes():
             if method == "GET":
                 continue
             without = await ask(browser, method, path, **{"X-CSRF-Token": "x"})
