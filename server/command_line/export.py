@@ -40,6 +40,8 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
         print(error, file=sys.stderr)
     except FileExistsError:
         print("That folder exists already; name another one with --to.", file=sys.stderr)
+    except OSError as error:
+        print(f"Nothing can be written there: {error.strerror}; name another folder with --to.", file=sys.stderr)
     return FAILED
 
 

@@ -24,7 +24,7 @@ class Nobody(Refused):
     code = "nobody"
 
     def __init__(self) -> None:
-        super().__init__("There is nobody like that.")
+        super().__init__(f"There is nobody like that: expected {PERSON}.")
 
 
 class Several(Refused):

@@ -50,6 +50,7 @@ async def test_a_person_is_exported_and_erased_beside_a_running_server(
         def both() -> list[int]:
             codes = [run(export, settings, "+49 171 3920001", "--to", str(tmp_path / "out"))]
             codes.append(run(export, settings, "ida berg", "--to", str(tmp_path / "out")))  # the folder exists
+            codes.append(run(export, settings, "ida berg", "--to", str(tmp_path / "out" / "index.html" / "in")))
             codes.append(run(erase, settings, "nobody at all", "--reason", "asked"))
             monkeypatch.setattr("sys.stdin", io.StringIO("no\n"))
             codes.append(run(erase, settings, "ida berg", "--reason", "asked"))
@@ -58,7 +59,7 @@ async def test_a_person_is_exported_and_erased_beside_a_running_server(
             codes.append(run(erase, settings, "--again"))
             return codes
 
-        assert await asyncio.to_thread(both) == [0, 1, 1, 3, 0, 0]
+        assert await asyncio.to_thread(both) == [0, 1, 1, 1, 3, 0, 0]
         log = await house.store.since(visitor.thread, 0)
         assert all(isinstance(event, Emptied | Erased) for event in log)
         assert [event.why for event in log if isinstance(event, Erased)] == [Erasing.ASKED]
@@ -73,4 +74,4 @@ async def test_a_person_is_exported_and_erased_beside_a_running_server(
     said = capsys.readouterr()
     assert "Nothing was erased." in said.out
     assert "Erased again: 0 conversations." in said.out
-    assert "There is nobody like that." in said.err
+    assert "There is nobody like that: expected a conversation's id" in said.err
