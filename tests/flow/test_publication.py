@@ -7,7 +7,6 @@ from pathlib import Path
 
 import httpx
 
-from knowledge_base.snapshot import DEMO
 from proof.houses import Work
 from server.core.events import AnyEvent, Posted
 from server.core.identity import StaffRole
@@ -26,15 +25,6 @@ FORM = {
     "id": "umbrellas", "status": "live", "owner": "reception", "reviewed_at": "2026-11-20", "risk": "admin",
     "action": "answer", "title_en": "Umbrellas", "text_en": LENT, "questions_en": ASKED,
 }  # fmt: skip
-
-
-def small_clinic(folder: Path) -> Path:
-    """A data folder with a clinic that has little to say."""
-    folder.mkdir()
-    (folder / "clinic.yaml").write_text((DEMO / "clinic.yaml").read_text())
-    small_talk = (DEMO / "smalltalk.yaml").read_text().partition("\n- id: greeting")[0]
-    (folder / "smalltalk.yaml").write_text(small_talk)
-    return folder
 
 
 async def answered(house: Running, text: str, thread: str, *, by_entry: str) -> None:
@@ -66,13 +56,13 @@ async def test_what_one_process_publishes_or_takes_back_all_others_answer_from(
     production: Settings, tmp_path: Path
 ) -> None:
     settings = {**LIFTED, **production, "sweep_seconds": SWEEP}
-    with Work(tmp_path / "work", small_clinic(tmp_path / "three"), **settings):
+    with Work(tmp_path / "work", given.little_clinic(tmp_path / "three"), **settings):
         async with (
-            given.running(small_clinic(tmp_path / "one"), knowledge=None, worker=False, **settings) as one,
+            given.running(given.little_clinic(tmp_path / "one"), knowledge=None, worker=False, **settings) as one,
             signed_in(one, StaffRole.CLINICIAN) as here,
         ):
             async with (
-                given.running(small_clinic(tmp_path / "two"), knowledge=None, **settings) as two,
+                given.running(given.little_clinic(tmp_path / "two"), knowledge=None, **settings) as two,
                 signed_in(two, StaffRole.RECEPTION) as there,
             ):
                 await answered(two, ASKED, "before", by_entry="")

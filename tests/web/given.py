@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import itertools
+import re
 import shutil
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
@@ -126,6 +127,20 @@ def own_clinic(folder: Path) -> Path:
     data = folder / "clinic"
     shutil.copytree(DEMO, data)
     return data
+
+
+SAID = {"practice.yaml": ("opening-hours", "languages", "pharmacy"), "smalltalk.yaml": ("person",)}
+
+
+def little_clinic(folder: Path) -> Path:
+    """A data folder with a clinic that has little to say: its content is built in a moment."""
+    folder.mkdir(exist_ok=True)
+    shutil.copy(DEMO / "clinic.yaml", folder)
+    for name, ids in SAID.items():
+        entries = re.split(r"\n(?=- id: )", (DEMO / name).read_text())
+        kept = [each for each in entries if each.startswith(tuple(f"- id: {id}\n" for id in ids))]
+        (folder / name).write_text(re.sub(r"related: \[.*\]", "related: []", "\n".join(kept)))
+    return folder
 
 
 async def old_link(running: Running, staff: str) -> str:

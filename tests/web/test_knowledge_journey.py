@@ -21,8 +21,8 @@ __all__ = ["axe"]  # a fixture
 
 @pytest.fixture
 async def running(tmp_path: Path) -> AsyncIterator[Running]:
-    """A server that answers from the demo clinic's own content."""
-    async with given.running(tmp_path, knowledge=None) as it:
+    """A server that answers from some of the demo clinic's own content."""
+    async with given.running(given.little_clinic(tmp_path), knowledge=None) as it:
         yield it
 
 
