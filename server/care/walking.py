@@ -5,6 +5,7 @@ leads to, and the person must be found by every word up to there. A row that is 
 running server writes rows a moment later.
 """
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,7 +15,8 @@ from server.core.model import ThreadId
 from server.core.ports import Row, Store
 from server.service.inbox import Inbox, derived, read_all
 
-PAGE = 1000  # threads at a time
+PAGE = 1000  # threads whose names are asked for at a time
+GROUP = 50  # threads looked at together: a database far away is asked once, and not fifty times
 
 
 @dataclass(slots=True)
@@ -45,11 +47,11 @@ async def walk(store: Store, *, rebuild: bool) -> Findings:
     inbox = Inbox(store, clock=lambda: datetime.now(UTC))
     after = ""
     while page := await store.each_thread(after, PAGE):
-        for thread in page:
-            await _look(store, thread, findings)
-            if rebuild and thread not in findings.broken:
-                await inbox.rebuild(thread)
-                findings.rebuilt += 1
+        for group in (page[at : at + GROUP] for at in range(0, len(page), GROUP)):
+            logs = await _look_at_all(store, group, findings)
+            if rebuild and logs:
+                await inbox.rebuild_all(logs)
+                findings.rebuilt += len(logs)
         after = page[-1]
     return findings
 
@@ -64,18 +66,38 @@ def agrees(id: ThreadId, log: Sequence[AnyEvent], row: Row | None) -> bool:
     return row is None or row.thread.seq > len(log) or row == derived(id, log[: row.thread.seq])[0]
 
 
-async def _look(store: Store, id: ThreadId, findings: Findings) -> None:
-    row = await store.row(id)  # before the log: a row is never ahead of it
-    log = await read_all(store, id)
-    findings.threads += 1
-    findings.events += len(log)
-    if not is_whole(log):
-        findings.broken.append(id)
-        return
-    if row is None or row.thread.seq < len(log):
-        findings.behind.append(id)
-    if row is not None:
+async def _look_at_all(
+    store: Store, group: Sequence[ThreadId], findings: Findings
+) -> dict[ThreadId, Sequence[AnyEvent]]:
+    """Add to ``findings``, in the group's order; return the logs that have no gap.
+
+    All have ended when this raises: nobody asks a store that is being closed.
+    """
+    logs: dict[ThreadId, Sequence[AnyEvent]] = {}
+    looked = await asyncio.gather(*(_look(store, id) for id in group), return_exceptions=True)
+    for id, found in zip(group, looked, strict=True):
+        if isinstance(found, BaseException):
+            raise found
+        log, row, findable = found
+        findings.threads += 1
+        findings.events += len(log)
+        if not is_whole(log):
+            findings.broken.append(id)
+            continue
+        logs[id] = log
+        if row is None or row.thread.seq < len(log):
+            findings.behind.append(id)
         if not agrees(id, log, row):
             findings.wrong.append(id)
-        if await store.missing_words(derived(id, log[: row.thread.seq])[1]):
+        if not findable:
             findings.unfindable.append(id)
+    return logs
+
+
+async def _look(store: Store, id: ThreadId) -> tuple[list[AnyEvent], Row | None, bool]:
+    """Return a thread's log, its row, and whether every word up to there finds it."""
+    row = await store.row(id)  # before the log: a row is never ahead of it
+    log = await read_all(store, id)
+    if row is None or not is_whole(log):
+        return log, row, True
+    return log, row, not await store.missing_words(derived(id, log[: row.thread.seq])[1])

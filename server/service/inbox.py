@@ -9,7 +9,7 @@ the log after its row, and a start repairs the rows of recent threads.
 import asyncio
 import logging
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
@@ -402,13 +402,19 @@ class Inbox:
 
     async def rebuild(self, id: ThreadId) -> Thread:
         """Make a thread's row and words anew from its log."""
-        row, words = derived(id, log := await read_all(self._store, id))
-        if words:
-            await self._store.save_words(words)
-        if gone := taken_back(id, log):
-            await self._store.drop_words(gone)
-        await self._store.save_rows([row])
+        (row,) = await self.rebuild_all({id: await read_all(self._store, id)})
         return row.thread
+
+    async def rebuild_all(self, logs: Mapping[ThreadId, Sequence[AnyEvent]]) -> list[Row]:
+        """Make the rows and words of several threads anew from their whole logs, written together."""
+        made = {id: derived(id, log) for id, log in logs.items()}
+        if words := [word for _, of_one in made.values() for word in of_one]:
+            await self._store.save_words(words)
+        if gone := [word for id, log in logs.items() for word in taken_back(id, log)]:
+            await self._store.drop_words(gone)
+        rows = [row for row, _ in made.values()]
+        await self._store.save_rows(rows)
+        return rows
 
     def _learn(self, id: ThreadId, words: Iterable[str], raw: Iterable[str] = ()) -> None:
         """Keep the words that are new for later; those of the text as they were written save finding words again."""
