@@ -33,7 +33,7 @@ from knowledge_base.urgent_score import (
 )
 
 PARTS = 5
-ALARMS = 0.07  # share of the calm examples that may be taken for an emergency: all of them are near to one
+ALARMS = 0.05  # share of the calm examples that may be taken for an emergency: all of them are near to one
 USUAL_ALARMS = 0.01  # the same of what is written every day
 DOUBTED = 0.03  # share of the demo clinic's questions that are too near to one to be answered
 STEPS = 260
@@ -70,7 +70,8 @@ class Example(Struct, frozen=True):
 def read_examples(folder: Path = FOLDER) -> list[Example]:
     """Return every example in every language."""
     found: dict[tuple[str, str], Example] = {}
-    for path in [*sorted(folder.glob("??.yaml")), *sorted(folder.glob("frames_??.yaml"))]:
+    names = ("??.yaml", "frames_??.yaml", "calm_??.yaml")
+    for path in (path for name in names for path in sorted(folder.glob(name))):
         file = Source(path).read(Examples)
         language = path.stem[-2:]
         for urgent, self_harm, everyday_, frames in (
