@@ -29,10 +29,13 @@ from server.library import (
     UnknownSnapshot,
     Wrong,
     kept,
+    library,
 )
 from tests.contract.scenes import Place
 
-ON_ONE = pytest.mark.parametrize("place", ["sqlite"], indirect=True)  # where stores make no difference
+ON_ONE = pytest.mark.parametrize(
+    "place", ["sqlite"], indirect=True
+)  # where stores make no difference, or a flow has it
 ZONE = ZoneInfo("Europe/Berlin")
 CLINIC = """\
 name: Small Practice
@@ -183,6 +186,7 @@ async def test_an_edit_wins_over_the_file_once_it_is_published(house: Opening) -
     assert held.published
 
 
+@ON_ONE
 async def test_other_machines_build_the_same_and_a_later_start_begins_with_it(house: Opening) -> None:
     here, there = await house(), await house("there")
     await edited(here.library, "parking", "Park on the roof.")
@@ -214,6 +218,7 @@ async def test_the_bell_is_heard_long_before_the_sweep(house: Opening) -> None:
     assert (topic, hash.decode()) == ("knowledge", published.hash)
 
 
+@ON_ONE
 async def test_going_back_leads_to_what_was_live_before_and_leaves_the_edits(house: Opening) -> None:
     here, there = await house(), await house("there")
     await edited(here.library, "parking", "Park on the roof.")
@@ -401,23 +406,24 @@ async def shown(house: House, id: str) -> str:
 
 async def test_what_is_kept_stays_bounded(house: Opening, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kept, "KEPT", 2)
+    monkeypatch.setattr(library, "PAST", 4)
     here = await house()
     hashes = []
     for number in range(3):
         await edited(here.library, "parking", f"Park on level {number}.")
         hashes.append((await here.library.publish("anna")).hash)
-    for number in range(32):
+    for number in range(6):
         await edited(here.library, "eczema", f"Room {number}.")
 
     listed = await here.library.snapshots()
     assert [each.hash for each in listed if each.kept] == hashes[:0:-1]
-    assert len(await here.library.history("eczema")) == 30
+    assert len(await here.library.history("eczema")) == 4
     with pytest.raises(UnknownSnapshot):
         await here.library.rollback("anna", hashes[0])
     content = await here.library.kept._store.listing("knowledge-content")
     revisions = await here.library.kept._store.listing("knowledge-revisions")
     assert len(content) == 2 * 2
-    assert len([id for id in revisions if id.startswith("eczema@")]) == 30
+    assert len([id for id in revisions if id.startswith("eczema@")]) == 4
 
 
 @ON_ONE
