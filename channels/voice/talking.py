@@ -85,7 +85,7 @@ class Turnstile:
 
     def lets_through(self, event: AnyEvent) -> bool:
         """Take the next event; whether this caller is told of it."""
-        if isinstance(event, Called) and not event.past:
+        if isinstance(event, Called) and not event.past and not event.behind:
             ours = event.session == self._session
             self._since = event.seq if ours and not self._ours else self._since
             self._ours = ours

@@ -5,6 +5,7 @@ begins with the first words that are no objection to being written down, so nobo
 """
 
 import re
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, assert_never
 
@@ -15,7 +16,21 @@ from server.core.checking import check_short, check_text, kept, past_moment, who
 from server.core.commands import AnyCommand
 from server.core.errors import BadValue
 from server.core.events import AnyEvent
-from server.core.model import MAX_ID, MAX_TASKS, Call, Channel, Ending, NotHeard, Role, Rules, Task, TaskKind, Thread
+from server.core.model import (
+    MAX_ID,
+    MAX_TASKS,
+    Address,
+    Call,
+    Channel,
+    Ending,
+    NotHeard,
+    Role,
+    Rules,
+    Task,
+    TaskKind,
+    Thread,
+    ThreadId,
+)
 
 CallCommand = (
     commands.Ring
@@ -52,7 +67,7 @@ def idle(now: datetime, rules: Rules) -> owed.Wake:
 
 def lapsed(thread: Thread, of: int, now: datetime, by: dict[str, Any]) -> events.HungUp | None:
     """Return the end of the call of which nothing came after event ``of``, if there is one."""
-    call = next((each for each in (thread.call, *thread.calls_behind) if each is not None and each.last == of), None)
+    call = next((each for each in not_over(thread) if each.last == of), None)
     if call is None:
         return None
     why = Ending.TRANSFERRED if call.away else Ending.LOST
@@ -119,9 +134,13 @@ def _ring(
     same = call is not None and call.session == command.session
     if call is not None and same and not command.past and command.assurance <= call.assurance:
         return None
+    if command.carried and _named(thread, command.session) is not None:
+        return None  # they have spoken here already
+    behind = command.carried and call is not None
     owes: tuple[owed.AnyOwed, ...] = () if command.past else (idle(now, rules),)
     if not command.past:  # what is forgotten here ends unseen
-        owes = (*owes, *(_summary(now, each) for each in _others(thread, command.session)[:-MAX_BEHIND]))
+        before = thread.calls_behind if behind else _others(thread, command.session)
+        owes = (*owes, *(_summary(now, each) for each in before[: -MAX_BEHIND + behind]))
     return events.Called(
         **by,
         session=command.session,
@@ -135,6 +154,7 @@ def _ring(
         vendor=command.vendor,
         past=command.past,
         said_at=past_moment("said_at", command.said_at, now) if command.said_at is not None else None,
+        behind=behind,
         owes=owes,
     )
 
@@ -153,21 +173,54 @@ def _hang_up(thread: Thread, command: commands.HangUp, now: datetime, by: dict[s
 
 def _named(thread: Thread, session: str) -> Call | None:
     """Return the call with this name, also one that another came on top of."""
-    return next((each for each in (thread.call, *thread.calls_behind) if each and each.session == session), None)
+    return next((each for each in not_over(thread) if each.session == session), None)
+
+
+def not_over(thread: Thread) -> tuple[Call, ...]:
+    """Return every call that is not over, the one that is spoken into last."""
+    return (*thread.calls_behind, thread.call) if thread.call is not None else thread.calls_behind
 
 
 def _others(thread: Thread, session: str) -> tuple[Call, ...]:
     """Return the calls that are not over beside this one, the newest last."""
-    known = (*thread.calls_behind, thread.call)
-    return tuple(each for each in known if each is not None and each.session != session)
+    return tuple(each for each in not_over(thread) if each.session != session)
+
+
+def end_key(session: str) -> str:
+    """Return the key under which our phone's door ends a call."""
+    return f"call:{session}:end"
+
+
+def carried(thread: Thread, to: ThreadId) -> Iterator[commands.Ring | commands.StopListening]:
+    """Yield what lets the calls that a move took along go on in the conversation ``to``; again is the same as once."""
+    for call in reversed(thread.calls_behind if thread.moved_to is not None else ()):  # who was spoken to comes first
+        session, key = call.session, f"call:{call.session}:from:{call.last}"
+        caller = Address(Channel.VOICE, call.our, "caller", call.caller) if call.caller else None
+        yield commands.Ring(
+            thread=to,
+            key=key,
+            by=commands.SYSTEM,
+            session=session,
+            our=call.our,
+            assurance=call.assurance,
+            caller=caller,
+            proof=call.proof,
+            language=call.language,
+            said_at=call.began,
+            carried=True,
+        )
+        for holds, why in ((call.objected, NotHeard.OBJECTED), (call.away, NotHeard.PUT_THROUGH)):
+            if holds:
+                by = commands.SYSTEM
+                yield commands.StopListening(thread=to, key=f"{key}:{why}", by=by, session=session, why=why)
 
 
 def _stop_listening(
     thread: Thread, command: commands.StopListening, now: datetime, rules: Rules, by: dict[str, Any]
 ) -> events.Unheard | None:
     check_short("session", command.session, MAX_ID)
-    call = thread.call
-    if call is None or call.session != command.session:
+    call = _named(thread, command.session)
+    if call is None:
         return None
     objects = command.why is NotHeard.OBJECTED
     if call.objected if objects else call.away:
@@ -225,13 +278,14 @@ def changes(thread: Thread, event: CallEvent) -> dict[str, Any]:
             left = tuple(each for each in thread.calls_behind if each.session != session)
             return {"calls_behind": left} if left != thread.calls_behind else {}
         case events.Unheard(session=session, why=why):
-            call = thread.call
-            if call is None or call.session != session:
+            call = _named(thread, session)
+            if call is None:
                 return {}
             objects = why is NotHeard.OBJECTED
-            return {
-                "call": replace(call, last=event.seq, objected=call.objected or objects, away=call.away or not objects)
-            }
+            changed = replace(call, last=event.seq, objected=call.objected or objects, away=call.away or not objects)
+            if call is thread.call:
+                return {"call": changed}
+            return {"calls_behind": tuple(changed if each is call else each for each in thread.calls_behind)}
         case events.Tasked():
             task = Task(event.seq, event.task, event.number, event.when)
             put_off = thread.snoozed_until if event.role is Role.STAFF else None  # it is news to them
@@ -252,11 +306,13 @@ def _called(thread: Thread, event: events.Called) -> dict[str, Any]:
         return found
     before = _named(thread, event.session)
     language = event.language or (before.language if before is not None else None)
-    began = before.began if before is not None else event.at
+    began = before.began if before is not None else event.said_at or event.at
     proof = event.proof or (before.proof if before is not None else "")
     caller = event.caller.value if event.caller is not None else ""
     objected = before is not None and before.objected
     call = Call(event.session, event.our, event.assurance, began, language, event.seq, proof[:MAX_ID], caller, objected)
+    if event.behind:
+        return {**found, "open": True, "calls_behind": (*thread.calls_behind, call)[-MAX_BEHIND:]}
     behind = _others(thread, event.session)[-MAX_BEHIND:]
     return {**found, "open": True, "call": call, "calls_behind": behind}
 

@@ -256,7 +256,10 @@ class Part(Command, frozen=True, kw_only=True):
 
 
 class Ring(Command, frozen=True, kw_only=True):
-    """The person is on the phone, and agrees to what was said first; or this call has shown more about who calls."""
+    """The person is on the phone, and agrees to what was said first; or this call has shown more about who calls.
+
+    ``carried``: it comes along with a conversation that goes on here, since ``said_at``.
+    """
 
     session: str
     our: str
@@ -269,6 +272,7 @@ class Ring(Command, frozen=True, kw_only=True):
     vendor: str = ""
     past: bool = False
     said_at: datetime | None = None
+    carried: bool = False
 
 
 class HangUp(Command, frozen=True, kw_only=True):

@@ -203,7 +203,8 @@ class Called(Event, frozen=True, kw_only=True, tag="called"):
     language: str | None = None
     vendor: str = ""  # whose voice agent reported it; empty for our own
     past: bool = False  # reported afterwards
-    said_at: datetime | None = None
+    said_at: datetime | None = None  # when it began, if that was before
+    behind: bool = False  # it came along with another conversation: here another call is spoken into
 
 
 class HungUp(Event, frozen=True, kw_only=True, tag="hung_up"):

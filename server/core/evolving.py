@@ -106,7 +106,10 @@ def _evolved(thread: Thread, event: AnyEvent) -> Thread:
             return _received(thread, event, receipt)
         case events.MovedTo(to=to):
             resumed = thread.open or thread.open_when_moved
-            return _next(thread, event, moved_to=to, open=False, open_when_moved=resumed, call=None, calls_behind=())
+            taken_along = calls.not_over(thread)
+            return _next(
+                thread, event, moved_to=to, open=False, open_when_moved=resumed, call=None, calls_behind=taken_along
+            )
         case events.Called(caller=Address() as caller, assurance=assurance, attested=attested):
             sure = assurance if attested else min(assurance, Assurance.CALLER_ID)  # a number can be put on
             known = linked(thread.addresses, caller, sure)
@@ -267,6 +270,7 @@ def _returned(thread: Thread, event: events.Returned) -> Thread:
         thread,
         event,
         moved_to=None,
+        calls_behind=(),  # they go on where they were taken
         open=thread.open or thread.open_when_moved,
         open_when_moved=False,
         floor_seq=floor_seq,

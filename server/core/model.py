@@ -431,7 +431,7 @@ class Thread(msgspec.Struct, frozen=True, omit_defaults=True):
     prefers: Channel | None = None  # where the person would rather be written to
     wrote_on: tuple[Channel, ...] = ()  # the doors they came through before they changed to another
     call: Call | None = None  # that is under way
-    calls_behind: tuple[Call, ...] = ()  # that another one came on top of, while nobody had said that they were over
+    calls_behind: tuple[Call, ...] = ()  # not over: another came on top of them, or they were taken along by a move
     tasks: tuple[Task, ...] = ()  # that nobody has done yet
     crowded: int = 0  # the newest message that waits to leave and found no room in ``deliveries``
     revoked: tuple[int, ...] = ()  # messages that were taken back: nobody is given their words any more

@@ -17,6 +17,7 @@ from msgspec.structs import replace
 
 from server.core import choices, commands
 from server.core.calling import Greeting, Incoming, Line, Turned, Warned
+from server.core.calls import carried, end_key
 from server.core.commands import ASSISTANT, HangUp, Interrupt, Post, Ring, StopListening
 from server.core.errors import Moved, Refused
 from server.core.events import AnyEvent, Posted
@@ -270,7 +271,9 @@ class PhoneCalls:
 
     async def _is_over(self, line: Line) -> bool:
         """Whether somebody has hung up already: their last words may come after that, and begin no other call."""
-        return await self._store.find(line.rung or line.thread, commands.SYSTEM.sender, _end_key(line)) is not None
+        return (
+            await self._store.find(line.rung or line.thread, commands.SYSTEM.sender, end_key(line.session)) is not None
+        )
 
     # codes
 
@@ -386,7 +389,7 @@ class PhoneCalls:
         if known is not None:
             line = replace(line, rung=known.id)
         if line.rung is not None:
-            await self._end(line, why, seconds, _end_key(line))
+            await self._end(line, why, seconds, end_key(line.session))
 
     async def _end(self, line: Line, why: Ending, seconds: int, key: str) -> None:
         over = HangUp(
@@ -398,7 +401,24 @@ class PhoneCalls:
             seconds=seconds,
         )
         with suppress(Moved):  # they move faster than we can follow: it ends by itself
-            await follow(over, self._conversations.handle)
+            over, done = await follow(over, self._conversations.handle)
+            if done.event is None and await self._takes_along(line):
+                await follow(over, self._conversations.handle)
+
+    async def _takes_along(self, line: Line) -> bool:
+        """Whether the call was still to be taken where its conversation goes on, and is there now."""
+        first = await self._store.find_address(_session_record(line.session))
+        moved = await self._conversations.refresh(first or line.thread)
+        for _ in range(HOPS):
+            if moved.moved_to is None:
+                return False
+            ours = [each for each in carried(moved, moved.moved_to) if each.session == line.session]
+            for command in ours:
+                await follow(command, self._conversations.handle)
+            if ours:
+                return True
+            moved = await self._conversations.refresh(moved.moved_to)
+        return False
 
     async def transfer_to(self, line: Line) -> str | None:
         """Return the number at which a person can be reached now."""
@@ -454,10 +474,6 @@ def _is_taken(thread: Thread, session: str) -> bool:
     """Whether somebody else is on the phone in this conversation who has shown whose it is."""
     call = thread.call
     return call is not None and call.session != session and call.assurance is Assurance.PROVEN
-
-
-def _end_key(line: Line) -> str:
-    return f"call:{line.session}:end"
 
 
 def _has_past(here: Thread, line: Line) -> bool:

@@ -29,7 +29,7 @@ from server.core.model import (
     ThreadId,
     Value,
 )
-from server.core.moves import follow, goes_on
+from server.core.moves import HOPS, follow, goes_on
 from server.core.ports import Store
 from server.service.clinic import Clinic
 from server.service.conversations import Conversations
@@ -82,10 +82,13 @@ class Summaries:
         Raises:
             Unavailable: not now.
         """
-        account = account_of(await self._log(id, session, upto), session, self._clinic.languages[0])
+        thread = await self._current(id)
+        if await self._store.find(thread.id, SYSTEM.sender, f"summary:{session}") is not None:
+            return
+        parts = [_of_call(part, session) for part in await self._parts(id, session, upto)]
+        account = account_of([event for part in parts for event in part], session, self._clinic.languages[0])
         if account is None:
             return
-        thread = await self._current(id)
         sent = await self._send(thread, session, account)
         text, points = self._told(account, self._clinic.languages[0])
         summarise = commands.Summarise(
@@ -167,6 +170,15 @@ class Summaries:
         when = self._clinic.moment_text(at, self._clock(), language)
         return say("summary_callback_at", language, when=when, number=number)
 
+    async def _parts(self, id: ThreadId, session: str, upto: int, hops: int = HOPS) -> list[list[AnyEvent]]:
+        """Return what happened in a call, conversation by conversation: before one moved into the next, and there."""
+        parts = [await self._log(id, session, upto)]
+        for joined in (await self._conversations.refresh(id)).joined if hops else ():
+            other = await self._conversations.refresh(joined.thread)
+            if other.moved_to is not None and any(call.session == session for call in other.calls_behind):
+                return [*await self._parts(other.id, session, joined.upto, hops - 1), *parts]
+        return parts
+
     async def _log(self, id: ThreadId, session: str, upto: int) -> list[AnyEvent]:
         """Return what happened from the beginning of a call on, up to event ``upto``."""
         log: list[AnyEvent] = []
@@ -188,12 +200,11 @@ class Summaries:
 
 
 def account_of(log: Sequence[AnyEvent], session: str, language: str) -> Account | None:
-    """Return what can be told of a call from what happened in it; ``None``: nobody said anything.
+    """Return what can be told of a call from what happened in it alone; ``None``: nobody said anything.
 
     Args:
         language: in which it is told when nobody knows the call's.
     """
-    log = _of_call(log, session)
     called = [event for event in log if isinstance(event, Called) and event.session == session]
     spoken = [event for event in log if isinstance(event, Posted) and event.channel is Channel.VOICE]
     if not called or not spoken:
@@ -227,7 +238,8 @@ def _of_call(log: Sequence[AnyEvent], session: str) -> list[AnyEvent]:
     said: dict[int, bool] = {}  # whether a message is of this call, by number
     for event in log:
         if isinstance(event, Called):
-            lines = [*(each for each in lines if each != event.session), event.session]
+            others = [each for each in lines if each != event.session]
+            lines = [event.session, *others] if event.behind else [*others, event.session]
         here = lines[-1:] == [session]
         if isinstance(event, HungUp):
             here = event.session == session

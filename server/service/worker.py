@@ -13,7 +13,8 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from itertools import islice
 
-from server.core.commands import SYSTEM, Join, Lapse, Part
+from server.core.calls import carried, end_key
+from server.core.commands import SYSTEM, Join, Lapse, Part, Ring, StopListening
 from server.core.errors import LeaseLost, Moved, Refused, Unavailable
 from server.core.events import AnyEvent, Posted
 from server.core.model import Thread, ThreadId
@@ -310,6 +311,7 @@ class Worker:
         if thread.moved_to == point.to:
             join = Join(thread=point.to, key=f"join:{id}:{seq}", by=SYSTEM, other=id, upto=point.upto)
             target = await self._follow(join)
+            await self._carry(thread, target)
         elif thread.moved_to is None:
             await self._follow(Part(thread=point.to, key=f"part:{id}:{seq}", by=SYSTEM, other=id))
             target = id
@@ -318,7 +320,13 @@ class Worker:
         for first in (id, *(joined.thread for joined in thread.joined)):
             await self._store.point_addresses(first, target)
 
-    async def _follow(self, command: Join | Part) -> ThreadId:
+    async def _carry(self, moved: Thread, target: ThreadId) -> None:
+        """Let the calls that a move took along go on there, unless somebody has hung up in the meantime."""
+        for command in carried(moved, target):
+            if await self._store.find(target, SYSTEM.sender, end_key(command.session)) is None:
+                await self._follow(command)
+
+    async def _follow(self, command: Join | Part | Ring | StopListening) -> ThreadId:
         """Tell the other thread, or the one in which that goes on by now; return which one was told."""
         try:
             told, _ = await follow(command, self._conversations.handle)

@@ -8,6 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from server.core import commands, events, owed, routing
+from server.core.calls import carried
 from server.core.commands import ASSISTANT
 from server.core.conversation import decide
 from server.core.errors import BadValue, MessageEmpty, NoCall, NotAllowed, OnlyByPhone
@@ -137,6 +138,65 @@ def test_a_call_that_another_came_on_top_of_may_go_on_and_only_so_many_are_remem
 
     crowded = after(*(ring(f"c{n}") for n in range(2, 20)), thread=ON_THE_LINE)
     assert [each.session for each in crowded.calls_behind] == ["c15", "c16", "c17", "c18"]
+
+
+MOVE = commands.Move(thread="t1", key="m", by=ANNA, to="t2")
+
+
+def taken_along(thread: Thread, there: Thread) -> Thread:
+    """Return the conversation ``there`` after what went on in another one goes on in it."""
+    for command in carried(thread, there.id):
+        event = decide(there, command, NOON + MINUTE)
+        there = evolve(there, event) if event is not None else there
+    return there
+
+
+def test_every_call_of_a_conversation_that_moves_goes_on_where_it_moves_and_ends_there_once() -> None:
+    moved = after(MOVE, thread=after(ring("c2"), thread=ON_THE_LINE))
+
+    there = taken_along(moved, Thread(id="t2"))
+
+    assert there.call is not None
+    assert (there.call.session, there.call.began) == ("c2", NOON)
+    assert [each.session for each in there.calls_behind] == ["c1"]
+    for session in ("c1", "c2"):
+        ended = decided(there, replace(hang_up(session), thread="t2"))
+        assert ended.owes == (owed.Summarise(due=NOON, session=session),)
+        there = evolve(there, ended)
+    assert (there.call, there.calls_behind) == (None, ())
+
+
+def test_a_call_that_is_taken_along_by_a_move_is_looked_after_and_remembers_what_was_wanted() -> None:
+    stop = commands.StopListening(thread="t1", key="s", by=VISITOR, session="c1", why=NotHeard.OBJECTED)
+    moved = after(stop, MOVE, thread=ON_THE_LINE)
+
+    rings, stops = (decide(thread, each, NOON) for thread, each in zip(
+        (Thread(id="t2"), taken_along(after(MOVE, thread=ON_THE_LINE), Thread(id="t2"))),
+        carried(moved, "t2"), strict=True,
+    ))  # fmt: skip
+
+    assert rings is not None
+    assert rings.owes == (owed.Wake(due=NOON + QUARTER, reason=owed.WakeReason.CALL),)
+    assert isinstance(stops, events.Unheard)
+
+
+def test_who_is_on_the_phone_where_another_call_is_taken_goes_on_being_spoken_to() -> None:
+    busy = evolve(Thread(id="t2"), decided(Thread(id="t2"), replace(ring("c9"), thread="t2")))
+
+    there = taken_along(after(MOVE, thread=ON_THE_LINE), busy)
+
+    assert there.call is not None
+    assert (there.call.session, [each.session for each in there.calls_behind]) == ("c9", ["c1"])
+    assert taken_along(after(MOVE, thread=ON_THE_LINE), there) == there  # again is the same as once
+
+
+def test_a_move_that_is_undone_leaves_the_call_where_it_was_taken() -> None:
+    moved = after(MOVE, thread=ON_THE_LINE)
+
+    back = after(commands.Return(thread="t1", key="r", by=ANNA), thread=moved)
+
+    assert (back.call, back.calls_behind) == (None, ())
+    assert list(carried(back, "t2")) == []
 
 
 def test_hanging_up_owes_a_summary_once() -> None:

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from server.core import choices
 from server.core.calling import Incoming, Line
-from server.core.commands import Agree, LinkAddress, Post, person
+from server.core.commands import Agree, LinkAddress, Move, Post, person
 from server.core.events import HungUp, Posted, Summarised, Tasked
 from server.core.model import (
     Address,
@@ -155,6 +155,42 @@ async def test_of_two_calls_at_once_each_is_summed_up_when_it_is_over_and_by_its
     assert summary.points == (say("summary_question", "de"),)
     assert (of_second.session, of_second.text) == ("c2", f"{call} Es ging um: Opening hours.")
     assert of_second.points == (say("summary_callback", "de", number=MIA),)
+
+
+@pytest.mark.parametrize("when", ["before anybody has looked", "afterwards"])
+async def test_a_call_whose_conversation_moves_meanwhile_ends_and_is_summed_up_once_and_as_a_whole(
+    phone: House, when: str
+) -> None:
+    await phone.asked_last_night()
+    line = await phone.call("eczema", code=False)
+    await phone.conversations.handle(Move(thread=line.thread, key="m", by=ANNA, to="web", reason="known"))
+    if when == "afterwards":
+        await phone.work()
+
+    await phone.calls.hung_up(line, Ending.CALLER, 170)
+    await phone.work()
+    phone.clock.go_on(timedelta(minutes=16))
+    await phone.work()
+
+    there = await phone.log("web")
+    ended = [event for event in (*await phone.log(line.thread), *there) if isinstance(event, HungUp)]
+    summaries = [event for event in there if isinstance(event, Summarised)]
+    assert [(event.why, event.seconds) for event in ended] == [(Ending.CALLER, 170)]
+    assert [event.text for event in summaries] == [f"{say('summary_call', 'de', minutes='3')} Es ging um: Eczema."]
+    assert (await phone.conversations.thread("web")).calls_behind == ()
+
+
+async def test_what_was_said_before_and_after_a_move_is_summed_up_together(phone: House) -> None:
+    await phone.asked_last_night()
+    line = await phone.call("eczema", code=False)
+    await phone.conversations.handle(Move(thread=line.thread, key="m", by=ANNA, to="web", reason="known"))
+    await phone.work()
+    line, _ = await phone.calls.hear(line, "more", "what are the hours", "en")
+    await phone.work()
+
+    summary = await phone.over(line)
+
+    assert summary.text.endswith("Es ging um: Eczema, Opening hours.")
 
 
 async def test_a_person_who_wrote_not_long_ago_is_asked_on_whatsapp_whether_it_is_right(phone: House) -> None:
