@@ -6,7 +6,7 @@ Sure enough, it answers; less sure, it offers up to three entries; otherwise a p
 sentence: whatever it says was written by the clinic.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 
 from msgspec import Struct
@@ -30,8 +30,11 @@ MAX_CHOICES = 3
 MAX_RELATED = 2  # shown under an answer that brings no buttons of its own
 MAX_MISSES = 2  # times running that offering or finding nothing is bearable
 MAX_SENTENCES = 4  # of a message that are also looked at one by one
+MAX_SENTENCES_ABROAD = 1  # the same in another language than the likeliest
+MAX_LETTERS = 160  # characters of a message's sentences together, where they are looked at one by one
+MAX_BEFORE = 600  # characters of the message before that tell its language
 MAX_PHRASE = 60  # characters: a longer message is no phrase
-LONG = 800  # characters: of a message longer than twice that, the score hears so much at either end
+LONG = 600  # characters: of a message longer than twice that, the score hears so much at either end
 MAX_NEAR = 8  # entries that a follow-up is compared with
 FOLLOWED = 0.9  # confidence of a follow-up: the share that was right of those that were answered as one
 MAX_EARLIER = 3  # answers back that a follow-up may go on about, where what came since was small talk
@@ -113,7 +116,7 @@ def decide(
         return alarm
     if chosen := _chosen(asked):
         return _entry(asked, chosen, _certain(asked, chosen, Band.CHOICE))
-    if not t.words(t.fold(asked.cleaned)):
+    if not t.has_words(asked.cleaned):
         return _named(asked, stands) or _named_abroad(asked) or _nothing(asked, Reason.UNREADABLE, None)
     heard = _heard(asked, language)
     said = _going_on(asked, heard) or _named(asked, stands, heard) or _named_abroad(asked) or _retrieve(asked, heard)
@@ -289,7 +292,7 @@ def _heard(asked: _Asked, thread_language: str | None) -> Spoken:
     if context.choice:
         return Spoken(asked.language, kept=True)
     under_way = context.last_question or context.last_entry is not None
-    before = t.clean(context.last_question) if under_way else None
+    before = t.clean(context.last_question[:MAX_BEFORE]) if under_way else None
     return spoken(asked.cleaned, thread_language, asked.snapshot.clinic.languages, before)
 
 
@@ -458,7 +461,7 @@ def _retrieve(asked: _Asked, language: Spoken) -> Outcome:
     """Return what retrieval leads to, in the message's language, or in another that fits clearly better."""
     found = _search(asked, language.language)
     if not _answers(asked, found) and language.second:
-        other = _search(asked, language.second)
+        other = _search(asked, language.second, MAX_SENTENCES_ABROAD)
         found = other if _answers(asked, other) else found
     best = found.retrieved.best
     asked = _in(asked, _answered_in(asked, found, language))
@@ -497,12 +500,26 @@ def _answered_in(asked: _Asked, found: _Found, heard: Spoken) -> str:
     return heard.language if kept else found.language
 
 
-def _search(asked: _Asked, language: str) -> _Found:
+def looked_at(cleaned: str, sentences: int = MAX_SENTENCES) -> list[str]:
+    """Return what of a cleaned message is searched for: all of it, and its first sentences one by one."""
+    first = cleaned[: t.MAX_COMPARED]
+    parts = t.sentences(first)
+    return [first] if len(parts) < 2 else [first, *_together(parts[:sentences], MAX_LETTERS)]
+
+
+def _together(parts: Sequence[str], limit: int) -> Iterator[str]:
+    """Yield parts as long as they have no more characters together, the last one cut."""
+    for part in parts:
+        if limit <= 0:
+            return
+        yield part[:limit]
+        limit -= len(part)
+
+
+def _search(asked: _Asked, language: str, sentences: int = MAX_SENTENCES) -> _Found:
     """Return the surest of what the whole message and each of its sentences are about."""
     index = asked.snapshot.indexes[language]
-    parts = t.sentences(asked.cleaned)
-    looked_at = [asked.cleaned] if len(parts) < 2 else [asked.cleaned, *parts[:MAX_SENTENCES]]
-    parts = [part for part in (each[: t.MAX_COMPARED] for each in looked_at) if t.words(t.fold(part))]
+    parts = [part for part in looked_at(asked.cleaned, sentences) if t.has_words(part)]
     meanings = asked.meaning(parts) if asked.meaning and index.encoder and parts else [None] * len(parts)
     found = []
     for part, meaning in zip(parts, meanings, strict=True):

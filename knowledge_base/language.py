@@ -21,7 +21,7 @@ SENTENCE = 3  # words from which a message that is clear enough changes the lang
 CLEAR = 5  # letters from which a shorter one may do so together with the one before
 LIKELY = 0.60  # probability from which a message decides where the thread has no language yet, or the entries agree
 FOREIGN = 0.80  # probability, over all languages met, of one the clinic has no answers in
-MAX_LOOKED_AT = 300  # characters: more does not change the verdict
+MAX_LOOKED_AT = 300  # characters, and bytes for the model: more does not change the verdict
 
 MET = frozenset({
     "ar", "bg", "cs", "da", "de", "el", "en", "es", "et", "fa", "fi", "fr", "he", "hi", "hr", "hu",
@@ -86,7 +86,8 @@ def loaded() -> None:
 
 def probabilities(text: str) -> dict[str, float]:
     """Return how likely each language met is, given a cleaned text; they add up to 1."""
-    return dict(_model().rank(text[:MAX_LOOKED_AT].lower()))
+    head = text[:MAX_LOOKED_AT].lower().encode("utf-8", "ignore")[:MAX_LOOKED_AT]
+    return dict(_model().rank(head.decode("utf-8", "ignore")))
 
 
 def supported(language: str | None, languages: Sequence[str]) -> str | None:

@@ -14,9 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 MAX_TEXT = 4096  # characters: the longest message any channel accepts; what comes after is not looked at
+MANY = 300  # different letters: more have only long texts of signs, and noise
+ENDS = 800  # characters at either end that are looked at of such a text
 PIECE = 512  # characters that are brought into their usual form at a time
 FEW_STRANGE = 40  # different letters beyond ASCII: more than any alphabet of Europe has in one message
-MAX_COMPARED = 400  # characters of a message that retrieval looks at: a question is shorter, and the cost is linear
+MAX_COMPARED = 300  # characters of a message that retrieval looks at: a question is shorter, and the cost is linear
 _SPREAD = np.uint64(0x3C9_3A5B_16D7)  # odd, and larger than any letter: what the letters before are multiplied with
 GRAM_SIZES = (2, 3, 4)  # the sizes that won over words, stems and BM25 on every question set they were tried on
 
@@ -39,11 +41,16 @@ _MODIFIERS = {"\ufe0e", "\ufe0f", *map(chr, range(0x1F3FB, 0x1F400))}  # variati
 
 def clean(text: str) -> str:
     """Return the message without markup, control characters, zero-width characters and doubled spaces."""
-    text = _composed(_TAG.sub(" ", text[:MAX_TEXT]))
+    text = _composed(_TAG.sub(" ", _bounded(text[:MAX_TEXT])))
     if not text.isprintable():
         hidden = {each: _visible(each) for each in set(text) if not each.isprintable() and each != "\n"}
         text = _with(text, hidden)
     return "\n".join(line for line in (" ".join(part.split()) for part in text.split("\n")) if line)
+
+
+def _bounded(text: str) -> str:
+    """Return the two ends of a text that is long and has too many different letters, each of which costs something."""
+    return text if len(text) <= 2 * ENDS or len(set(text)) <= MANY else f"{text[:ENDS]} {text[-ENDS:]}"
 
 
 def _composed(text: str) -> str:

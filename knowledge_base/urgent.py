@@ -31,7 +31,7 @@ NEGATION_REACH = 3  # words: how far before a finding a "no" still belongs to it
 BEGINNING_LENGTH = 4  # letters: fewer begin too many words ("man" begins "many" and "Mandag")
 TYPO_LENGTH = 5  # letters: from here one typo is forgiven; shorter words are too near to each other
 LONE_TYPO_LENGTH = 8  # letters: the same for a word that decides all by itself ("choking" is near to "cooking")
-MAX_TYPO_WORDS = 30  # unknown words at either end of a message that are checked for typos: between, what is spelt right
+MAX_TYPO_WORDS = 20  # unknown words at either end of a message that are checked for typos: between, what is spelt right
 ELSEWHERE = "other"  # the entry of `countries` for every country that has none of its own
 
 _TOKEN = re.compile(r"[^\W_]+|[.!?;:,…()\n–—]")
@@ -279,13 +279,16 @@ class Lexicon:
         """
         reading = self._read(cleaned)
         found: list[tuple[int, bool, _Rule, tuple[int, ...]]] = []
+        worst = len(self._order)  # of what is still looked for: nothing that loses against what is found
         for stem in reading.places:
             for rule in self._by_first.get(stem, ()):
-                if any(reading.places.keys().isdisjoint(group) for group in rule.groups):
+                order = self._order[rule.category]
+                if order > worst or any(reading.places.keys().isdisjoint(group) for group in rule.groups):
                     continue
                 places = self._where(reading, rule)
                 if places and not self._is_calm(reading, rule):
-                    found.append((self._order[rule.category], rule.language != language, rule, places))
+                    found.append((order, rule.language != language, rule, places))
+                    worst = order
         if not found:
             return None
         found.sort(key=lambda each: each[:2])

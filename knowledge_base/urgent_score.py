@@ -32,6 +32,7 @@ SECOND = 0.6  # share of the likeliest language's words from which the thread's 
 _ELIDED = re.compile(r"\b([cdjlmnst]|qu|dell|nell|all|un|sull|jusqu)['’](?=[aeiouyhàâéèêîôœ])", re.IGNORECASE)
 BEGINNING = 4  # letters: shorter stems are whole words
 MAX_DECIDING = 4  # words that are named as having decided
+MAX_LEFT_OUT = 16  # words, from the first, that are left out one by one to find them
 FILLER = "filler"  # words that only tell the language
 _AGAIN = re.compile(r"(.{1,4}?)\1{5,}")  # "aaaaaa", "hahahaha": the same n-gram over and over is no evidence
 
@@ -215,11 +216,13 @@ class Score:
 
     def deciding_words(self, cleaned: str, language: str | None) -> tuple[str, ...]:
         """Return the words without which a message would sound least like an emergency; for what was found only."""
-        words = words_of(cleaned)[:WINDOW]
+        words = words_of(cleaned[: WINDOW * WINDOW])[:WINDOW]
         if len(words) < 2:
             return tuple(words)
         left = {}
-        for word in dict.fromkeys(words):  # of a word that is said again and again only the first is looked at
+        for word in dict.fromkeys(
+            words[:MAX_LEFT_OUT]
+        ):  # of a word that is said again and again only the first is looked at
             place = words.index(word)
             without = [*words[:place], *words[place + 1 :]]
             left[place] = float(self.sums(laid(self.concepts, without, language))[0].max())

@@ -8,6 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from knowledge_base import Context, KnowledgeBase, Nothing, Outcome, Reason, answer
+from knowledge_base.engine import MAX_LETTERS, MAX_SENTENCES, looked_at
+from knowledge_base.text import ENDS, GRAM_SIZES, MAX_COMPARED, MAX_TEXT, clean, fold, gram_codes, words
 
 HOSTILE = {
     "nothing": "",
@@ -50,6 +52,24 @@ def test_anything_at_all_gets_a_typed_outcome_in_a_language_of_the_clinic(base: 
             assert isinstance(outcome, Outcome)
             assert outcome.language in base.clinic.languages
             assert outcome.text
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_what_is_looked_at_has_a_limit_whatever_is_written(name: str) -> None:
+    cleaned = clean(HOSTILE[name])
+    parts = looked_at(cleaned)
+
+    assert len(cleaned) <= MAX_TEXT
+    assert len(parts) <= 1 + MAX_SENTENCES
+    assert sum(map(len, parts)) <= MAX_COMPARED + MAX_LETTERS
+    assert sum(map(len, gram_codes(words(fold(parts[0]))))) <= len(GRAM_SIZES) * (MAX_COMPARED + 1)
+
+
+def test_of_a_long_text_of_more_letters_than_any_alphabet_has_the_two_ends_are_looked_at() -> None:
+    noise = "".join(map(chr, range(0x4E00, 0x4E00 + 4000)))
+
+    assert len(clean(noise)) == 2 * ENDS + 1
+    assert clean(f"{noise} Brustschmerzen").endswith("Brustschmerzen")
 
 
 @pytest.mark.parametrize("name", HOSTILE)
