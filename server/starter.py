@@ -35,7 +35,6 @@ ZONES = {
     "IE": "Europe/Dublin",
     "US": "America/New_York",
 }
-WHENEVER = "08:00-17:00"  # what is proposed for each working day
 _EASTER = {"good": -2, "monday": 1, "ascension": 39, "whit": 50, "corpus": 60}  # days after Easter Sunday
 _HOLIDAYS: dict[str, tuple[str, ...]] = {  # those of the whole country; a region's own are for the clinic to add
     "DE": ("01-01", "good", "monday", "05-01", "ascension", "whit", "10-03", "12-25", "12-26"),

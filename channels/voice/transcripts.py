@@ -143,11 +143,6 @@ def fresh(stamp: datetime | None, now: datetime, limit: timedelta) -> bool:
     return stamp is not None and abs(now - stamp) <= limit
 
 
-def digits_of(text: str) -> str:
-    """Return a number as a header has it, or an empty string; nothing longer than any time."""
-    return text if text.isascii() and text.isdigit() and len(text) <= 16 else ""
-
-
 def when(of: Node, name: str) -> datetime | None:
     """Return a time given in seconds or milliseconds since 1970, or as ISO 8601."""
     found = reading.moment(of, name)

@@ -187,12 +187,6 @@ class Phone:
         for bubble in [each for each in self.chat if each.ours and each.state == "delivered"]:
             await self._standin.progress(self, bubble, ("read",))
 
-    async def come_online(self) -> None:
-        """Be reachable again: what waits is delivered."""
-        self.online = True
-        for bubble in [each for each in self.chat if each.ours and each.state == "sent"]:
-            await self._standin.progress(self, bubble, ("delivered",))
-
     async def change_number(self, number: str) -> int:
         """Move to another number, which WhatsApp tells."""
         was, self.number = self.number, number.lstrip("+")

@@ -10,7 +10,7 @@ twilio.com/docs/whatsapp/api/error-code-mapping; docs.360dialog.com, "Error Code
 from collections.abc import Iterable
 from datetime import timedelta
 
-from channels.whatsapp.wire import Action, Fault, Verdict
+from channels.whatsapp.wire import Action, Verdict
 
 _DAY = timedelta(hours=24)
 
@@ -74,20 +74,6 @@ def judged(table: dict[int, _Rule], code: int | None, status: int = 0) -> Verdic
         return Verdict(Action.CHANNEL_DOWN, number, "payment" if status == 402 else "access")
     return Verdict(Action.PERMANENT, number)
 
-
-def decisive(faults: Iterable[Fault]) -> Verdict | None:
-    """Return the verdict that counts when several errors are reported: the one that asks for most care."""
-    return max((fault.verdict for fault in faults), key=lambda verdict: _CARE.index(verdict.action), default=None)
-
-
-_CARE = (
-    Action.RETRY,
-    Action.RETRY_RECIPIENT,
-    Action.PERMANENT,
-    Action.NEEDS_TEMPLATE,
-    Action.SUPPRESS,
-    Action.CHANNEL_DOWN,
-)
 
 _SENTENCES: dict[str, dict[str, str]] = {
     "busy": {

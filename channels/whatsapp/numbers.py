@@ -110,12 +110,3 @@ def shown(number: str) -> str:
     except phonenumbers.NumberParseException:
         return f"+{number}" if number else ""
     return phonenumbers.format_number(known, phonenumbers.PhoneNumberFormat.INTERNATIONAL)
-
-
-def hinted(number: str) -> str:
-    """Return enough of a number for its owner to know it, and for nobody else: ``+49 … 89``."""
-    try:
-        known = phonenumbers.parse(f"+{number}")
-    except phonenumbers.NumberParseException:
-        return ""
-    return f"+{known.country_code} … {number[-2:]}"

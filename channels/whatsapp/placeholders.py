@@ -12,7 +12,6 @@ from channels.whatsapp.wire import (
     Form,
     Location,
     Media,
-    MediaKind,
     Order,
     Reaction,
     Revoked,
@@ -88,11 +87,6 @@ def _words(content: Content, language: str) -> str:
             return _bracketed("revoked", language)
         case Unsupported():
             return _bracketed(_KNOWN_UNSUPPORTED.get(content.kind, "unsupported"), language)
-
-
-def is_listened_to(content: Content) -> bool:
-    """Whether it is speech, which staff hear and nobody reads."""
-    return isinstance(content, Media) and content.media in (MediaKind.VOICE, MediaKind.AUDIO)
 
 
 def _card(card: Card) -> str:

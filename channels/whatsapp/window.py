@@ -41,14 +41,6 @@ class Closed(Value, frozen=True, tag="closed"):
 Way = Free | ByTemplate | Closed
 
 
-class Countdown(Value, frozen=True):
-    """What a screen shows: whole hours and minutes left, never more than are left."""
-
-    hours: int
-    minutes: int
-    closing: bool
-
-
 def heard(window: Window, at: datetime | None, now: datetime) -> Window:
     """Return the window after a message that was sent ``at``; messages come late and in any order.
 
@@ -85,10 +77,3 @@ def way(window: Window, now: datetime, template: str = "") -> Way:
     if remaining := left(window, now):
         return Free(now + remaining)
     return ByTemplate(template) if template else Closed()
-
-
-def countdown(window: Window, now: datetime) -> Countdown | None:
-    """Return what to show beside what is being written, or ``None`` when the window is closed."""
-    remaining = left(window, now)
-    minutes = int(remaining.total_seconds() // 60)
-    return Countdown(minutes // 60, minutes % 60, remaining <= CLOSING) if remaining else None

@@ -526,9 +526,3 @@ def header(headers: Mapping[str, str], name: str) -> str:
 def tags(tag: str, count: int) -> Sequence[str]:
     """Return the tags of a message's parts: its own when there is one, else numbered from 0."""
     return [tag] * count if count == 1 or not tag else [f"{tag}.{part}" for part in range(count)]
-
-
-def part_of(tag: str) -> tuple[str, int]:
-    """Return the message's tag and the part that a status is about, the reverse of ``tags``."""
-    whole, dot, part = tag.rpartition(".")
-    return (whole, int(part)) if dot and part.isascii() and part.isdigit() and len(part) < 4 else (tag, 0)

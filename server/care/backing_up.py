@@ -4,7 +4,6 @@ Nothing is taken for granted: every line is decoded again, every conversation is
 of it, the row must be what the replay leads to. What cannot be read back is no backup.
 """
 
-import hashlib
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -242,8 +241,3 @@ def piece_of(part: Part) -> Piece:
     if piece.name.startswith("/") or "\0" in piece.name or any(each in ("", ".", "..") for each in parts):
         raise BackupDamaged("a file in it has a name that leads elsewhere")
     return piece
-
-
-def digest_of(data: bytes) -> str:
-    """Return the SHA-256 of some bytes."""
-    return hashlib.sha256(data).hexdigest()

@@ -227,9 +227,7 @@ def _frame(screen: Screen, where: Where) -> dict[str, Any]:
         "colleagues": screen.colleagues,
         "commands": _commands(w, has_library=screen.house.library is not None),
         "help": _help(w),
-        "script_words": json.dumps(
-            {key: text for key, text in table(w.language).items() if SCRIPT_WORDS.fullmatch(key)}
-        ),
+        "script_words": _script_words(w.language),
     }
 
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from channels.whatsapp import errors
-from channels.whatsapp.wire import Action, Fault
+from channels.whatsapp.wire import Action
 from tests.channels.whatsapp.given import DIALOG, META, TWILIO
 
 CODES = {
@@ -78,16 +78,6 @@ def test_some_errors_ask_for_patience() -> None:
     assert errors.judged(errors.META, 131049).pause == timedelta(hours=24)
     assert errors.judged(errors.META, 131056).pause == timedelta(seconds=6)
     assert errors.judged(errors.META, 131050).pause is None  # for good
-
-
-def test_of_several_errors_the_gravest_counts() -> None:
-    faults = [Fault(code, errors.judged(errors.META, code)) for code in (131000, 190, 131026)]
-
-    verdict = errors.decisive(faults)
-
-    assert verdict is not None
-    assert (verdict.action, verdict.code) == (Action.CHANNEL_DOWN, 190)
-    assert errors.decisive([]) is None
 
 
 def test_every_reason_can_be_told_in_every_language() -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from channels.whatsapp import placeholders
-from channels.whatsapp.placeholders import is_listened_to, said
+from channels.whatsapp.placeholders import said
 from channels.whatsapp.wire import (
     Card,
     Contacts,
@@ -70,9 +70,3 @@ def test_what_nobody_could_see_is_put_into_words(blank: str) -> None:
 def test_every_word_is_there_in_every_language() -> None:
     assert all(set(words) == {"de", "en", "sv"} for words in placeholders._WORDS.values())
     assert all(f"[{placeholders._word(kind, 'en')}]" == said(Media(kind), "en") for kind in MediaKind)
-
-
-def test_speech_is_listened_to() -> None:
-    assert is_listened_to(Media(MediaKind.VOICE))
-    assert not is_listened_to(Media(MediaKind.VIDEO))
-    assert not is_listened_to(Text("Hallo"))

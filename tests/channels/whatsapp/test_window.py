@@ -11,10 +11,8 @@ from channels.whatsapp.window import (
     OPEN,
     ByTemplate,
     Closed,
-    Countdown,
     Free,
     Window,
-    countdown,
     heard,
     is_open,
     left,
@@ -68,13 +66,6 @@ def test_a_refusal_shuts_it_until_they_write_again() -> None:
     assert not is_open(shut, NOON + 2 * HOUR)
     assert is_open(heard(shut, NOON + 3 * HOUR, NOON + 3 * HOUR), NOON + 4 * HOUR)
     assert is_open(heard(refused(HEARD, NOON - HOUR), NOON, NOON), NOON + HOUR)  # news of an older attempt
-
-
-def test_the_countdown_never_says_more_than_is_left() -> None:
-    assert countdown(HEARD, NOON) == Countdown(23, 55, False)
-    assert countdown(HEARD, NOON + 22 * HOUR) == Countdown(1, 55, True)
-    assert countdown(HEARD, NOON + OPEN - MARGIN - timedelta(seconds=1)) == Countdown(0, 0, True)
-    assert countdown(HEARD, NOON + OPEN) is None
 
 
 TIMES = some.integers(-3000, 3000).map(lambda minutes: NOON + minutes * MINUTE)
