@@ -147,3 +147,13 @@ def _quickest(text: str) -> float:
         score().hear(cleaned, "de")
         taken.append(time.thread_time() - start)
     return min(taken)
+
+
+def test_no_emergency_of_any_set_gets_an_everyday_answer_heard_or_not(base: KnowledgeBase) -> None:
+    """The sets with tests of their own apart; of the many that were learned from, some."""
+    named = yaml.safe_load((Path(__file__).parent / "urgent_named.yaml").read_text(encoding="utf-8"))
+    asked = [(text, language) for language, of in named.items() for text in of["urgent"]]
+    asked += [(each.text, each.language) for each in read_examples() if each.urgent][::6]
+
+    assert len(asked) >= 600
+    assert [text for text, own in asked if isinstance(base.answer(text, own), Answer | Suggestions)] == []
