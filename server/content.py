@@ -131,8 +131,12 @@ def workplace_of(settings: Settings) -> Path:
 
 
 def bands_of(settings: Settings) -> Bands:
-    """Return from which confidence is answered and offered."""
-    return Bands(answer=settings.answer_confidence, suggest=settings.suggest_confidence)
+    """Return from which confidence is answered and offered, and small talk is joined in."""
+    return Bands(
+        answer=settings.answer_confidence,
+        suggest=settings.suggest_confidence,
+        small_talk=settings.small_talk_confidence,
+    )
 
 
 def follow_file(engine: "Engine", own: frozenset[str]) -> ClinicFile:

@@ -330,6 +330,12 @@ class Settings:
     suggest_confidence: float = _floor(
         0.15, number(0, 1), "How sure it must be of an entry to offer it as a choice; below it, it calls a person."
     )
+    small_talk_confidence: float = _floor(
+        0.2,
+        number(0, 1),
+        "How sure it must be of small talk, such as thanks or a greeting, to join in; nobody wants to choose between"
+        " two of them.",
+    )
     gap_days: int = _floor(
         90,
         whole(1, 400),

@@ -4,13 +4,14 @@ import argparse
 import sys
 
 from knowledge_base import Answer, Nothing, Outcome, Suggestions, Urgent
+from knowledge_base.clinic import read_clinic
 from knowledge_base.outcome import Why
-from server.command_line.kb_library import done
+from knowledge_base.source import Source
+from server.command_line.kb_library import WRONG, done, is_spoken
 from server.library import Library
 from server.settings import Settings
 
 MAX_QUESTION = 4096  # characters: what any channel accepts
-WRONG = 2
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,11 +28,11 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
     if len(args.question) > MAX_QUESTION:
         print(f"Expected a question of at most {MAX_QUESTION} characters.", file=sys.stderr)
         return WRONG
-    if args.language and not args.language.replace("-", "").replace("_", "").isalpha():
-        print("--language: expected a language such as de or de-AT.", file=sys.stderr)
-        return WRONG
 
     async def ask(library: Library) -> int:
+        clinic = read_clinic(Source(library.source / "clinic.yaml"))
+        if not is_spoken(args.language, clinic.languages):
+            return WRONG
         outcome = await library.ask(args.question, args.language, args.channel, drafts=args.drafts)
         print("\n".join(shown(outcome, why=args.why)))
         return 0

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from knowledge_base.exchange import MAX_BYTES, Assumed, Form, Imported, form_of, read
+from knowledge_base.language import supported
 from knowledge_base.remarks import languages
-from server.command_line.kb_library import BY, FAILED, done
+from server.command_line.kb_library import BY, FAILED, WRONG, done, is_spoken
 from server.library import Library
 from server.library.importing import Planned, counted, plan, take
 from server.library.pages import NotFetched, Page, fetch
@@ -44,7 +45,9 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
         if page is None:
             return FAILED
         files = await library.files()
-        language = args.language or files.languages[0]
+        if not is_spoken(args.language, files.languages):
+            return WRONG
+        language = supported(args.language, files.languages) or files.languages[0]
         assumed = Assumed(library.today(), language, args.owner or "?", args.risk, files.values)
         imported = read(page.data, page.form, assumed)
         planned = await plan(library, imported)

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
 
 from server.settings import Settings
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from server.library import Library, Published
 
 FAILED = 1
+WRONG = 2  # as for an option that nobody knows
 BY = "terminal"  # who did it, where nobody signed in
 
 
@@ -45,6 +46,16 @@ def done(settings: Settings, work: "Callable[[Library], Awaitable[int]]") -> int
     return FAILED
 
 
+def is_spoken(language: str | None, languages: Sequence[str]) -> bool:
+    """Whether a language that was asked for is one of the clinic's; what may be asked for is said where it is not."""
+    from knowledge_base.language import supported
+
+    if language is None or supported(language, languages):
+        return True
+    print(f"--language: expected one of {', '.join(languages)}.", file=sys.stderr)
+    return False
+
+
 @contextlib.asynccontextmanager
 async def opened(settings: Settings) -> "AsyncIterator[Library]":
     """Open the store and give its library; what is published from here is told to running processes."""
@@ -52,13 +63,14 @@ async def opened(settings: Settings) -> "AsyncIterator[Library]":
 
     from knowledge_base.clinic import read_clinic
     from knowledge_base.source import Source
+    from server.clinic_file import FILE, fault_of
     from server.content import bands_of, folder_of, wanted, workplace_of
     from server.library import TOPIC, Library
     from server.service.clock import DatabaseClock
     from server.stores import bus_of, store_of
 
     source = folder_of(settings)
-    zone = ZoneInfo(read_clinic(Source(source / "clinic.yaml")).timezone)
+    zone = ZoneInfo(read_clinic(Source(source / FILE)).timezone)
     store = store_of(settings, exclusive=False)
     await store.open()
     try:
@@ -72,6 +84,7 @@ async def opened(settings: Settings) -> "AsyncIterator[Library]":
             zone=zone,
             bands=bands_of(settings),
             encoder=wanted(settings),
+            fault=lambda: fault_of(source / FILE),
         )
 
         async def told(published: "Published") -> None:

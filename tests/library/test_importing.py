@@ -131,6 +131,7 @@ def test_no_wrong_source_is_a_traceback(kb: Kb, tmp_path: Path) -> None:
 
     assert kb("import", "folder") == (1, "", "folder is a folder.\n")
     assert kb("import", "missing.csv") == (1, "", "missing.csv is not there.\n")
+    assert kb("ask", "Hello?", "--language", "xx") == (2, "", "--language: expected one of de, en, sv.\n")
     assert kb("import", "letter.docx")[0] == 1
     assert kb("import", "x" * 5_000)[0] == 1
     assert kb("import", "https://evil.example/faq", "--messages", "sv")[2].startswith("https://evil.example/faq: sidan")
