@@ -174,4 +174,4 @@ def test_a_placeholder_that_the_clinic_does_not_know_is_told() -> None:
             " it does not know `nobody`"
         )
     ]
-    assert imported.faults[0].sentence("de").startswith("Zeile 3, Spalte 2, answers.de.text: erwartet wird eine Angabe")
+    assert imported.faults[0].sentence("de").startswith("Zeile 3, Spalte 2, answers.de.text: erwartet: eine Angabe")

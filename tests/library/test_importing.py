@@ -117,7 +117,7 @@ def test_an_import_is_shown_then_taken_then_exported_again(kb: Kb, tmp_path: Pat
     assert shown[0] == taken[0] == 1  # one row of three could not be taken
     assert shown[1].endswith("2 new; 1 that cannot be taken\n")
     assert "faq.csv: line 4, column 2, answers: expected the field `answers`\n" in shown[2]
-    assert "Zeile 4, Spalte 2, answers: erwartet wird das Feld `answers`" in taken[2]
+    assert "Zeile 4, Spalte 2, answers: erwartet: das Feld `answers`" in taken[2]
     assert "2 kept" in taken[1]
     assert written[0] == back[0] == 0
     assert {line.split()[0] for line in back[1].splitlines()[:-1]} == {"same"}

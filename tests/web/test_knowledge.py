@@ -267,7 +267,7 @@ async def test_whoever_was_slower_or_wrong_loses_nothing_and_history_brings_back
         assert answer.status_code == 422
         assert 'id="wrong-title_de"' in answer.text
         assert 'id="wrong-valid_until"' in answer.text
-        assert "Erwartet wird" in answer.text
+        assert "Erwartet: " in answer.text
         assert fields_in(answer.text) == wrong
         assert "<script>alert" not in answer.text
 
