@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+import hypothesis
 import pytest
 
 from server.command_line import parts
@@ -29,6 +30,11 @@ MARKED_BY_FIXTURE = {
     "valkey_url": "needs_redis",
 }
 NOT_PLAYED = "cannot be had"
+TOO_SLOW = hypothesis.HealthCheck.too_slow
+
+# A machine that stands still for a moment is no fault of what is tried on it, so that no example has a time limit.
+hypothesis.settings.register_profile("busy", deadline=None, suppress_health_check=[TOO_SLOW])
+hypothesis.settings.load_profile("busy")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
