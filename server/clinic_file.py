@@ -57,6 +57,7 @@ class ClinicFile:
         self._days: frozenset[date] = frozenset()
         self.fault: ContentError | None = None  # why the file as it is now is not used
         self.changed: list[Callable[[], None]] = []  # told when the clinic has become another
+        self.languages_begun: tuple[str, ...] | None = None  # those that a part has begun with, and goes by to its end
         self._rung = asyncio.Event()
 
     async def start(self) -> None:
@@ -101,6 +102,8 @@ class ClinicFile:
         self.fault, self._read = None, read
         self._become()
         log.info("the clinic's file was taken")
+        if self.languages_begun not in (None, read.languages):
+            log.warning("the clinic's languages have changed, on WhatsApp only from the next start on")
 
     def _become(self) -> None:
         self._clinic.become(replace(self._read, closed=self._read.closed | self._days))

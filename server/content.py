@@ -156,6 +156,9 @@ def follow_published(engine: "Engine", base: KnowledgeBase) -> Library:
         if bus.connected:
             bus.say(topic, payload)
 
+    def fault() -> str | None:
+        return fault_of(folder_of(settings) / FILE)
+
     library = Library(
         engine.store,
         folder_of(settings),
@@ -165,10 +168,9 @@ def follow_published(engine: "Engine", base: KnowledgeBase) -> Library:
         bands=base.bands,
         base=base,
         encoder=wanted(settings),
+        fault=fault,
     )
-    follower = Follower(
-        library, base, say=say, seconds=settings.sweep_seconds, fault=lambda: fault_of(folder_of(settings) / FILE)
-    )
+    follower = Follower(library, base, say=say, seconds=settings.sweep_seconds, fault=fault)
     engine.hub.on(TOPIC, follower.rung)
     engine.started.append(follower.start)
     engine.beside.append(follower.run)

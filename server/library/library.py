@@ -65,6 +65,7 @@ class Library:
         base: KnowledgeBase | None = None,
         patience: float = PATIENCE,
         encoder: Wanted | None = None,
+        fault: Callable[[], str | None] = lambda: None,
     ) -> None:
         """Keep edits in ``store``, over the files of ``source``.
 
@@ -74,8 +75,9 @@ class Library:
             base: what this process answers from, if it does.
             patience: seconds for the child that builds.
             encoder: what makes vectors of the questions.
+            fault: reads the clinic's file and returns why no part of it is used; then nothing is published.
         """
-        self._wanted, self._store = encoder or Wanted(), store
+        self._wanted, self._store, self._fault = encoder or Wanted(), store, fault
         self.kept, self.shelf, self.source, self.base = Kept(store), Shelf(workplace), source, base
         self.unused: str | None = None  # why the files as they are now are not answered from
         self.published: list[Callable[[Published], Awaitable[None]]] = []  # told of each publication from here
@@ -165,9 +167,11 @@ class Library:
         Where that is what they get already, nothing changes, and what is live is returned.
 
         Raises:
-            Unfit: it has errors; they are named.
+            Unfit: it has errors, or the clinic's file has; they are named.
             NotBuilt: the building broke off.
         """
+        if (fault := await asyncio.to_thread(self._fault)) is not None:
+            raise Unfit(fault=fault)
         for _ in range(TRIES):
             live, was = await self.kept.live()
             edits = await self.kept.edits()  # after it: none that is live is left out

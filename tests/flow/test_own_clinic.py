@@ -15,6 +15,7 @@ import pytest
 
 from server.command_line import closed, init, site
 from server.engine import Engine
+from server.library import Unfit
 from server.settings import Settings
 from tests.web import given
 
@@ -49,7 +50,7 @@ def data(tmp_path: Path) -> Path:
 
 
 async def test_nothing_of_the_demo_is_anywhere_and_changes_are_taken_while_it_runs(
-    data: Path, capsys: pytest.CaptureFixture[str]
+    data: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     file = data / "clinic.yaml"
     async with given.running(
@@ -109,9 +110,13 @@ async def test_nothing_of_the_demo_is_anywhere_and_changes_are_taken_while_it_ru
         assert (await clinic())["greeting"].startswith("Welcome!")
         assert "did you mean `sites`" in str(running.house.fault())
         await until(lambda: _refused(engine))
+        with pytest.raises(Unfit, match="did you mean `sites`"):
+            await engine.library.publish("anna")
         assert await _says(engine, "030 5550123")
+        engine.clinic_file.languages_begun = ("de",)  # as where WhatsApp goes by others
         file.write_text(new, encoding="utf-8")
         await until(lambda: _degraded(running, None))
+        assert "the clinic's languages have changed, on WhatsApp only from the next start on" in caplog.messages
 
         # closed today
         today = datetime.now(UTC).astimezone(ZoneInfo("Europe/Berlin")).date()
@@ -133,7 +138,10 @@ async def test_nothing_of_the_demo_is_anywhere_and_changes_are_taken_while_it_ru
         content.write_text("- id: [", encoding="utf-8")
 
         await until(lambda: _refused(engine))
+        with pytest.raises(Unfit, match=r"practice\.yaml, line 2"):
+            await engine.library.publish("anna")
         assert await rings()
+        assert await engine.library.snapshots() == []
 
         # also where something is published: the facts follow, and nothing else does
         content.write_text(text.replace("You can call us on", "Phone us on"), encoding="utf-8")
