@@ -837,9 +837,15 @@ def _errors(house: House, fire: Fire) -> Observed:
             elif line.startswith("{"):
                 said = json.loads(line)
                 if said.get("level") in ("error", "critical"):
-                    errors[f"{name}: {said.get('event')}"] += 1
+                    errors[f"{name}: {_mistake(said)}"] += 1
     seen = "none" if not errors else "; ".join(f"{what} ({times})" for what, times in errors.most_common(5))
     return Observed("Errors and tracebacks in the logs of our processes", f"{lines:,} lines", seen, not errors)
+
+
+def _mistake(said: Mapping[str, Any]) -> str:
+    """Return what went wrong and where, as far as the log has it."""
+    where = " < ".join(reversed(said.get("where", [])[-3:]))
+    return " ".join(part for part in (said.get("event"), said.get("error"), where and f"at {where}") if part)
 
 
 def p(values: Sequence[float], part: float) -> float:

@@ -348,6 +348,7 @@ def _noticing(settings: Settings, store: Store, clinic: Clinic, clock: DatabaseC
         clock=clock,
         keep=timedelta(days=settings.gap_days),
         encoder=settings.semantic,
+        remembered=settings.cached_threads,
     )
 
 

@@ -31,7 +31,6 @@ KEPT_WEEKS = 60  # counts are kept for a year, and some weeks to compare with
 MOST_WAITING = 1_000  # events between two writes; beyond it they are counted, and their words are not kept
 MOST_A_WEEK = 2_000  # gaps of one week that one process keeps: nobody mends more
 MOST_LOOKED_AT = 2_000  # gaps, the newest, that are put together
-MOST_THREADS = 20_000  # conversations of which is remembered that they were counted this week
 BEFORE = 20  # events before an answer among which its question is looked for
 
 
@@ -52,6 +51,7 @@ class Noticing:
         clock: Callable[[], datetime],
         keep: timedelta,
         encoder: str = "off",
+        remembered: int = 10_000,
     ) -> None:
         """Keep notes in ``store``.
 
@@ -60,13 +60,15 @@ class Noticing:
             timezone: the clinic's, whose weeks these are.
             keep: how long a question without an answer is kept.
             encoder: the kind of encoder that questions are found with.
+            remembered: conversations, the latest, of which is remembered what was counted and what was last answered.
         """
         self._store, self._name, self._timezone, self._clock, self._keep = store, name, timezone, clock, keep
         self._seen: deque[_Seen] = deque(maxlen=MOST_WAITING)
         self._erased: deque[ThreadId] = deque()
         self._counts: dict[str, Counts] = {}
         self._changed: set[str] = set()
-        self._encoder, self._judging = encoder, Judging(encoder)
+        self._encoder, self._judging = encoder, Judging(encoder, remembered)
+        self._remembered = remembered
         self._real: dict[str, deque[Real]] = {}
         self._judged: set[str] = set()  # weeks of which there is more to write
         self._kept: dict[str, int] = {}  # gaps written by this process, by week
@@ -127,7 +129,7 @@ class Noticing:
             counts.with_staff += 1
         self._counted[key] = with_staff or bool(known)
         self._counted.move_to_end(key)
-        if len(self._counted) > MOST_THREADS:
+        if len(self._counted) > self._remembered:
             self._counted.popitem(last=False)
 
     def week(self, at: datetime) -> str:

@@ -28,7 +28,6 @@ MOST_A_WEEK = 500  # that one process keeps
 PERSON = "person"  # the entry for "a person, please", where the content calls it so
 AMISS = "frustration"  # likewise the one for "that is not what I asked"
 UNTOLD = frozenset({"insult", "unclear"})  # likewise those for what may be said to any answer
-MOST_OPEN = 5_000  # answers that wait for what comes of them
 
 
 class Real(msgspec.Struct, frozen=True, array_like=True):
@@ -51,9 +50,9 @@ class Real(msgspec.Struct, frozen=True, array_like=True):
 class Judging:
     """Sees from what the assistant says next what came of what it said before: quick, and never waits."""
 
-    def __init__(self, encoder: str = "off") -> None:
-        """Judge what was found with this kind of encoder."""
-        self._encoder = encoder
+    def __init__(self, encoder: str = "off", remembered: int = 10_000) -> None:
+        """Judge what was found with this kind of encoder, and wait in so many conversations for what comes of it."""
+        self._encoder, self._remembered = encoder, remembered
         self._open: OrderedDict[ThreadId, tuple[str, Why]] = OrderedDict()
 
     def judged(self, thread: Thread, said: Posted) -> Real | None:
@@ -62,7 +61,7 @@ class Judging:
         why = said.why
         if why is not None and why.band in ("answer", "suggest") and _may_be_judged(why, said):
             self._open[thread.id] = (said.language or thread.language or "").split("-")[0].lower(), why
-            if len(self._open) > MOST_OPEN:
+            if len(self._open) > self._remembered:
                 self._open.popitem(last=False)
         right = _was_right(before[1], said) if before else None
         if before is None or right is None:
