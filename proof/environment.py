@@ -191,7 +191,7 @@ class Clinic:
         """Wait until everything that was said is acknowledged."""
         async with asyncio.timeout(within):
             for talker in self.talkers:
-                await talker.screen.until(lambda talker=talker: not talker.waiting, within)  # type: ignore[misc]
+                await talker.screen.until(lambda talker=talker: not talker.waiting, within)  # type: ignore[misc]  # bound
 
     async def wrong(self) -> list[str]:
         """Compare what was said with the log; say what is lost, doubled or out of order."""
@@ -682,7 +682,7 @@ async def _as_if_it_were_right(clinic: Clinic, done: str, seconds: float) -> Obs
         began = time.monotonic()
         await screen.say("When are you open?", **visitor.more)
         try:
-            await screen.until(lambda screen=screen: len(screen.client.log.events) > 1)  # type: ignore[misc]
+            await screen.until(lambda screen=screen: len(screen.client.log.events) > 1)  # type: ignore[misc]  # bound
             answered.append(time.monotonic() - began)
         except AssertionError:
             wrong.append("a question was not answered")
@@ -857,7 +857,7 @@ async def _held(clinic: Clinic, mongod: Mongod, valkey: Valkey) -> Held:
         clients = (await redis.info("clients"))["connected_clients"]
     finally:
         await redis.aclose()
-    descriptors = sum(len(os.listdir(f"/proc/{serve.pid}/fd")) for serve in clinic.serves)  # noqa: PTH208
+    descriptors = sum(len(os.listdir(f"/proc/{serve.pid}/fd")) for serve in clinic.serves)  # noqa: PTH208  # names are enough
     return Held(
         descriptors, int(said["connections"]["current"]), int(clients), sum(serve.memory for serve in clinic.serves)
     )

@@ -156,8 +156,7 @@ async def _day(plan: Plan, serve: Serve) -> AsyncIterator[Observed]:
         await _fill(http, serve, plan.of(0, ROUTES, ROUTES))
         samples: list[Sample] = []
         jobs = [day.visitors(http) for _ in range(people)] + [day.colleague(me) for _ in range(2)]
-        watching: Callable[[float], Coroutine[Any, Any, None]] = lambda began: _watch(plan, day, http, samples, began)  # noqa: E731
-        await _run(day, jobs, watching, seconds)
+        await _run(day, jobs, lambda began: _watch(plan, day, http, samples, began), seconds)
         async with browser(serve.origin) as fresh:
             after = await _empty(serve, fresh, before)
     yield _lively(day, seconds)

@@ -52,6 +52,13 @@ def test_every_link_between_pages_leads_to_a_file_and_a_heading() -> None:
     assert lost == []
 
 
+def test_every_decision_has_its_line_in_the_list() -> None:
+    decisions = CHECKOUT / "docs" / "decisions"
+    listed = re.findall(r"\]\(([\w-]+\.md)\)", (decisions / "README.md").read_text(encoding="utf-8"))
+
+    assert sorted([*listed, "README.md"]) == sorted(page.name for page in decisions.glob("*.md"))
+
+
 def test_every_file_that_a_page_names_is_there() -> None:
     named = [
         (page, path)

@@ -60,6 +60,7 @@ from server.web.knowledge_shown import (
     percent,
     remark,
     row,
+    title_of,
     week_label,
 )
 from server.web.pages import preferred
@@ -574,11 +575,7 @@ async def figures_page(request: AnyRequest, desk: NamedDependency[Desk]) -> Page
 
 
 def _titled(entries: Iterable[Entry], desk: Desk) -> list[tuple[str, str]]:
-    preferred_languages = [desk.words.language, *desk.languages]
-    return [
-        (each.id, next((each.title[language] for language in preferred_languages if language in each.title), each.id))
-        for each in entries
-    ]
+    return [(each.id, title_of(each, [desk.words.language, *desk.languages])) for each in entries]
 
 
 knowledge = Router(

@@ -69,15 +69,19 @@ class RowShown(msgspec.Struct, frozen=True):
     review: bool
 
 
+def title_of(entry: Entry, preferred: Sequence[str]) -> str:
+    """Return an entry's title in the first of these languages that has one, else in any; its id where it has none."""
+    return next((entry.title[each] for each in (*preferred, *entry.title) if each in entry.title), entry.id)
+
+
 def row(held: Held, languages: Sequence[str], reader: str, today: date) -> RowShown:
     """Return an entry as the list shows it, in the reader's language where it has that."""
     entry = held.entry
-    preferred = [reader, *languages, *entry.title, *entry.questions]
-    title = next((entry.title[each] for each in preferred if each in entry.title), entry.id)
+    preferred = [reader, *languages, *entry.questions]
     question = next((entry.questions[each][0] for each in preferred if entry.questions.get(each)), "")
     return RowShown(
         id=entry.id,
-        title=title,
+        title=title_of(entry, [reader, *languages]),
         question=question,
         status=entry.status,
         published=held.published,

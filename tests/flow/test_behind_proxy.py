@@ -46,7 +46,8 @@ async def proxied(caddy: str, folder: Path, origin: str, *upstreams: Serve) -> A
     async def stands() -> bool:
         if not processes or processes[-1].poll() is not None:  # somebody else has the port for a moment
             with (folder / "caddy.log").open("ab") as log:
-                processes.append(subprocess.Popen(command, env=environment, stdout=log, stderr=log))  # noqa: ASYNC220
+                process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)  # noqa: ASYNC220  # quick
+            processes.append(process)
         return await answers(origin)
 
     try:

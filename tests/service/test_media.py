@@ -254,7 +254,7 @@ async def test_bytes_whose_writer_died_go_too(given: Given) -> None:
     given.store.blobs.drop = no_time  # type: ignore[method-assign]  # the process is gone before it can clear up
     with pytest.raises(Died):
         await given.media.save("t1", VISITOR.sender, killed())
-    given.store.blobs.drop = blobs_left  # type: ignore[method-assign]
+    given.store.blobs.drop = blobs_left  # type: ignore[method-assign]  # its own again
     assert len(await given.store.listing(DRAFTS)) == 1
 
     given.clock.go_on(DAY)

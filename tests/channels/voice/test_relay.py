@@ -345,7 +345,8 @@ async def test_a_socket_that_is_lost_again_and_again_ends_with_a_person(here: Wo
     for lost in range(4):
         await phone.lose_socket()
         if lost < 3:
-            await phone.waits(lambda wanted=lost + 1: phone.heard.count("I am back.") == wanted)  # type: ignore[misc]
+            wanted = lost + 1
+            await phone.waits(lambda wanted=wanted: phone.heard.count("I am back.") == wanted)  # type: ignore[misc]  # bound
     await phone.becomes("put_through")
 
     assert phone.sockets == 4
