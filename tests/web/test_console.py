@@ -75,6 +75,11 @@ async def test_every_answer_says_why(running: Running, clinic: Clinic) -> None:
         "Why this answer? Entry Opening hours opening-hours Score 7.42 Confidence 91 % answer "
         "Runner-up Out-of-hours service (3.18) Deciding words open saturday Version 2026-11-01"
     )
+    assert "Worded by a language model" not in html
+
+    why = msgspec.structs.replace(WHY, reworded=True)
+    await clinic.do(commands.Post(thread=KATRIN, key="b", by=commands.ASSISTANT, text="No, closed.", why=why))
+    assert "<span>Worded by a language model</span>" in (await page(running, HERE)).text
 
 
 async def test_nothing_that_anybody_writes_becomes_markup(running: Running, clinic: Clinic) -> None:
