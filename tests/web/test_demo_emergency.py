@@ -1,6 +1,7 @@
 """An emergency told on the phone of the demo page: what to do is said before anything else."""
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,10 @@ from channels.voice.phrases import Phrase, phrase
 from server.core.identity import StaffRole
 from tests.web.given import running
 from tests.web.test_demo_call import PATIENCE, a_phone, becomes, do
+
+
+def _ends_with(sentence: str) -> Callable[[dict[str, Any]], bool]:
+    return lambda it: bool(it["speaking"][-1:] == [sentence])
 
 
 async def test_an_emergency_is_told_first_in_its_own_language_and_a_colleague_is_called_with_priority(
@@ -42,7 +47,7 @@ async def test_an_emergency_is_told_first_in_its_own_language_and_a_colleague_is
 
             await do(there, key, "heard")
             connecting = phrase(Phrase.CONNECTING, locale[:2])
-            after = await becomes(there, key, lambda it, last=connecting: it["speaking"][-1:] == [last])
+            after = await becomes(there, key, _ends_with(connecting))
             assert after["speaking"][0] == at_once["speaking"][0]
             now = await with_another(seen)
             (new,) = now.keys() - seen.keys()
