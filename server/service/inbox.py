@@ -41,6 +41,7 @@ PREVIEW = 140  # characters of the last message in a list
 OVERHEARD = 2_000  # threads whose words of other processes are kept until a row of theirs is written here
 OVERHEARD_WORDS = 400  # of each: what another process had not come to yet is a quarter of a second's talk
 KNOWN_WORDS = 10  # times as many as threads are remembered, known to be stored: most words of a chat come again
+MANY_WORDS = 10_000  # written at a time: 16 MB, as much as a database takes at once, are a hundred thousand and more
 RECENT = timedelta(hours=1)  # how far back a start checks rows against the log
 PAGE = 100  # events read at a time
 NEVER = datetime.max.replace(tzinfo=UTC)
@@ -408,8 +409,9 @@ class Inbox:
     async def rebuild_all(self, logs: Mapping[ThreadId, Sequence[AnyEvent]]) -> list[Row]:
         """Make the rows and words of several threads anew from their whole logs, written together."""
         made = {id: derived(id, log) for id, log in logs.items()}
-        if words := [word for _, of_one in made.values() for word in of_one]:
-            await self._store.save_words(words)
+        words = [word for _, of_one in made.values() for word in of_one]
+        for at in range(0, len(words), MANY_WORDS):
+            await self._store.save_words(words[at : at + MANY_WORDS])
         if gone := [word for id, log in logs.items() for word in taken_back(id, log)]:
             await self._store.drop_words(gone)
         rows = [row for row, _ in made.values()]
