@@ -102,8 +102,11 @@ class Server(ABC):
         self._end(signal.SIGKILL)
 
     def suspend(self) -> None:
-        """Freeze it: connections stay open and nothing answers."""
+        """Freeze it: connections stay open and nothing answers, from when this returns."""
         os.kill(self.pid, signal.SIGSTOP)
+        until = time.monotonic() + STOP_SECONDS
+        while os.waitpid(self.pid, os.WUNTRACED | os.WNOHANG)[0] == 0 and time.monotonic() < until:
+            time.sleep(0.001)  # on a busy machine its threads go on for a moment, and take what comes meanwhile
 
     def resume(self) -> None:
         """Let it go on after `suspend`."""
