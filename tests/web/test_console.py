@@ -77,8 +77,8 @@ async def test_every_answer_says_why(running: Running, clinic: Clinic) -> None:
     )
     assert "Worded by a language model" not in html
 
-    why = msgspec.structs.replace(WHY, reworded=True)
-    await clinic.do(commands.Post(thread=KATRIN, key="b", by=commands.ASSISTANT, text="No, closed.", why=why))
+    reworded = msgspec.structs.replace(WHY, reworded=True)
+    await clinic.do(commands.Post(thread=KATRIN, key="b", by=commands.ASSISTANT, text="No, closed.", why=reworded))
     assert "<span>Worded by a language model</span>" in (await page(running, HERE)).text
 
 
