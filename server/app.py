@@ -164,7 +164,9 @@ def _demo_story(engine: Engine, house: House, sockets: Sockets) -> list[Route]:
     """Return the doors of the story that the demo page tells."""
     if not engine.settings.demo:
         return []
-    clock = DemoClock(engine, engine.settings.data / demo_story.FILE, sockets.expire)
+    twilio = engine.voice.stand_in if engine.voice is not None else None
+    hang_up = twilio.hang_up if twilio is not None else None
+    clock = DemoClock(engine, engine.settings.data / demo_story.FILE, sockets.expire, hang_up)
     return demo_story.DemoStory(house, clock).routes()
 
 

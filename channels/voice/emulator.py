@@ -551,6 +551,12 @@ class TwilioVoice:
         self.app = Starlette(routes=[Route("/{path:path}", self._door, methods=["GET", "POST"])])
         self._client, self._own_client = client, client is None
 
+    async def hang_up(self) -> None:
+        """Let everybody who is on the phone put it down, and wait until that was heard of."""
+        for call in [call for call in self.calls.values() if call.state != "over"]:
+            with contextlib.suppress(TimeoutError):
+                await call.hang_up()
+
     def ring(self, caller: str, *, to: str = "", attested: bool = False) -> Handset:
         """Call one of the clinic's numbers, the first one unless said; ``caller`` is shown, or ``anonymous``."""
         line = self.lines[to] if to else next(iter(self.lines.values()))

@@ -6,7 +6,7 @@ everything that goes by the house's clock, and stays forward over a restart: the
 
 import contextlib
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -41,13 +41,26 @@ class Forward(msgspec.Struct, forbid_unknown_fields=True):
 class DemoClock:
     """How far the demo's clock is put forward, as a file in the data folder knows."""
 
-    def __init__(self, engine: Engine, path: Path, told: Callable[[], None] = lambda: None) -> None:
-        """Put the clock of ``engine`` forward by as much as the file at ``path`` says; ``told``: each time it is."""
-        self._engine, self._path, self._told = engine, path, told
+    def __init__(
+        self,
+        engine: Engine,
+        path: Path,
+        told: Callable[[], None] = lambda: None,
+        hang_up: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        """Put the clock of ``engine`` forward by as much as the file at ``path`` says.
+
+        Args:
+            told: each time it is put forward.
+            hang_up: before that: nobody stays on the phone for hours.
+        """
+        self._engine, self._path, self._told, self._hang_up = engine, path, told, hang_up
         engine.clock.put_forward = _read(path)
 
     async def forward(self, to: datetime) -> None:
         """Let it be ``to``, if that is ahead, and what is due by then be done."""
+        if self._hang_up is not None and to > self._engine.clock():
+            await self._hang_up()
         by = to - self._engine.clock()
         if by <= timedelta():
             return

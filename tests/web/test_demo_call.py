@@ -7,6 +7,8 @@ from typing import Any
 
 import httpx
 
+from server.core.events import AnyEvent, HungUp, Summarised
+from server.core.model import Ending
 from server.service.sentences import say
 from tests.web.given import Running, running
 
@@ -22,6 +24,10 @@ async def a_phone(there: Running) -> str:
 async def do(there: Running, key: str, done: str, **more: Any) -> httpx.Response:
     body = {"do": done, **more}
     return await there.client.post(f"/demo/phone/{key}/call", json=body, headers={"Origin": there.origin})
+
+
+async def log_of(there: Running, thread: str) -> list[AnyEvent]:
+    return await there.house.store.since(thread, 0)
 
 
 async def becomes(there: Running, key: str, true: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
@@ -58,6 +64,30 @@ async def test_a_call_is_held_on_the_demo_page_and_what_was_cut_off_is_known(tmp
         assert over["state"] == "over"
         path = f"/demo/phone/{key}/call"
         assert (await there.client.get(path, params={"after": over["version"]})).status_code == 204
+
+
+async def test_whoever_is_on_the_phone_hangs_up_before_the_clock_is_put_forward(tmp_path: Path) -> None:
+    async with running(tmp_path) as there:
+        key = await a_phone(there)
+        await do(there, key, "ring")
+        await becomes(there, key, lambda it: bool(it["speaking"]))
+        await do(there, key, "heard")
+        await do(there, key, "say", text="Haben Sie auf?", language="de-DE")
+        await becomes(there, key, lambda it: it["speaking"] == ["You said: Haben Sie auf?"])
+
+        forward = await there.client.post("/demo/clock", json={"hour": 9}, headers={"Origin": there.origin})
+
+        assert forward.status_code == 200
+        await becomes(there, key, lambda it: it["state"] == "over")
+        [thread] = await there.house.store.each_thread()
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                told = [each for each in await log_of(there, thread) if isinstance(each, Summarised)]
+                if told:
+                    break
+                await asyncio.sleep(0.02)
+        ended = [each.why for each in await log_of(there, thread) if isinstance(each, HungUp)]
+        assert (ended, len(told)) == ([Ending.CALLER], 1)
 
 
 async def test_the_call_is_for_our_own_pages_alone(tmp_path: Path) -> None:

@@ -130,6 +130,7 @@ async function pull(body, text) {
   } catch {
     if (body.do !== "kill") said.textContent = t.failed; // of one that is killed no answer need come
   }
+  if (body.do === "kill") double.setAttribute("aria-pressed", "false"); // whoever comes after it sends once
 }
 
 kill.addEventListener("click", () => pull({ do: "kill" }, t.killed));
@@ -146,5 +147,6 @@ drawer.addEventListener("toggle", async () => {
   } catch {
     note.hidden = false;
   }
+  drawer.querySelector(".ledger").scrollIntoView({ block: "nearest" });
 });
 look();
