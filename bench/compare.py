@@ -22,7 +22,7 @@ from bench.clients import Client, Faults, OnethreadClient, RelayClient, SocketIo
 from bench.load import lost, paced, saturate
 from bench.servers import LIFTED, LOAD_CORE, Server, add_staff, pin, start_contestant, start_onethread
 from bench.size import installed_size
-from bench.thinking import alone
+from bench.thinking import alone, worst
 from server.command_line import parts
 from server.command_line.part_processes import Mongod, Valkey
 from server.settings import CHECKOUT
@@ -233,11 +233,13 @@ async def _answers(plan: Plan, ours: Contestant) -> str:
     cpu = (ours.server.cpu - before) / max(1, answered)
     post = statistics.median(ours.cpu_per_message)
     known = alone(400)
+    name, ratio = worst(20)
     beyond = (cpu - known) / post
     return (
         f"answers: first answer after {single * 1000:.1f} ms at the median; saturated {answered / seconds:.0f} answered"
         f" questions/s, {cpu * 1e6:.0f} µs CPU each ({cpu / post:.2f} posts);"
-        f" `answer()` alone {known * 1e6:.0f} µs, the rest is {beyond:.2f} posts"
+        f" `answer()` alone {known * 1e6:.0f} µs, the rest is {beyond:.2f} posts;"
+        f" the worst message ({name}) costs {ratio:.1f} usual questions"
     )
 
 

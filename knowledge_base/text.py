@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 MAX_TEXT = 4096  # characters: the longest message any channel accepts; what comes after is not looked at
-MANY = 300  # different letters: more have only long texts of signs, and noise
-ENDS = 800  # characters at either end that are looked at of such a text
+MANY = 200  # different ones among every fourth letter: more have only long texts of signs, and noise
+ENDS = 400  # characters at either end that are looked at of such a text
 PIECE = 512  # characters that are brought into their usual form at a time
 FEW_STRANGE = 40  # different letters beyond ASCII: more than any alphabet of Europe has in one message
 MAX_COMPARED = 300  # characters of a message that retrieval looks at: a question is shorter, and the cost is linear
@@ -50,7 +50,7 @@ def clean(text: str) -> str:
 
 def _bounded(text: str) -> str:
     """Return the two ends of a text that is long and has too many different letters, each of which costs something."""
-    return text if len(text) <= 2 * ENDS or len(set(text)) <= MANY else f"{text[:ENDS]} {text[-ENDS:]}"
+    return text if len(text) <= 2 * ENDS or len(set(text[::4])) <= MANY else f"{text[:ENDS]} {text[-ENDS:]}"
 
 
 def _composed(text: str) -> str:

@@ -31,7 +31,7 @@ NEGATION_REACH = 3  # words: how far before a finding a "no" still belongs to it
 BEGINNING_LENGTH = 4  # letters: fewer begin too many words ("man" begins "many" and "Mandag")
 TYPO_LENGTH = 5  # letters: from here one typo is forgiven; shorter words are too near to each other
 LONE_TYPO_LENGTH = 8  # letters: the same for a word that decides all by itself ("choking" is near to "cooking")
-MAX_TYPO_WORDS = 20  # unknown words at either end of a message that are checked for typos: between, what is spelt right
+MAX_TYPO_WORDS = 16  # unknown words at either end of a message that are checked for typos: between, what is spelt right
 ELSEWHERE = "other"  # the entry of `countries` for every country that has none of its own
 
 _TOKEN = re.compile(r"[^\W_]+|[.!?;:,…()\n–—]")
