@@ -54,6 +54,8 @@ def post(thread: Thread, command: commands.Post, now: datetime, rules: Rules) ->
         raise NotAllowed
     if command.whisper:
         check_staff(command)
+        if command.past:
+            raise NotAllowed  # into a call that is over
     if command.past:
         return _kept_post(thread, command, now)
     match command.by.role:
