@@ -93,7 +93,7 @@ function hear(frame) {
     if (frame.seq > shown()) news();
     if (frame.kind === 'read' && frame.who.role === 'person') tick((seq) => seq <= frame.upto, 'read');
     if (frame.kind === 'receipt' && !frame.part) tick((seq) => seq === frame.of, frame.status);
-    if (frame.kind === 'erased') location.reload();
+    if (frame.kind === 'erased' && frame.seq > shown()) location.reload(); // a page opened anew hears of it once more
     document.dispatchEvent(new CustomEvent('onethread:event', { detail: frame }));
   } else if (t === 'typing') types(frame);
   else if (t === 'presence') present(frame.staff);
