@@ -45,7 +45,7 @@ from server.service.linking import Linking
 from server.service.media import Media, Room
 from server.service.recap import Recall
 from server.service.retention import Keeping, Retention
-from server.service.summaries import Summaries
+from server.service.summaries import Summaries, Titles
 from server.service.tasks import Tasks
 from server.service.transcribing import Transcriber
 from server.service.worker import Worker
@@ -170,7 +170,14 @@ class Engine:
             name=self.name,
             clock=clock,
             swept=self._sweep_others,
-            summaries=Summaries(store, conversations, clinic, clock=clock, template=self._summary_template),
+            summaries=Summaries(
+                store,
+                conversations,
+                clinic,
+                clock=clock,
+                template=self._summary_template,
+                titles=knowledge if isinstance(knowledge, Titles) else None,
+            ),
             eraser=self.eraser,
         )
 

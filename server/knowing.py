@@ -94,6 +94,11 @@ class Knowing:
         outcome = self.base.alarm(question.text, question.language, context)
         return reply_of(outcome) if outcome is not None else None
 
+    def title(self, entry: str, language: str) -> str | None:
+        """Return what the content in use calls an entry in a language; ``None``: it has no such title, or entry."""
+        found = self.base.snapshot.entries.get(entry)
+        return found.title.get(language) if found is not None else None
+
     def _kept_back(self, reply: Reply, channel: Channel, *, medical: bool) -> Reply:
         """Return an answer as the clinic lets it go to this channel: itself, the way to the website, or to staff."""
         allowed, own = (self._clinic.allowed, self._clinic.page) if self._clinic else (UNSAID, "")

@@ -8,6 +8,7 @@ message: a number can be put on, and belongs to a family as often as to one pers
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
+from typing import Protocol, runtime_checkable
 
 from server.core import choices, commands, routing
 from server.core.allowed import Content, Rule
@@ -44,13 +45,28 @@ Template = Callable[[Address, str, str], Worded | None]
 """Given where to, a language, and what to say: the approved template that says it and its text; none: it cannot."""
 
 
+@runtime_checkable
+class Titles(Protocol):
+    """Who knows what entries are called by now."""
+
+    def title(self, entry: str, language: str) -> str | None:
+        """Return an entry's title in a language; ``None``: it has none, or is there no more."""
+
+
+class Topic(Value, frozen=True):
+    """What was answered: an entry, and its title as the log has it, in the language of that moment."""
+
+    entry: str
+    title: str
+
+
 class Account(Value, frozen=True):
     """What can be told of a call."""
 
     language: str
     proven: bool
     seconds: int
-    topics: tuple[str, ...] = ()
+    topics: tuple[Topic, ...] = ()
     callbacks: tuple[tuple[str, datetime | None], ...] = ()  # number and time
     question: bool = False  # the team is to find something out
     person: bool = False  # a person was asked for, and nobody was reached
@@ -67,14 +83,16 @@ class Summaries:
         *,
         clock: Callable[[], datetime],
         template: Template = lambda to, language, text: None,
+        titles: Titles | None = None,
     ) -> None:
         """Tell it for ``clinic``, whose first language staff read.
 
         Args:
             template: finds the approved template for a summary outside the 24 hours.
+            titles: knows what an entry is called in another language than that of the call.
         """
         self._store, self._conversations, self._clinic, self._clock = store, conversations, clinic, clock
-        self._template = template
+        self._template, self._titles = template, titles
 
     async def summarise(self, id: ThreadId, session: str, upto: int) -> None:
         """Sum up a call that is over by event ``upto``; again is the same as once.
@@ -146,7 +164,7 @@ class Summaries:
         """Return what was asked and agreed, in the language of the call, as far as it may go to WhatsApp."""
         _, points = self._told(account, account.language)
         sendable = self._clinic.allowed.rule(Content.MEDICAL, Channel.WHATSAPP) is Rule.SEND
-        said = [_about(account, account.language)] if account.topics and sendable else []
+        said = [self._about(account, account.language)] if account.topics and sendable else []
         if points:
             said.append(say("summary_agreed_points", account.language, points="; ".join(points)))
         return " ".join(said)
@@ -154,13 +172,19 @@ class Summaries:
     def _told(self, account: Account, language: str) -> tuple[str, tuple[str, ...]]:
         """Return what a call was about in a sentence or two, and what was agreed, point by point."""
         minutes = max(1, round(account.seconds / 60))
-        about = _about(account, language) if account.topics else say("summary_unknown", language)
+        about = self._about(account, language) if account.topics else say("summary_unknown", language)
         points = [self._callback(number, at, language) for number, at in account.callbacks]
         if account.question:
             points.append(say("summary_question", language))
         if account.person and not account.callbacks:
             points.append(say("summary_person", language))
         return f"{say('summary_call', language, minutes=str(minutes))} {about}", tuple(dict.fromkeys(points))
+
+    def _about(self, account: Account, language: str) -> str:
+        """Name what was answered, in one language also where the call was in another, or changed to it."""
+        names = [self._titles.title(each.entry, language) if self._titles else None for each in account.topics]
+        topics = [name or each.title for name, each in zip(names, account.topics, strict=True)]
+        return say("summary_about", language, topics=", ".join(dict.fromkeys(topics)))
 
     def _callback(self, number: str, at: datetime | None, language: str) -> str:
         if not number:
@@ -212,7 +236,10 @@ def account_of(log: Sequence[AnyEvent], session: str, language: str) -> Account 
     heard = [event.language for event in spoken if event.role is Role.PERSON]
     theirs = [each for each in (*(event.language for event in called), *heard) if each]
     ours = [event for event in spoken if event.role is Role.ASSISTANT and event.covers is not None]
-    answered = [event.why.title for event in ours if event.why and not event.missed and event.handover is None]
+    whys = [event.why for event in ours if event.why and not event.missed and event.handover is None]
+    topics: dict[str, Topic] = {}
+    for why in whys:
+        topics.setdefault(why.entry, Topic(why.entry, why.title))
     over = next((event for event in log if isinstance(event, HungUp) and event.session == session), None)
     seconds = over.seconds if over is not None else int((log[-1].at - called[0].at).total_seconds())
     handovers = {event.handover for event in ours}
@@ -224,7 +251,7 @@ def account_of(log: Sequence[AnyEvent], session: str, language: str) -> Account 
         language=theirs[-1] if theirs else language,
         proven=max(event.assurance for event in called) is Assurance.PROVEN,
         seconds=seconds,
-        topics=tuple(dict.fromkeys(answered))[:MOST_TOPICS],
+        topics=tuple(topics.values())[:MOST_TOPICS],
         callbacks=tuple(dict.fromkeys(callbacks)),
         question=Handover.UNKNOWN in handovers and not reached,
         person=Handover.ASKED in handovers and not reached,
@@ -251,10 +278,6 @@ def _of_call(log: Sequence[AnyEvent], session: str) -> list[AnyEvent]:
         if here:
             mine.append(event)
     return mine
-
-
-def _about(account: Account, language: str) -> str:
-    return say("summary_about", language, topics=", ".join(account.topics))
 
 
 def _agreed_to(thread: Thread) -> bool:

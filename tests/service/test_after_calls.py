@@ -72,8 +72,12 @@ class House(Phone):
             clock=clock,
             specials=(self.calls, Tasks(store, conversations, clinic(), clock=clock)),
         )
-        summaries = Summaries(store, conversations, clinic(), clock=clock, template=self.template)
+        self.titles: dict[tuple[str, str], str] = {}  # by entry and language, where it is not the one of the call
+        summaries = Summaries(store, conversations, clinic(), clock=clock, template=self.template, titles=self)
         self.worker = Worker(store, conversations, answering, name="one", clock=clock, summaries=summaries)
+
+    def title(self, entry: str, language: str) -> str | None:
+        return self.titles.get((entry, language))
 
     def template(self, to: Address, language: str, about: str) -> tuple[AsTemplate, str] | None:
         worded = AsTemplate("call_summary", language, (("about", about),)), f"We have noted: {about}"
@@ -135,6 +139,20 @@ async def test_staff_read_what_a_call_was_about_and_what_is_left_to_do(phone: Ho
     assert summary.text == f"{say('summary_call', 'de', minutes='3')} Es ging um: Eczema, Opening hours."
     assert summary.points == (say("summary_callback", "de", number=MIA), say("summary_question", "de"))
     assert (summary.language, summary.sent, summary.session) == ("en", False, "c1")
+
+
+async def test_staff_read_the_titles_in_their_language_and_the_caller_in_that_of_the_call(phone: House) -> None:
+    phone.titles = {("eczema", "de"): "Neurodermitis", ("eczema", "en"): "Eczema"}  # and of the other only the log's
+    await phone.asked_last_night()
+    await phone.on_whatsapp()
+    await phone.writes_on_whatsapp()
+
+    summary = await phone.over(await phone.call("eczema", "what are the hours"))
+
+    sent = await phone.sent()
+    assert sent is not None
+    assert summary.text.endswith("Es ging um: Neurodermitis, Opening hours.")
+    assert "It was about: Eczema, Opening hours." in sent.text
 
 
 async def test_of_two_calls_at_once_each_is_summed_up_when_it_is_over_and_by_itself(phone: House) -> None:

@@ -9,6 +9,7 @@ from server.core.model import Channel
 from server.knowing import Knowing
 from server.service.answering import Question, Reply, ReplyKind
 from server.service.clinic import Clinic
+from server.service.summaries import Titles
 
 QUESTION = "When are you open?"
 
@@ -56,6 +57,15 @@ async def test_a_language_model_may_reword_administration_and_nothing_else(base:
         assert reply.may_reword is plain, entry.id
     assert {entry.risk for entry in entries} == {"admin", "medical-info", "never-auto"}
     assert not (await answered(base, Rule.LINK)).may_reword
+
+
+def test_an_entry_is_called_by_its_title_in_the_language_that_is_asked_for(base: KnowledgeBase) -> None:
+    knowing = Knowing(base)
+    entry = next(entry for entry in base.snapshot.entries.values() if entry.title["de"] != entry.title["en"])
+
+    assert isinstance(knowing, Titles)
+    assert [knowing.title(entry.id, each) for each in ("de", "en")] == [entry.title["de"], entry.title["en"]]
+    assert (knowing.title(entry.id, "xx"), knowing.title("gone", "de")) == (None, None)
 
 
 def test_an_emergency_is_known_at_once_and_nothing_else_is_one(base: KnowledgeBase) -> None:
