@@ -875,9 +875,14 @@ class MongoStore:
         """
         task = asyncio.ensure_future(operation)
         self._under_way.add(task)
-        task.add_done_callback(self._under_way.discard)
+        task.add_done_callback(self._ended)
         with translated():
             return await asyncio.shield(task)
+
+    def _ended(self, task: "asyncio.Task[Any]") -> None:
+        self._under_way.discard(task)
+        if not task.cancelled():
+            task.exception()  # whoever waits has it; where nobody does any more, it is no news
 
 
 # what the database is told ------------------------------------------------------------------------------------------

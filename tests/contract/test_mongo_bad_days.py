@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import os
 import time
 from collections.abc import AsyncIterator
@@ -208,6 +209,21 @@ async def test_a_database_that_stops_answering_does_not_hold_up_a_process_that_e
     assert time.monotonic() - began < 10 * QUICK
     with pytest.raises(Unavailable):
         await reading
+
+
+async def test_what_fails_when_nobody_waits_for_it_any_more_is_no_fault(own_mongod: Mongod) -> None:
+    faults: list[dict[str, Any]] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: faults.append(context))
+    async with opened(own_mongod.uri, seconds=QUICK) as store:
+        await insist(store, [post("t1", 1)])
+        own_mongod.suspend()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(QUICK / 5):  # it goes on without us, and the store waits for it before it closes
+                await store.since("t1", 0)
+    own_mongod.resume()
+    gc.collect()
+    assert faults == []
 
 
 async def test_a_database_that_is_away_at_the_start_can_be_opened_later(own_mongod: Mongod) -> None:
