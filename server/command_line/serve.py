@@ -54,6 +54,7 @@ def _serve_on(listening: socket.socket, settings: Settings) -> int:
 
     from knowledge_base.source import ContentError
     from server.core.errors import Unavailable
+    from server.demo_staff import NotTheDemos
     from server.store.errors import StoreInUse, StoreMoved, StoreTooNew, StoreTooOld, StoreUnfinished
 
     try:
@@ -61,6 +62,8 @@ def _serve_on(listening: socket.socket, settings: Settings) -> int:
             runner.run(_serve(listening, settings))
     except ContentError as error:
         said = f"The clinic's files cannot be used: {error}"
+    except NotTheDemos as error:
+        said = str(error)
     except StoreInUse:
         said = (
             f"Another server works on {settings.data}. To run several, set ONETHREAD_MONGODB_URI and"

@@ -13,10 +13,17 @@ from zoneinfo import ZoneInfo
 import msgspec
 import pytest
 
+from server import demo_staff
 from server.command_line import closed, init, site
+from server.content import folder_of
+from server.core.identity import StaffRole
+from server.core.ports import Account
 from server.engine import Engine
 from server.library import Unfit
-from server.settings import Settings
+from server.service.conversations import Conversations
+from server.settings import Settings, WrongSettings
+from server.store.sqlite import SqliteStore
+from tests.core.given import ask
 from tests.web import given
 
 WEBSITE = "https://www.lindenhof.example"
@@ -181,6 +188,35 @@ def test_what_is_there_is_never_written_over(data: Path, capsys: pytest.CaptureF
     assert run(init, Settings(data=data), *ANSWERS, "--again", "--country", "SE") == 0
     assert "+country: SE" in capsys.readouterr().out
     assert {path: path.read_bytes() for path in data.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize("demo", [True, False])
+def test_a_clinic_that_has_lost_its_file_is_not_served_as_the_demo(data: Path, demo: bool) -> None:
+    assert Settings.from_environment({"ONETHREAD_DATA": str(data)}).demo is False
+    (data / "clinic.yaml").unlink()
+
+    assert Settings.from_environment({"ONETHREAD_DATA": str(data)}).demo is False
+    with pytest.raises(WrongSettings, match=f"`clinic.yaml` is gone from {data}"):
+        folder_of(Settings(data=data, demo=demo))
+
+
+async def test_the_demo_does_not_begin_on_a_clinics_conversations(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "onethread.db")
+    await store.open()
+    conversations = Conversations(store)
+    try:
+        await demo_staff.let_in(store)  # nobody was here
+        await store.save_account(Account("a1", "anna", "Anna", StaffRole.ADMIN, ""))
+        await conversations.handle(ask())
+        await demo_staff.let_in(store)  # the demo's own, in which somebody has added a colleague
+        await demo_staff.send_away(store)
+
+        with pytest.raises(demo_staff.NotTheDemos):
+            await demo_staff.let_in(store)
+        await demo_staff.let_in(store, anyway=True)
+    finally:
+        await conversations.stop()
+        await store.close()
 
 
 def test_the_demos_database_is_no_clinics(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
