@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from server.core import choices
 from server.core.commands import ASSISTANT, Post
-from server.core.errors import Moved, NotYourFloor, Refused
+from server.core.errors import KeyConflict, Moved, NotYourFloor, Refused
 from server.core.events import AnyEvent, Edited, Posted, Revoked
 from server.core.model import (
     MAX_TEXT,
@@ -33,11 +33,12 @@ from server.core.model import (
     Value,
     Why,
 )
+from server.core.moves import follow, goes_on
 from server.core.ports import Store
-from server.core.routing import reply_channel
+from server.core.routing import proven_channels, reply_channel
 from server.service.before import NO_TURN, READ_BACK, Before, before
 from server.service.conversations import PAGE, Conversations
-from server.service.linking import Linking, Proof, Shown
+from server.service.linking import Linking, Proof, Shown, find_code
 from server.service.recap import is_kept_apart, last_entry
 from server.service.rewording import Rewording, Wanted, reworded
 from server.service.sentences import FALLBACK, say
@@ -166,9 +167,61 @@ class Answering:
         else:
             try:
                 await self._put(*composed)
-            except (NotYourFloor, Moved):  # staff took the floor, or it goes on elsewhere: nothing is owed
+            except (NotYourFloor, Moved):  # staff took the floor, or it goes on elsewhere, where it is answered
                 return posts[-1].seq
         return posts[-1].seq
+
+    async def answer_moved(self, id: ThreadId, to: ThreadId, since: int | None = None) -> bool:
+        """Answer in ``to`` what nobody had answered in a conversation that moved there, once; ``False``: not yet.
+
+        Beside a colleague nothing is said but in an emergency. What they have not answered when they go is answered
+        then. It is said on the channel on which it was asked, or kept for whoever reads the conversation: no other was
+        chosen for it.
+
+        Args:
+            to: where it moved; it is followed to where that goes on by now.
+            since: the number of the event that put the two together, where it goes on; none: that is not known.
+
+        Raises:
+            Unavailable: not now.
+        """
+        moved = await self._conversations.refresh(id)
+        if not moved.awaits_answer or moved.floor.is_staff:
+            return True
+        here = await goes_on(to, self._conversations.refresh)
+        if since is not None and max(here.last_staff, here.ended.seq if here.ended is not None else 0) > since:
+            return True  # a colleague has said something to it, or found that there is nothing to say
+        on = _said_on(here, moved)
+        if on is None:
+            return False
+        posts = [post for post in await self._unanswered(moved, None) if find_code(post.text) is None]
+        if not posts:
+            return True
+        reply = self._not_twice(moved, await self._reply(moved, posts))
+        if here.floor.is_staff and reply.kind is not ReplyKind.URGENT:
+            return False
+        handover = _handover(reply) if not here.floor.is_staff else None
+        post = Post(
+            thread=to,  # a key that is known there is known, wherever that goes on
+            key=f"answer:{id}:{posts[-1].seq}",
+            by=ASSISTANT,
+            text=self._text(reply, handover),
+            language=reply.language,
+            choices=() if handover else reply.choices,
+            links=reply.links,
+            handover=handover,
+            missed=_missed(reply),
+            why=reply.why,
+            urgent=reply.kind is ReplyKind.URGENT,
+            on=on,
+        )
+        try:
+            await follow(post, self._conversations.handle)
+        except NotYourFloor:
+            return False
+        except (KeyConflict, Moved):  # it was said before, in other words; or they move faster than we can follow
+            return True
+        return True
 
     async def _put(self, post: Post, wanted: Wanted | None) -> None:
         """Say it; in other words where they are wanted, and no further than until the person says something else."""
@@ -272,7 +325,7 @@ class Answering:
             reply_to=posts[-1].seq,
             covers=posts[-1].seq,
             handover=handover,
-            missed=reply.kind in (ReplyKind.SUGGESTIONS, ReplyKind.UNCLEAR, ReplyKind.NOTHING),
+            missed=_missed(reply),
             why=reply.why,
             urgent=reply.kind is ReplyKind.URGENT,
         )
@@ -417,6 +470,17 @@ class Answering:
         if reply.text:  # it was asked as outside opening hours and says so in its own words
             return reply.text
         return f"{say('unknown', reply.language)} {say('closed_note', reply.language, opens=opens)}"
+
+
+def _said_on(here: Thread, moved: Thread) -> Channel | None:
+    """Return where an answer is said in ``here`` to what was asked in ``moved``; ``None``: nowhere as yet."""
+    ways = [way.channel for way in proven_channels(here)]
+    return next((channel for channel in (moved.channel, Channel.WEB) if channel in ways), None)
+
+
+def _missed(reply: Reply) -> bool:
+    """Whether the assistant did not know."""
+    return reply.kind in (ReplyKind.SUGGESTIONS, ReplyKind.UNCLEAR, ReplyKind.NOTHING)
 
 
 def _handover(reply: Reply) -> Handover | None:

@@ -18,7 +18,7 @@ from server.core.commands import SYSTEM, Join, Lapse, Part, Ring, StopListening
 from server.core.errors import LeaseLost, Moved, Refused, Unavailable
 from server.core.events import AnyEvent, Posted
 from server.core.model import Thread, ThreadId
-from server.core.moves import follow
+from server.core.moves import follow, goes_on
 from server.core.owed import Answer, Erase, Point, Summarise, Wake, WakeReason, kind_of
 from server.core.ports import Due, Lease, Store
 from server.service.answering import Answering
@@ -35,6 +35,7 @@ BATCH_OTHERS = 1000  # likewise, of what is only begun here
 AT_ONCE = 64  # threads answered at the same time
 SETTLE_MANY = 200  # answered threads that are marked together even while others are being answered
 PUT_OFF = timedelta(seconds=10)  # after a failure of ours
+LOOK_AGAIN = timedelta(seconds=30)  # at what was asked before a move, while a colleague has the floor
 DEAD = 5  # tries in vain after which a person should look; it is still tried, ever less often
 
 log = logging.getLogger("onethread.worker")
@@ -290,7 +291,7 @@ class Worker:
             case Wake():
                 await self._lapse(due)
             case Point():
-                await self._point(due.thread, due.seq, due.item)
+                return await self._point(due.thread, due.seq, due.item)
             case Summarise(session=session) if self._summaries is not None:
                 await self._summaries.summarise(due.thread, session, due.seq)
             case Erase() if self._eraser is not None:
@@ -305,19 +306,28 @@ class Worker:
         except Refused:  # the conversation goes on in another thread
             return
 
-    async def _point(self, id: ThreadId, seq: int, point: Point) -> None:
-        """After a move or its undoing: tell the other thread, then let the addresses lead there."""
+    async def _point(self, id: ThreadId, seq: int, point: Point) -> datetime | None:
+        """After a move or its undoing: tell the other thread, let the addresses lead there, answer what was asked.
+
+        Return when to look again, where that cannot be answered yet.
+        """
         thread = await self._conversations.refresh(id)
         if thread.moved_to == point.to:
             join = Join(thread=point.to, key=f"join:{id}:{seq}", by=SYSTEM, other=id, upto=point.upto)
-            target = await self._follow(join)
-            await self._carry(thread, target)
-        elif thread.moved_to is None:
+            told, since = await self._follow(join)
+            await self._carry(thread, told)
+            target = (await goes_on(told, self._conversations.refresh)).id  # it may have moved, if this is done again
+            await self._lead(thread, target)
+            answered = await self._answering.answer_moved(id, point.to, since if target == told else None)
+            return None if answered else self._clock() + LOOK_AGAIN
+        if thread.moved_to is None:
             await self._follow(Part(thread=point.to, key=f"part:{id}:{seq}", by=SYSTEM, other=id))
-            target = id
-        else:  # moved on since: the later event owes its own
-            return
-        for first in (id, *(joined.thread for joined in thread.joined)):
+            await self._lead(thread, id)
+        return None  # moved on since: the later event owes its own
+
+    async def _lead(self, thread: Thread, target: ThreadId) -> None:
+        """Let the addresses of a conversation, and of those that were joined with it, lead to ``target``."""
+        for first in (thread.id, *(joined.thread for joined in thread.joined)):
             await self._store.point_addresses(first, target)
 
     async def _carry(self, moved: Thread, target: ThreadId) -> None:
@@ -326,13 +336,13 @@ class Worker:
             if await self._store.find(target, SYSTEM.sender, end_key(command.session)) is None:
                 await self._follow(command)
 
-    async def _follow(self, command: Join | Part | Ring | StopListening) -> ThreadId:
-        """Tell the other thread, or the one in which that goes on by now; return which one was told."""
+    async def _follow(self, command: Join | Part | Ring | StopListening) -> tuple[ThreadId, int]:
+        """Tell the other thread, or the one in which that goes on by now; return which was told, and by which event."""
         try:
-            told, _ = await follow(command, self._conversations.handle)
+            told, handled = await follow(command, self._conversations.handle)
         except Moved:
             raise LookupError("it goes round in circles") from None  # tried again, later
-        return told.thread
+        return told.thread, handled.event.seq if handled.event is not None else handled.seq
 
 
 def _failed(error: BaseException) -> None:

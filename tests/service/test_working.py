@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from server.core.commands import ASSISTANT, SYSTEM, Edit, LinkAddress, Move, Read, Return, Revoke, Snooze
+from server.core.commands import ASSISTANT, SYSTEM, Close, Edit, LinkAddress, Move, Read, Return, Revoke, Snooze
 from server.core.errors import Unavailable
 from server.core.events import AnyEvent, JoinedWith, PartedFrom, Posted, Released, Woken
 from server.core.model import (
@@ -463,6 +463,58 @@ async def test_whoever_writes_while_it_is_undone_is_answered_in_the_old_place(cr
     await crew.later(timedelta(0))
 
     assert texts(await crew.log()) == ["Hello?", "You asked: Hello?"]
+
+
+@pytest.mark.parametrize("first", ["the move", "the answer", "another move"])
+async def test_what_was_asked_before_a_move_is_answered_once_where_it_goes_on(crew: Crew, first: str) -> None:
+    await crew.say(post(thread="t0"))
+    await crew.later(MINUTE)
+    await crew.say(post(text="And on Sunday?"))
+    if first == "the answer":
+        await crew.later(MINUTE)
+    await crew.say(Move(thread="t1", key="m", by=ANNA, to="t0"))
+    if first == "another move":
+        await crew.say(post(thread="t9"), Move(thread="t0", key="m", by=ANNA, to="t9"))
+
+    for _ in range(2):
+        await crew.later(MINUTE)
+    assert await crew.answering.answer_moved("t1", "t0")  # once more, as after a crash
+
+    said = [text for thread in ("t1", "t0", "t9") for text in texts(await crew.log(thread))]
+    assert said.count("You asked: And on Sunday?") == 1
+    where = {"the move": "t0", "the answer": "t1", "another move": "t9"}[first]
+    assert "You asked: And on Sunday?" in texts(await crew.log(where))
+    assert await crew.owed("t1") == []
+
+
+@pytest.mark.parametrize("then", ["answers", "closes", "goes"])
+async def test_with_a_colleague_there_it_is_answered_when_they_go_and_have_not_answered(crew: Crew, then: str) -> None:
+    await crew.say(post(thread="t0"), take(thread="t0"), post(text="And on Sunday?"))
+    await crew.say(Move(thread="t1", key="m", by=ANNA, to="t0"))
+    await crew.later(timedelta(seconds=3))
+    assert "You asked: And on Sunday?" not in texts(await crew.log("t0"))
+
+    does: dict[str, list[Any]] = {
+        "answers": [post("a", "Closed.", "t0", ANNA)],
+        "closes": [Close(thread="t0", key="c", by=ANNA)],
+    }
+    await crew.say(*does.get(then, []), release(thread="t0"))
+    for _ in range(2):
+        await crew.later(MINUTE)
+
+    assert texts(await crew.log("t0")).count("You asked: And on Sunday?") == (then == "goes")
+    assert await crew.owed("t1") == []
+
+
+async def test_an_emergency_from_before_a_move_waits_for_no_colleague(crew: Crew) -> None:
+    await crew.say(post(thread="t0"), take(thread="t0"), post(text="help"))
+    await crew.say(Move(thread="t1", key="m", by=ANNA, to="t0"))
+    for _ in range(2):
+        await crew.later(timedelta(seconds=3))
+
+    assert texts(await crew.log("t0")).count("You asked: help") == 1
+    state = await crew.conversations.thread("t0")
+    assert (state.floor.is_staff, state.urgent, await crew.owed("t1")) == (True, True, [])
 
 
 async def test_a_question_that_breaks_the_knowledge_base_waits_and_does_not_hold_up_the_others(
