@@ -10,22 +10,26 @@ import secrets
 import statistics
 import sys
 import tempfile
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 
 import uvloop
 
-from bench import broadcast, calls, charts, idle, storm, two_processes, webhooks
+from bench import broadcast, calls, charts, idle, publication, storm, two_processes, webhooks
 from bench.answers import ask_in_turn, ask_together
 from bench.clients import Client, Faults, OnethreadClient, RelayClient, SocketIoClient
 from bench.load import lost, paced, saturate
 from bench.servers import LIFTED, LOAD_CORE, Server, add_staff, pin, start_contestant, start_onethread
 from bench.size import installed_size
+from bench.tables import milli
 from bench.thinking import alone, worst
 from server.command_line import parts
 from server.command_line.part_processes import Mongod, Valkey
+from server.running import let_the_collector_rest
 from server.settings import CHECKOUT
+from server.store.mongo import MongoStore
 
 WARM = 50  # connections before memory is looked at: what a first use allocates once is not counted
 LOGIN = "bench"
@@ -62,35 +66,32 @@ class Plan:
     storm: int = 1000  # connections, all at once
     watchers: int = 100  # of one conversation
     rates: tuple[int, int] = (200, 1000)  # messages a second, paced
+    questions: int = 100  # one at a time
+    published: int = 10_000  # entries
     charts: Path | None = None  # where they are written
 
 
-SHORT = Plan(rounds=2, saturated=1.0, paced=1.0, idle=200, accepted=100, storm=100, watchers=20)
+SHORT = Plan(rounds=2, saturated=1.0, paced=1.0, idle=200, accepted=100, storm=100, watchers=20, published=1000)
 USUAL = Plan(rounds=4, saturated=3.0, paced=2.0, idle=2000, charts=CHECKOUT / "docs")
 
 
-def main(short: bool = False) -> int:
-    """Run everything and print the tables; 0 when nothing was lost, doubled or out of order."""
-    return 1 if measure(SHORT if short else USUAL) else 0
+def main(short: bool = False, only: Collection[str] = ()) -> int:
+    """Run everything, or only some parts, and print the tables; 0 when nothing was lost, doubled or out of order."""
+    return 1 if measure(SHORT if short else USUAL, only) else 0
 
 
-def measure(plan: Plan) -> int:
-    """Run everything, print the tables, and return how much was lost, doubled or out of order."""
+def measure(plan: Plan, only: Collection[str] = ()) -> int:
+    """Run the parts, print their tables, and return how much was lost, doubled or out of order."""
     pin(0, LOAD_CORE)
     program = parts.mongod_program(lambda line: print(line, file=sys.stderr))
     with tempfile.TemporaryDirectory(prefix="onethread-bench-") as folder, Mongod(program, Path(folder) / "db") as db:
-        valkey = Valkey(parts.valkey_program(), Path(folder) / "valkey")
-        wrong = uvloop.run(_run(plan, db.uri, Path(folder)))
-        wrong += uvloop.run(_webhooks(plan, db.uri, Path(folder)))
-        wrong += uvloop.run(_calls(plan, db.uri, Path(folder)))
-        with valkey:
-            wrong += uvloop.run(_two(plan, db.uri, valkey.url, Path(folder)))
-    return wrong
+        print(_machine(plan))
+        chosen = [part for name, part in PARTS.items() if name in only or not only]
+        return sum(uvloop.run(part(plan, db.uri, Path(folder))) for part in chosen)
 
 
 async def _run(plan: Plan, uri: str, folder: Path) -> int:
     """Measure one process of each; return how much went wrong."""
-    print(_machine(plan))
     contestants = _start(uri, folder)
     try:
         memory = {name: await _idle(plan, each) for name, each in contestants.items()}
@@ -145,11 +146,43 @@ def _of_its_own(name: str, uri: str, folder: Path) -> Server:
     return start_onethread(ours, folder / f"{name}.log")
 
 
-async def _two(plan: Plan, uri: str, redis: str, folder: Path) -> int:
+async def _two(plan: Plan, uri: str, folder: Path) -> int:
     """Measure two processes of each; return how much went wrong."""
-    table, wrong = await two_processes.measure(uri, redis, folder, plan.rooms // 2, plan.rounds, plan.saturated)
+    with Valkey(parts.valkey_program(), folder / "valkey") as valkey:
+        found = await two_processes.measure(uri, valkey.url, folder, plan.rooms // 2, plan.rounds, plan.saturated)
+    table, wrong = found
     print(f"\n{table}")
     return wrong
+
+
+async def _knowledge(plan: Plan, uri: str, folder: Path) -> int:
+    """Measure the way from a question to its answer, and a large publication; nothing of it can get lost."""
+    print(f"\n{await _asked(plan, uri, folder)}")
+    store = MongoStore(uri, "bench_publication", timeout=60)
+    await store.open()
+    let_the_collector_rest()  # as `serve` does
+    try:
+        published = await publication.measure(store, folder / "publication", plan.published, 1000)
+    finally:
+        await store.close()
+    print(f"\n{publication.shown(published)}")
+    return 0
+
+
+async def _asked(plan: Plan, uri: str, folder: Path) -> str:
+    """Return how long an answer takes where nobody else asks."""
+    server = _of_its_own("questions", uri, folder)
+    client = OnethreadClient(server.port, LOGIN, "")
+    try:
+        took = await ask_in_turn(client, plan.questions)
+    finally:
+        await client.close()
+        server.stop()
+    p50, p99 = (milli(publication.percentile(took, percent)) for percent in (50, 99))
+    return f"{len(took)} questions, one at a time: from the post to the answer p50 {p50}, p99 {p99}"
+
+
+PARTS = {"usual": _run, "webhooks": _webhooks, "calls": _calls, "knowledge": _knowledge, "two": _two}
 
 
 async def _more(plan: Plan, contestants: dict[str, Contestant], folder: Path) -> tuple[str, int]:
@@ -227,7 +260,7 @@ async def _answers(plan: Plan, ours: Contestant) -> str:
     client = ours.client
     if not isinstance(client, OnethreadClient):
         raise TypeError
-    single = await ask_in_turn(client, 40)
+    single = statistics.median(await ask_in_turn(client, plan.questions))
     before = ours.server.cpu
     answered, seconds = await ask_together(client, 64, plan.saturated)
     cpu = (ours.server.cpu - before) / max(1, answered)

@@ -17,3 +17,8 @@ def times(value: float, base: float) -> str:
 def micro(seconds: float) -> str:
     """Return seconds as microseconds."""
     return f"{seconds * 1e6:.0f} µs"
+
+
+def milli(seconds: float) -> str:
+    """Return seconds as milliseconds."""
+    return f"{seconds * 1000:.2f} ms"
