@@ -13,7 +13,7 @@ import pytest
 from channels.whatsapp.accounts import Account
 from channels.whatsapp.client import WhatsApp
 from channels.whatsapp.template_file import read_templates
-from server.core import commands, conversation, delivery
+from server.core import commands, delivery, evolving
 from server.core.commands import ASSISTANT, SYSTEM, AnyCommand
 from server.core.errors import Unavailable
 from server.core.events import Posted
@@ -408,7 +408,7 @@ async def test_more_messages_than_a_conversation_remembers_all_leave_in_their_or
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(delivery, "MAX_DELIVERIES", 4)
-    monkeypatch.setattr(conversation, "MAX_DELIVERIES", 4)
+    monkeypatch.setattr(evolving, "MAX_DELIVERIES", 4)
     said = [f"{number}" for number in range(10)]
     await office.say(*(reply(f"r{number}", number) for number in said))
     thread = await office.conversations.refresh("t1")
