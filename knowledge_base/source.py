@@ -13,10 +13,11 @@ import msgspec
 import yaml
 from msgspec import inspect
 
+from knowledge_base.expected import STEP, in_words, types_at
+
 _T = TypeVar("_T")
 _Parser = getattr(yaml, "CBaseLoader", yaml.BaseLoader)  # the C parser is ten times faster; wheels bring it
 _DEPTH = 50  # levels; no content file has more than seven
-_STEP = re.compile(r"\.([^.\[\]`]+)|\[(\d+|\.\.\.)\]")
 _UNKNOWN = re.compile("unknown field `(.*)`")
 _WHERE = re.compile(r" - at `(key in )?\$?(.*)`$")
 
@@ -91,7 +92,7 @@ class Source:
             said = sentence[: place.start()] if place else sentence
             if unknown := _UNKNOWN.search(said):
                 raise self._unknown(kind, path, unknown[1]) from None
-            raise self.error(path, said) from None
+            raise self.error(path, in_words(said, types_at(kind, path))) from None
 
     def error(self, path: str, expected: str) -> ContentError:
         """Return an error about the value at ``path``, such as ``[3].questions.de[0]``."""
@@ -111,7 +112,7 @@ class Source:
     def _nodes(self, path: str) -> list[yaml.Node]:
         """Return the values that a path may mean."""
         here: list[yaml.Node] = [self._root]
-        for name, number in _STEP.findall(path):
+        for name, number in STEP.findall(path):
             below: list[yaml.Node] = []
             for node in here:
                 if isinstance(node, yaml.MappingNode):
@@ -150,7 +151,7 @@ class Source:
         """Return the line of a value, or of its name."""
         node: Any = self._root
         place = node
-        for name, number in _STEP.findall(path):
+        for name, number in STEP.findall(path):
             match node:
                 case yaml.MappingNode():
                     place, below = next((pair for pair in node.value if pair[0].value == name), (place, None))
@@ -166,15 +167,5 @@ class Source:
 
 def _fields_at(kind: Any, path: str) -> list[str]:
     """Return the names of the fields that a file of this kind may have at a path."""
-    here: list[Any] = [inspect.type_info(kind)]
-    for name, _ in _STEP.findall(path):
-        below: list[Any] = []
-        for each in here:
-            if isinstance(each, inspect.StructType):
-                below += [field.type for field in each.fields if field.encode_name == name]
-            elif isinstance(each, inspect.DictType):
-                below.append(each.value_type)
-            elif isinstance(each, inspect.ListType | inspect.VarTupleType | inspect.SetType):
-                below.append(each.item_type)
-        here = [one for each in below for one in (each.types if isinstance(each, inspect.UnionType) else (each,))]
-    return [field.encode_name for each in here if isinstance(each, inspect.StructType) for field in each.fields]
+    structs = [each for each in types_at(kind, path) if isinstance(each, inspect.StructType)]
+    return [field.encode_name for each in structs for field in each.fields]
