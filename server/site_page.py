@@ -42,6 +42,10 @@ _TIMES = re.compile(
     re.IGNORECASE,
 )
 _THEN = re.compile(r"[\s:,.|()–-]*(?:von|ab|from|kl|klockan|mellan|between)?[\s:.]*", re.IGNORECASE)
+_SHUT = re.compile(rf"{_RUN.pattern}[\s:,]*\b(?:closed|geschlossen|zu|stängt)\b", re.IGNORECASE)
+_BETWEEN = re.compile(
+    r"[\s:;,.|()/&+–-]|\b(?:von|ab|from|kl|klockan|mellan|between|und|and|och|uhr|h)\b", re.IGNORECASE
+)
 _COUNTRIES = {
     name: code
     for code, names in {
@@ -225,6 +229,23 @@ def hours_of(lines: list[str]) -> dict[str, str]:
                     spans.setdefault(day, []).extend(times)
                 days = []
     return _week(spans)
+
+
+def unread(line: str) -> str:
+    """Return the part of a line of hours that ``hours_of`` would pass over, or nothing.
+
+    A page says anything between its hours; whoever types hours means every word.
+    """
+    line = _SHUT.sub(" ", " ".join(line.split()))
+    found = hours_of([line])
+    for part in _RUN.sub("\n", _TIMES.sub("\n", line)).split("\n"):
+        if left := _BETWEEN.sub("", part).strip():
+            return left
+    for times in _TIMES.finditer(line):
+        span = _span_of(times)
+        if not span or not any(span in day for day in found.values()):
+            return times[0]
+    return next((run[0] for run in _RUN.finditer(line) if not set(_between(run)) <= set(found)), "")
 
 
 def _between(run: "re.Match[str]") -> list[str]:

@@ -151,11 +151,12 @@ def _take_origins(answers: "Answers", typed: str, speak: str) -> None:
 
 
 def _take_hours(answers: "Answers", typed: str, speak: str) -> None:
-    from server.site_page import hours_of
+    from server.site_page import hours_of, unread
 
-    found = hours_of(re.split(r"[;\n]", typed)) if typed.strip() not in ("-", "") else {}
-    if typed.strip() not in ("-", "") and not found:
-        raise Wrong(said("wrong_hours", speak))
+    lines = [each for each in re.split(r"[;\n]", typed) if each.strip()] if typed.strip() != "-" else []
+    found = hours_of(lines)
+    if lines and (part := "".join([each for each in map(unread, lines) if each][:1]) or (not found and typed)):
+        raise Wrong(said("wrong_hours", speak, part=part[:100]))
     answers.hours = found
 
 

@@ -80,9 +80,9 @@ _WORDS = {
         "sv": "{given}: en adress som https://www.mottagning.example väntades, utan sökväg och utan *.",
     },
     "wrong_hours": {
-        "de": "Erwartet: Zeiten wie Mo-Do 08:00-12:00, 14:00-18:00; Fr 08:00-13:00.",
-        "en": "Expected hours such as mon-thu 08:00-12:00, 14:00-18:00; fri 08:00-13:00.",
-        "sv": "Tider väntades, till exempel mån-tor 08:00-12:00, 13:00-17:00; fre 08:00-13:00.",
+        "de": "Nicht zu lesen: „{part}“. Erwartet: Zeiten wie Mo-Do 08:00-12:00, 14:00-18:00; Fr 08:00-13:00.",
+        "en": "Cannot be read: “{part}”. Expected hours such as mon-thu 08:00-12:00, 14:00-18:00; fri 08:00-13:00.",
+        "sv": "Går inte att läsa: ”{part}”. Tider väntades, t.ex. mån-tor 08:00-12:00, 13:00-17:00; fre 08:00-13:00.",
     },
     "wrong_colour": {
         "de": "Erwartet: eine Farbe wie #00685f.",

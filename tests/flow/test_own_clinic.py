@@ -231,7 +231,9 @@ def test_the_demos_database_is_no_clinics(tmp_path: Path, capsys: pytest.Capture
     [
         (("--colour", "#f0c000"), "the nearest colour on which it can: #"),
         (("--origin", "https://www.lindenhof.example/chat"), "without a path"),
-        (("--hours", "whenever"), "mon-thu 08:00-12:00"),
+        (("--hours", "whenever"), "“whenever”. Expected hours such as mon-thu 08:00-12:00"),
+        (("--hours", "mon-thu 08:00-18:00, frei 08:00-13:00"), "“frei”"),
+        (("--hours", "mon-thu 08:00-18:00; fri"), "“fri”"),
         (("--languages", "de,fr"), "de, en, sv"),
         (("--timezone", "Berlin"), "Europe/Berlin"),
         (("--emergency", "emergency=call us"), "emergency=112"),

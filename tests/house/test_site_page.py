@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given as for_all
 from hypothesis import strategies as st
 
-from server.site_page import drafts_of, hours_of
+from server.site_page import drafts_of, hours_of, unread
 
 PAGE = """\
 <html lang="de-DE"><head><script type="application/ld+json">
@@ -63,6 +63,28 @@ def test_hours_are_read_as_people_write_them(lines: list[str], hours: dict[str, 
 
     assert {day: found.get(day) for day in hours} == hours
     assert bool(found) is bool(hours)
+
+
+@pytest.mark.parametrize(
+    ("line", "part"),
+    [
+        ("mon-thu 08:00-12:00, 14:00-18:00", ""),
+        ("mon-thu 08:00-18:00, fri 8-13", ""),
+        ("Montag, Dienstag und Donnerstag: von 8 bis 12 Uhr und 14 bis 18 Uhr", ""),
+        ("mon-fri 9am-5pm, sat closed", ""),
+        ("So geschlossen", ""),
+        ("mon-fri 08:00-18:00, sat", "sat"),
+        ("mon-fri 08:00-18:00, thurs 18-20", "thurs"),
+        ("mon-fri 08:00-18:00, frei 08:00-13:00", "frei"),
+        ("mon 08:00-12:00, 11:00-14:00", "11:00-14:00"),
+        ("mon 18:00-08:00", "18:00-08:00"),
+        ("mon 25:00-26:00", "25:00-26:00"),
+        ("mon from eight", "eight"),
+        ("whenever", "whenever"),
+    ],
+)
+def test_what_cannot_be_read_of_hours_is_named(line: str, part: str) -> None:
+    assert unread(line) == part
 
 
 @for_all(st.text(max_size=400))
