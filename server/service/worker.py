@@ -331,10 +331,16 @@ class Worker:
             await self._store.point_addresses(first, target)
 
     async def _carry(self, moved: Thread, target: ThreadId) -> None:
-        """Let the calls that a move took along go on there, unless somebody has hung up in the meantime."""
+        """Let the calls that a move took along go on there, unless somebody has hung up in the meantime.
+
+        Then they are summed up now: until the two were joined, nothing that was said in them could be seen from there.
+        """
         for command in carried(moved, target):
-            if await self._store.find(target, SYSTEM.sender, end_key(command.session)) is None:
+            over = await self._store.find(target, SYSTEM.sender, end_key(command.session))
+            if over is None:
                 await self._follow(command)
+            elif self._summaries is not None:
+                await self._summaries.summarise(target, command.session, over.seq)
 
     async def _follow(self, command: Join | Part | Ring | StopListening) -> tuple[ThreadId, int]:
         """Tell the other thread, or the one in which that goes on by now; return which was told, and by which event."""
