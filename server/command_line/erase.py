@@ -37,7 +37,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say which arguments it takes."""
     parser.epilog = EXAMPLES
     who = parser.add_mutually_exclusive_group(required=True)
-    who.add_argument("person", nargs="?", help="a conversation's id, an address record, a telephone number, or a name")
+    who.add_argument(
+        "person",
+        nargs="?",
+        help="a conversation's id, an address record, a telephone number, or a name as the console shows it",
+    )
     who.add_argument("--again", action="store_true", help="everybody whom a restored database has brought back")
     parser.add_argument("--reason", choices=[*REASONS], help="why; it stays in the log")
     parser.add_argument("--yes", action="store_true", help="do not ask")

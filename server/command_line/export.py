@@ -25,7 +25,9 @@ examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say which arguments it takes."""
     parser.epilog = EXAMPLES
-    parser.add_argument("person", help="a conversation's id, an address record, a telephone number, or a name")
+    parser.add_argument(
+        "person", help="a conversation's id, an address record, a telephone number, or a name as the console shows it"
+    )
     parser.add_argument("--to", type=Path, help="the folder, which must not exist yet; by default one is named here")
     parser.add_argument("--language", help="of the page, such as de; by default the person's")
 

@@ -1,7 +1,8 @@
 """What `erase` and `export` share: whom somebody means, and the service on a store that a server may be using."""
 
 import contextlib
-from collections.abc import AsyncIterator
+import re
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -13,7 +14,10 @@ from server.service.erasing import Eraser
 from server.service.search import asked_words
 from server.settings import Settings
 
-PERSON = "a conversation's id, a whole address record, a telephone number with its country, or a name"
+PERSON = (
+    "a conversation's id, a whole address record, a telephone number with its country, or a name as the console shows"
+    " it, such as `Visitor 7XK2`"
+)
 CANDIDATES = 20
 SHORTEST = 6  # digits of what is taken for a number
 
@@ -78,6 +82,8 @@ async def meant(on: Opened, text: str) -> ThreadId:
         return thread
     if text.isalnum() and (await on.conversations.refresh(text)).seq:
         return text
+    if unnamed := await _unnamed(on, text):
+        return await _only(on, unnamed)
     digits = "".join(filter(str.isdecimal, text))
     number = digits.lstrip("0") if len(digits) >= SHORTEST and not any(map(str.isalpha, text)) else ""
     words = (number[-4:],) if number else asked_words(text)
@@ -88,6 +94,31 @@ async def meant(on: Opened, text: str) -> ThreadId:
             for id, thread in found.items()
             if any(each.address.value.lstrip("+").endswith(number) for each in thread.addresses)
         }
+    return await _only(on, found)
+
+
+async def _unnamed(on: Opened, text: str) -> list[ThreadId]:
+    """Return the conversations of people without a name whom the console calls so, in any of its languages."""
+    tails = {found[1].upper() for pattern in _shown() if (found := pattern.fullmatch(text))}
+    if not tails:
+        return []
+    alike: list[ThreadId] = []
+    after = ""
+    while ids := await on.store.each_thread(after):
+        alike += [id for id in ids if id[-4:].upper() in tails]
+        after = ids[-1]
+    return [id for id in alike if not (await on.conversations.refresh(id)).name]
+
+
+def _shown() -> list[re.Pattern[str]]:
+    from server.web.strings import LANGUAGES, table
+
+    shown = [table(each)["visitor"].partition("{tail}") for each in LANGUAGES]
+    return [re.compile(rf"{re.escape(before)}(\w{{4}}){re.escape(after)}", re.IGNORECASE) for before, _, after in shown]
+
+
+async def _only(on: Opened, found: Iterable[ThreadId]) -> ThreadId:
+    """Return the one conversation in which these people, who must be one, go on."""
     heads = list(dict.fromkeys([(await on.eraser.whole(id))[0] for id in found]))
     if not heads:
         raise Nobody

@@ -57,9 +57,12 @@ async def test_a_person_is_exported_and_erased_beside_a_running_server(
             monkeypatch.setattr("sys.stdin", io.StringIO("erase\n"))
             codes.append(run(erase, settings, "ida berg", "--reason", "asked"))
             codes.append(run(erase, settings, "--again"))
+            shown = other.thread[-4:].upper()  # the console calls people so who have no name
+            codes.append(run(export, settings, f"Besucher {shown}", "--to", str(tmp_path / "other")))
+            codes.append(run(export, settings, f"visitor {shown.lower()}", "--to", str(tmp_path / "other" / "again")))
             return codes
 
-        assert await asyncio.to_thread(both) == [0, 1, 1, 1, 3, 0, 0]
+        assert await asyncio.to_thread(both) == [0, 1, 1, 1, 3, 0, 0, 0, 0]
         log = await house.store.since(visitor.thread, 0)
         assert all(isinstance(event, Emptied | Erased) for event in log)
         assert [event.why for event in log if isinstance(event, Erased)] == [Erasing.ASKED]
@@ -71,6 +74,7 @@ async def test_a_person_is_exported_and_erased_beside_a_running_server(
     assert document["person"]["name"] == "Ida Berg"
     assert "&lt;b&gt;ganz&lt;/b&gt;" in (tmp_path / "out" / "index.html").read_text()
     assert oct((tmp_path / "out" / "index.html").stat().st_mode)[-3:] == "600"
+    assert "Another one" in (tmp_path / "other" / "index.html").read_text()
     said = capsys.readouterr()
     assert "Nothing was erased." in said.out
     assert "Erased again: 0 conversations." in said.out
