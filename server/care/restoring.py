@@ -19,7 +19,7 @@ from pathlib import Path
 
 from server.care.backing_up import CLINIC, FILES, NAMES, Seen, look_through, piece_of, records_of
 from server.care.places import ARRIVING, SECRET, Place, opened
-from server.care.walking import Findings, walk
+from server.care.walking import Findings, counted, walk
 from server.core.errors import NotFound, OnethreadError
 from server.core.model import ThreadId
 from server.core.ports import Store
@@ -85,7 +85,7 @@ class Held:
     def __str__(self) -> str:
         newest = f", the newest of {self.newest:%Y-%m-%d %H:%M} UTC" if self.newest else ""
         moved = f" (it was moved to {self.moved_to} before)" if self.moved_to else ""
-        return f"{self.threads} conversations with {self.events} events{newest}{moved}"
+        return f"{counted(self.threads, 'conversation')} with {counted(self.events, 'event')}{newest}{moved}"
 
 
 @dataclass(slots=True)

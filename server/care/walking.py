@@ -19,6 +19,11 @@ PAGE = 1000  # threads whose names are asked for at a time
 GROUP = 50  # threads looked at together: a database far away is asked once, and not fifty times
 
 
+def counted(count: int, what: str) -> str:
+    """Return `1 event`, or `2 events`."""
+    return f"{count} {what}{'' if count == 1 else 's'}"
+
+
 @dataclass(slots=True)
 class Findings:
     """What a walk through the log found, by thread."""

@@ -106,11 +106,13 @@ async def _taken(settings: Settings, path: Path, *, with_secrets: bool) -> "Take
 
 def report(taken: "Taken") -> str:
     """Return what was taken and verified, as lines for a person."""
+    from server.care.walking import counted
+
     seen = taken.seen
     counts = ", ".join(f"{count} {name}" for name, count in seen.counts.items() if name != "events")
     lines = [
         f"{taken.path}: {taken.size / 1_000_000:.1f} MB.",
-        f"{seen.threads} conversations with {seen.events} events; {counts or 'nothing else'}.",
+        f"{counted(seen.threads, 'conversation')} with {counted(seen.events, 'event')}; {counts or 'nothing else'}.",
         f"Read back: every part has its digest, every conversation was replayed, {seen.compared} are as in the inbox.",
         f"Digest of the whole: {seen.digest}",
     ]
@@ -123,7 +125,7 @@ def report(taken: "Taken") -> str:
             f"{len(seen.wrong)} inbox rows are not what the log says: run `check --rebuild`. The log is whole."
         )
     if seen.broken:
-        lines.append(f"{len(seen.broken)} conversations have a gap in the database itself: run `check`.")
+        lines.append(f"With a gap in the database itself: {counted(len(seen.broken), 'conversation')}; run `check`.")
     return "\n".join(lines)
 
 

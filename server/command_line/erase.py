@@ -62,12 +62,13 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
 
 
 async def _run(args: argparse.Namespace, settings: Settings) -> int:
+    from server.care.walking import counted
     from server.command_line.person import meant, opened
     from server.core.commands import SYSTEM
 
     async with opened(settings) as on:
         if args.again:
-            print(f"Erased again: {await on.eraser.apply()} conversations.")
+            print(f"Erased again: {counted(await on.eraser.apply(), 'conversation')}.")
             return 0
         thread = await meant(on, args.person)
         what = await on.eraser.look(thread)
@@ -90,9 +91,7 @@ async def _run(args: argparse.Namespace, settings: Settings) -> int:
             return NOT_CONFIRMED
         key = f"command:{datetime.now(UTC).isoformat()}"
         threads = await on.eraser.now(thread, SYSTEM, key, REASONS[args.reason])
-    print(
-        f"Erased: {len(threads)} conversation{'s' if len(threads) != 1 else ''}." if threads else "There was nothing."
-    )
+    print(f"Erased: {counted(len(threads), 'conversation')}." if threads else "There was nothing.")
     return 0
 
 

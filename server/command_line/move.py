@@ -101,6 +101,8 @@ def _undone(done: bool) -> int:
 
 def report(done: "Moved", target: "Place") -> str:
     """Return what was carried and verified, and what to set now, as lines for a person."""
+    from server.care.walking import counted
+
     found = done.findings
     now = (
         f"Now set ONETHREAD_MONGODB_URI to it, ONETHREAD_MONGODB_DATABASE={target.database}, and, if it was not set,"
@@ -110,7 +112,7 @@ def report(done: "Moved", target: "Place") -> str:
     )
     return "\n".join(
         [
-            f"{found.threads} conversations with {found.events} events are in {target.said}.",
+            f"In {target.said}: {counted(found.threads, 'conversation')} with {counted(found.events, 'event')}.",
             f"{done.written} records were written by this run.",
             "Compared: every record is the same in both, every file by its SHA-256; every conversation was replayed.",
             "Sign-ins are carried, too. The old store is as it was, and marked as moved.",

@@ -65,10 +65,12 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
 
 async def _looked_through(file: Path) -> int:
     from server.care.backing_up import look_through
+    from server.care.walking import counted
 
     seen = await look_through(file)
     made = f"{seen.header.made:%Y-%m-%d %H:%M} UTC, from {seen.header.store}" if seen.header else "?"
-    print(f"A whole backup of {made}: {seen.threads} conversations with {seen.events} events, all replayed.")
+    held = f"{counted(seen.threads, 'conversation')} with {counted(seen.events, 'event')}"
+    print(f"A whole backup of {made}: {held}, all replayed.")
     print(f"Digest of the whole: {seen.digest}")
     return 0 if not seen.broken else FAILED
 
@@ -76,19 +78,21 @@ async def _looked_through(file: Path) -> int:
 def report(done: "Restored", settings: Settings) -> str:
     """Return what was brought back and verified, as lines for a person."""
     from server.care.places import fingerprint, secret_of
+    from server.care.walking import counted
 
     seen, found = done.seen, done.findings
+    held = f"{counted(found.threads, 'conversation')} with {counted(found.events, 'event')}"
     lines = [
-        f"{found.threads} conversations with {found.events} events, {len(done.files)} files.",
+        f"{held}, {counted(len(done.files), 'file')}.",
         "Compared with the backup: the log is the same; every conversation was replayed and is as in the inbox.",
         "The store has a new epoch: whoever was connected begins anew.",
     ]
     if done.erased_again:
-        lines.append(f"{done.erased_again} conversations were erased since the backup, and are erased again.")
+        lines.append(f"Erased since the backup, and erased again: {counted(done.erased_again, 'conversation')}.")
     if not done.erased_known:
         lines.append("Nobody is on the list of the erased here (`erased` in ONETHREAD_DATA). Is it on the old machine?")
     if seen.broken:
-        lines.append(f"{len(seen.broken)} conversations had a gap when the backup was taken: run `check`.")
+        lines.append(f"{counted(len(seen.broken), 'conversation')} had a gap when the backup was taken: run `check`.")
     if done.written:
         lines.append(f"Of the clinic's own files: {', '.join(done.written)}.")
     if done.kept:

@@ -35,7 +35,7 @@ async def test_a_backup_beside_a_server_is_brought_back_and_people_go_on_from_th
 
     taken = await ask("backup", str(kept), "--keep", "1")
     assert (taken.returncode, taken.stderr) == (0, "")
-    assert "1 conversations with 1 events" in taken.stdout
+    assert "1 conversation with 1 event;" in taken.stdout
     (kept_file,) = kept.iterdir()
     assert (await ask("restore", "--check", str(kept_file))).returncode == 0
 
@@ -47,7 +47,7 @@ async def test_a_backup_beside_a_server_is_brought_back_and_people_go_on_from_th
     await asyncio.to_thread(house.stop)
 
     refused = await ask("restore", str(kept_file), *served)
-    assert "1 conversations with 2 events" in refused.stderr
+    assert "1 conversation with 2 events" in refused.stderr
     done = await ask("restore", str(kept_file), "--replace", *served)
     assert (done.returncode, done.stderr) == (0, "")
 
