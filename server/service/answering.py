@@ -8,7 +8,7 @@ answer in the log.
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
@@ -222,6 +222,38 @@ class Answering:
         except (KeyConflict, Moved):  # it was said before, in other words; or they move faster than we can follow
             return True
         return True
+
+    async def wait_moved(self, id: ThreadId, seq: int, to: ThreadId) -> None:
+        """Let somebody who waits for staff wait where their conversation goes on, unless staff are there already.
+
+        Args:
+            seq: the number of the event that moved it: once for each.
+            to: where it moved; it is followed to where that goes on by now.
+
+        Raises:
+            Unavailable: not now.
+        """
+        moved = await self._conversations.refresh(id)
+        if not moved.floor.is_waiting or not await self._by_staff(id, seq):
+            return  # who brought a code themselves has an answer to that, which says that they wait
+        here = await goes_on(to, self._conversations.refresh)
+        there_already = here.floor.is_staff or (here.floor.is_waiting and here.urgent >= moved.urgent)
+        if there_already:
+            return
+        post = Post(
+            thread=to,
+            key=f"wait:{id}:{seq}",
+            by=ASSISTANT,
+            text=say("waiting_ok", moved.language or here.language),
+            language=moved.language or here.language,
+            handover=Handover.URGENT if moved.urgent else Handover.ASKED,
+            on=_said_on(here, moved),
+        )
+        with suppress(NotYourFloor, KeyConflict, Moved):  # a colleague was quicker, or it was said before
+            await follow(post, self._conversations.handle)
+
+    async def _by_staff(self, id: ThreadId, seq: int) -> bool:
+        return any(event.role is Role.STAFF for event in await self._store.since(id, seq - 1, 1))
 
     async def _put(self, post: Post, wanted: Wanted | None) -> None:
         """Say it; in other words where they are wanted, and no further than until the person says something else."""

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 
 from server.core.calls import carried, end_key
-from server.core.commands import SYSTEM, Join, Lapse, Part, Ring, StopListening
+from server.core.commands import SYSTEM, Join, Lapse, OpenTask, Part, Ring, StopListening
 from server.core.errors import LeaseLost, Moved, Refused, Unavailable
 from server.core.events import AnyEvent, Posted
 from server.core.model import Thread, ThreadId
@@ -316,6 +316,8 @@ class Worker:
             join = Join(thread=point.to, key=f"join:{id}:{seq}", by=SYSTEM, other=id, upto=point.upto)
             told, since = await self._follow(join)
             await self._carry(thread, told)
+            await self._leave_tasks(thread, told)
+            await self._answering.wait_moved(id, seq, told)
             target = (await goes_on(told, self._conversations.refresh)).id  # it may have moved, if this is done again
             await self._lead(thread, target)
             answered = await self._answering.answer_moved(id, point.to, since if target == told else None)
@@ -342,7 +344,14 @@ class Worker:
             elif self._summaries is not None:
                 await self._summaries.summarise(target, command.session, over.seq)
 
-    async def _follow(self, command: Join | Part | Ring | StopListening) -> tuple[ThreadId, int]:
+    async def _leave_tasks(self, moved: Thread, target: ThreadId) -> None:
+        """Leave to staff where a conversation goes on what was left to them before it moved."""
+        for task in moved.tasks:
+            key = f"task:{moved.id}:{task.seq}"
+            again = OpenTask(thread=target, key=key, by=SYSTEM, task=task.kind, number=task.number, at=task.at)
+            await self._follow(again)
+
+    async def _follow(self, command: Join | Part | Ring | StopListening | OpenTask) -> tuple[ThreadId, int]:
         """Tell the other thread, or the one in which that goes on by now; return which was told, and by which event."""
         try:
             told, handled = await follow(command, self._conversations.handle)

@@ -7,7 +7,19 @@ from typing import Any
 
 import pytest
 
-from server.core.commands import ASSISTANT, SYSTEM, Close, Edit, LinkAddress, Move, Read, Return, Revoke, Snooze
+from server.core.commands import (
+    ASSISTANT,
+    SYSTEM,
+    Close,
+    Edit,
+    LinkAddress,
+    Move,
+    OpenTask,
+    Read,
+    Return,
+    Revoke,
+    Snooze,
+)
 from server.core.errors import Unavailable
 from server.core.events import AnyEvent, JoinedWith, PartedFrom, Posted, Released, Woken
 from server.core.model import (
@@ -20,12 +32,14 @@ from server.core.model import (
     Handover,
     Role,
     Rules,
+    TaskKind,
 )
 from server.core.owed import kind_of
 from server.core.ports import Due, Outcome, Store
 from server.service import worker
 from server.service.answering import ASKED, Answering, Question, Reply, ReplyKind
 from server.service.conversations import Conversations
+from server.service.sentences import say
 from server.service.tasks import call_back
 from server.service.worker import BATCH, LEASE, Worker
 from tests.service.given import ANNA, NOON, VISITOR, Clock, Unsteady, ears, house, post, release, take, texts
@@ -504,6 +518,23 @@ async def test_with_a_colleague_there_it_is_answered_when_they_go_and_have_not_a
 
     assert texts(await crew.log("t0")).count("You asked: And on Sunday?") == (then == "goes")
     assert await crew.owed("t1") == []
+
+
+async def test_who_waits_and_what_is_left_to_staff_come_along_once_when_staff_move_a_conversation(crew: Crew) -> None:
+    await crew.say(post(thread="t0"), post(text="person"))
+    await crew.later(MINUTE)
+    left = OpenTask(thread="t1", key="c", by=SYSTEM, task=TaskKind.CALLBACK, number="+493012345")
+    await crew.say(left, Move(thread="t1", key="m", by=ANNA, to="t0"))
+    for _ in range(2):
+        await crew.later(MINUTE)
+
+    state = await crew.conversations.refresh("t0")
+    assert (state.floor.is_waiting, state.needs_reply) == (True, True)
+    assert [(task.kind, task.number) for task in state.tasks] == [(TaskKind.CALLBACK, "+493012345")]
+    assert texts(await crew.log("t0")).count(say("waiting_ok", "en")) == 1
+    moved = (await crew.conversations.refresh("t1")).seq
+    await crew.answering.wait_moved("t1", moved, "t0")  # once more, as after a crash
+    assert texts(await crew.log("t0")).count(say("waiting_ok", "en")) == 1
 
 
 async def test_an_emergency_from_before_a_move_waits_for_no_colleague(crew: Crew) -> None:
