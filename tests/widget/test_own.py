@@ -34,7 +34,9 @@ async def test_a_visitor_downloads_their_conversation_and_deletes_it_and_begins_
     await chat.button("Delete my data").press("Enter")
     await chat.button("Delete for good").click()
 
-    await expect(chat.page.get_by_text("Forgotten. Nothing is left here.")).to_be_visible()
+    await expect(chat.page.get_by_text("Deleted. Nothing is left here.")).to_be_visible()
+    await expect(chat.button("Settings")).to_have_attribute("aria-expanded", "false")
+    await expect(chat.button("Newest messages")).to_have_count(0)
     await expect(chat.button("Agree and start")).to_be_visible()
     async with asyncio.timeout(30):
         while not await is_erased(clinic, thread):  # noqa: ASYNC110  # nobody tells

@@ -273,7 +273,7 @@ export function converse({ server, site, memory, door, wish, on, world = browser
       talk.floor = who.role;
       talk.colleague = who.name;
     }
-    if (/released|closed/.test(kind)) talk.floor = 'assistant';
+    if (/ased|closed/.test(kind)) talk.floor = 'assistant'; // released, erased
     if (kind === 'erased') {
       talk.entries = [];
       queue.clear();

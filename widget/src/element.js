@@ -123,11 +123,12 @@ function chatOf(host) {
       is.write('');
       is.choose(text, undefined, files);
     },
-    async forget() {
+    /** @param {Event} _ what asked for it @param {string} done what is said then */
+    async forget(_, done = t('Forgotten. Nothing is left here.')) {
       is.asking = false;
       const reached = await talk.forget();
-      notice = reached ? t('Forgotten. Nothing is left here.') : t('Forgotten here. The clinic could not be reached.');
-      focus();
+      notice = reached ? done : t('Forgotten here. The clinic could not be reached.');
+      is.toEnd();
     },
     leave({ key, isComposing }) {
       if (key !== 'Escape' || isComposing) return;

@@ -67,6 +67,7 @@ export default function more(build, root, talk, changed) {
   const own = owning(talk, changed, focus);
   const prove = proving(talk, root.host, changed);
   let checked; // the page's colours
+  let page; // what is true of it, once its settings were opened
   const fetched = new WeakMap(); // entries for which another conversation was asked for
 
   const { drop, queue } = talk;
@@ -81,6 +82,7 @@ export default function more(build, root, talk, changed) {
     going = trouble = naming = undefined;
     phone.close();
     own.close();
+    if (page) page.tuning = false;
     hush();
     pictures = new Map();
     drop();
@@ -88,7 +90,10 @@ export default function more(build, root, talk, changed) {
 
   return {
     ring: chime,
-    tuner: (about, t, is, tick, remember) => [tuner(about, t, is, tick, remember), own.box(t, is.forget)],
+    tuner(about, t, is, tick, remember) {
+      page = is;
+      return [tuner(about, t, is, tick, remember), own.box(t, is.forget)];
+    },
     tools,
     below,
 

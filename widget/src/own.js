@@ -77,7 +77,7 @@ export function owning(talk, changed, focus) {
         { key: 'own', role: 'group', 'aria-label': t('My data') },
         asks && [
           h('p', { key: 'own-asks' }, t('Delete everything that was said here, for us as well? It cannot be brought back.')),
-          button('.wide.bad', t('Delete for good'), 'own-sure', () => erase(forget)),
+          button('.wide.bad', t('Delete for good'), 'own-sure', () => erase(() => forget(undefined, t('Deleted. Nothing is left here.')))),
           button('.chip', t('Keep'), 'own-keep', () => ask(false)),
         ],
         !asks && [

@@ -28,7 +28,7 @@ export function panel(talk, t, time, is) {
   const line = (text, tag = 'p', phones) => text && h(tag, { dir: 'auto', key: text }, linked(text, phones));
   const remember = tick(t('Remember me on this device'), memory.remember, talk.remember);
   const person = t('A person, please');
-  const who = floor === 'staff' ? (talk.colleague ?? t('Team')) : clinic?.assistant;
+  const who = floor === 'staff' ? (talk.colleague ?? t('Team')) : floor === 'waiting' ? t('A person will answer') : clinic?.assistant;
   const when = open ? t('Open now') : opens_at ? t('Closed, opens {when}', { when: time.opening(opens_at, clinic.timezone) }) : t('Closed now');
 
   return h(
@@ -41,7 +41,7 @@ export function panel(talk, t, time, is) {
         'div',
         {},
         h('h2', { id: 'title', tabindex: -1 }, clinic?.name ?? t('Chat')),
-        clinic && h('p', { class: open && 'open' }, floor === 'waiting' ? t('A person will answer here.') : `${who} · ${when}`),
+        clinic && h('p', { class: open && 'open' }, `${who} · ${when}`),
       ),
       round(t('Settings'), TUNE, () => is.show('tuning', !is.tuning), { id: 'tune', 'aria-expanded': `${!!is.tuning}` }),
       round(t('Close chat'), CLOSE, is.close),
