@@ -35,6 +35,7 @@ MAX_LETTERS = 160  # characters of a message's sentences together, where they ar
 MAX_BEFORE = 600  # characters of the message before that tell its language
 MAX_PHRASE = 60  # characters: a longer message is no phrase
 LONG = 500  # characters: of a message longer than twice that, the score hears so much at either end
+MOST_WORDS_OF_CHAT = 10  # beyond it small talk has to be as sure as any answer
 MAX_NEAR = 8  # entries that a follow-up is compared with
 FOLLOWED = 0.9  # confidence of a follow-up: the share that was right of those that were answered as one
 MAX_EARLIER = 3  # answers back that a follow-up may go on about, where what came since was small talk
@@ -559,7 +560,12 @@ def _worth_offering(asked: _Asked, best: Sequence[Match]) -> list[Entry]:
 
 
 def _chat(asked: _Asked, found: _Found) -> Entry | None:
-    """Return the small talk that a message most likely is, where that is likely enough to join in."""
+    """Return the small talk that a message most likely is, where that is likely enough to join in.
+
+    Who says much has something to say: one word of it that sounds like small talk makes it none.
+    """
+    if len(found.folded) > MOST_WORDS_OF_CHAT:
+        return None
     best = found.retrieved.best[0]
     entry = asked.snapshot.entries.get(best.target.name) if best.target.kind is Kind.ENTRY else None
     likely = found.retrieved.confidence >= asked.bands.small_talk
