@@ -24,6 +24,7 @@ from websockets.typing import Origin, Subprotocol
 from proof.houses import Serve, run
 from proof.people import password_signed_in
 from proof.plan import Observed, Plan, Scale
+from server import demo_staff
 from server.command_line.part_processes import Mongod
 from server.command_line.parts import mongod_program
 from server.core.events import AnyEvent, Posted
@@ -303,6 +304,7 @@ async def _compare(plan: Plan, kind: Kind, small: Size, large: Size) -> AsyncIte
         await store.open()
         try:
             await fill(store, size)
+            await demo_staff.let_in(store)  # or a demo would not begin where people have written to others
         finally:
             await store.close()
         plan.say(f"  {kind.name}: {size.events:,} events written in {time.monotonic() - began:.0f} s")

@@ -205,7 +205,7 @@ async def test_older_messages_come_when_one_scrolls_up_and_the_place_is_kept(cli
     chat = await clinic.talking(context)
     for n in range(60):
         await chat.say(f"number {n}")
-    await expect(chat.page.locator(".them .bubble")).to_have_count(60, timeout=60_000)
+        await expect(chat.page.locator(".them .bubble")).to_have_count(n + 1)  # or one answer would be for several
     await chat.page.reload()
     await expect(chat.bubbles.last).to_have_text("You said: number 59")
     before = await resting(chat)
