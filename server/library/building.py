@@ -4,6 +4,7 @@ Started by `child.py` as a module, with what is wanted on its input. It is polit
 machine, and has bounds: of memory, of processor time, and the parent's patience.
 """
 
+import gc
 import os
 import resource
 import sys
@@ -45,6 +46,7 @@ NICE = 10
 def main() -> int:
     """Do what the input asks."""
     _be_modest()
+    gc.disable()  # millions of values that stay until the end, searched for cycles that are not there
     request = msgspec.json.decode(sys.stdin.buffer.read(), type=Request)
     answer = answered(request)
     (Path(request.out) / ANSWER).write_bytes(msgspec.json.encode(answer))
@@ -97,7 +99,9 @@ def _from(folder: Path, edits: tuple[Entry, ...], real: tuple[Real, ...], packed
     if request.publish:
         (out / PACKED).write_bytes(packed)
         findings = blocking(content, snapshot)
-        before = live_versions(read(folder)) if request.before is None else request.before
+        before = request.before
+        if before is None:
+            before = live_versions(read(folder)) if edits else versions
         changes = _changes(before, versions)
     header = save(snapshot, content, out) if request.build else None
     return Answer(None, header, tuple(findings), tuple(changes), len(versions) - 1)
