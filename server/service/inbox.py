@@ -122,6 +122,15 @@ def task_of(thread: Thread) -> Task | None:
     return None
 
 
+def todos_of(thread: Thread) -> tuple[Task, ...]:
+    """Return what was left to staff here, the next of each kind: a list shows it also while the person waits."""
+    if thread.moved_to is not None:
+        return ()
+    in_order = sorted(thread.tasks, key=lambda task: (task.at or NEVER, task.seq))
+    next_of = {each.kind: Task(TaskKind(each.kind), until=each.at) for each in reversed(in_order)}
+    return tuple(next_of[kind] for kind in dict.fromkeys(each.kind for each in in_order))
+
+
 def place_of(thread: Thread) -> object:
     """Return what decides in which lists a thread stands, and what a list shows of it beside the last message."""
     return (
@@ -160,7 +169,7 @@ def view_of(row: Row) -> RowView:
         last_at=thread.updated_at,
         language=thread.language,
         preview=row.preview,
-        tails=tuple(linked.tail for linked in thread.addresses if linked.tail),
+        tails=tuple(dict.fromkeys(linked.tail for linked in thread.addresses if linked.tail)),
         facts=thread.facts,
         task=task_of(thread),
     )

@@ -21,7 +21,7 @@ from server.core.model import Channel, Fact, Role, StaffId, Thread, ThreadId
 from server.core.ports import Account, Row, View
 from server.service import held
 from server.service.finding import Finding, Wanted
-from server.service.inbox import RowView, Task, view_of
+from server.service.inbox import RowView, Task, todos_of, view_of
 from server.service.suggesting import Suggesting
 from server.web import morning
 from server.web.agreeing import agreements_shown
@@ -110,6 +110,7 @@ class RowShown(msgspec.Struct, frozen=True):
     tails: tuple[str, ...]
     facts: tuple[Fact, ...]
     task: Task | None
+    todos: tuple[Task, ...]
     mentioned: bool  # a note names the reader, who has not opened it since
     glance: bool  # also show the facts and the open task
     failed: bool  # a message of ours may not have arrived
@@ -276,6 +277,7 @@ class Screen:
             tails=seen.tails,
             facts=seen.facts,
             task=seen.task,
+            todos=todos_of(thread),
             mentioned=self._named.get(thread.id, 0) < self._mention(thread),
             glance=glance,
             on_call=thread.call is not None,

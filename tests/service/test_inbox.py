@@ -2,19 +2,30 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from msgspec.structs import replace
 
-from server.core import commands
+from server.core import commands, model
 from server.core.commands import ASSISTANT, SYSTEM
 from server.core.errors import Unavailable
 from server.core.evolving import replay
 from server.core.model import Address, Assurance, Channel, Handover, Role, Thread
 from server.core.ports import Preview, Row, Store, View
 from server.service.conversations import Conversations
-from server.service.inbox import PREVIEW, TALKING, Inbox, RowView, Task, TaskKind, preview_of, task_of, view_of
+from server.service.inbox import (
+    PREVIEW,
+    TALKING,
+    Inbox,
+    RowView,
+    Task,
+    TaskKind,
+    preview_of,
+    task_of,
+    todos_of,
+    view_of,
+)
 from server.service.search import MAX_WORDS, asked_words, fold, words_of
 from tests.service.given import ANNA, NOON, Clock, Unsteady, close, house, post, take
 
@@ -59,6 +70,10 @@ async def inbox(store: Store, conversations: Conversations, clock: Clock, told: 
 
 def note(text: str) -> commands.Note:
     return commands.Note(thread="t1", key=f"n{text}", by=ANNA, text=text)
+
+
+def left(kind: model.TaskKind, key: str, at: datetime | None = None) -> commands.OpenTask:
+    return commands.OpenTask(thread="t1", key=key, by=SYSTEM, task=kind, at=at)
 
 
 def name(called: str, thread: str = "t1") -> commands.Name:
@@ -349,6 +364,13 @@ async def test_the_most_pressing_task_is_the_one_shown(conversations: Conversati
     assert await task() == Task(TaskKind.SNOOZED, until=later)
     await say(conversations, post("a1", "Wait.", by=ASSISTANT, covers=1, handover=Handover.ASKED))
     assert await task() == Task(TaskKind.WAITING, since=NOON)
+    await say(conversations, left(model.TaskKind.CALLBACK, "c1"), left(model.TaskKind.NOT_AGREED, "n"))
+    await say(conversations, left(model.TaskKind.CALLBACK, "c2", later))
+    assert await task() == Task(TaskKind.WAITING, since=NOON)
+    waiting = await conversations.thread("t1")
+    assert todos_of(waiting) == (Task(TaskKind.CALLBACK, until=later), Task(TaskKind.NOT_AGREED))
+    for each in waiting.tasks:
+        await say(conversations, commands.FinishTask(thread="t1", key=f"f{each.seq}", by=ANNA, of=each.seq))
     await say(conversations, take(), post("k2"))
     assert await task() == Task(TaskKind.REPLY, since=NOON)
     await say(conversations, post("r", "Yes?", by=ANNA))
