@@ -87,15 +87,20 @@ async def test_the_six_steps_are_played_on_the_page_and_are_one_conversation(tmp
         for number in range(await steps.count()):
             await steps.nth(number).click()
             await expect(page.locator(".story li").nth(number)).to_have_class("done", timeout=PATIENCE)
+            if number == 0:  # somebody else now stands above in the desk's list
+                other = await there.client.post("/demo/phone", json={}, headers={"Origin": there.origin})
+                urgent = {"do": "say", "text": "Mein Vater ist bewusstlos"}
+                path = f"/demo/phone/{other.json()['key']}"
+                assert (await there.client.post(path, json=urgent, headers={"Origin": there.origin})).is_success
             if number == 4:  # by the story's clock it is an hour since the call, of which somebody of the clinic knows
-                waiting = page.frame_locator(".desk").locator("[data-ago]")
+                waiting = page.frame_locator(".desk").locator("[aria-current] [data-ago]")
                 await expect(waiting).to_have_text(re.compile(r"\b[56]\d min"), timeout=PATIENCE)
 
         field = page.frame_locator(".desk").locator("#reply")  # opened while they were on the phone
         await expect(field).to_have_attribute("placeholder", re.compile("WhatsApp"), timeout=PATIENCE)
         answer = page.locator(".message.ours .said").last
         await expect(answer).to_have_text("Bitte am Tag der Untersuchung nicht. Bis dahin gern.")
-        assert len(await there.house.store.each_thread()) == 1
+        assert len(await there.house.store.each_thread()) == 2
         await page.locator(".plug summary").press("Enter")
         counts = page.locator("tr[data-row=whatsapp] td")
         await expect(counts).to_have_text(["3", "3", "3", "0", "0"], timeout=PATIENCE)

@@ -100,6 +100,13 @@ async function openDesk() {
 
 const seen = (name) => desk.contentDocument?.querySelector(name);
 
+/** The line of whoever has this phone: others may stand above it. */
+function ours() {
+  const tail = phone.querySelector(".who small").textContent.replace(/\D/g, "").slice(-4);
+  const rows = desk.contentDocument?.querySelectorAll("a[id^='row-']") ?? [];
+  return tail && [...rows].find((row) => [...row.querySelectorAll(".tail")].some(({ textContent }) => textContent.endsWith(tail)));
+}
+
 // the steps
 
 const steps = [
@@ -131,7 +138,7 @@ const steps = [
       else link.click();
     }
     await until(() => inCall() && heard() >= 2 && !phone.querySelector(".words .spoken"));
-    seen("a[id^='row-']")?.click(); // the desk reads along
+    ours()?.click(); // the desk reads along
     await sleep(PAUSE);
     await sayInCall(says.how);
     await sayInCall(says.appointment);
@@ -160,9 +167,10 @@ const steps = [
   async () => {
     host().close?.();
     await openDesk();
-    await until(() => seen("#reply") ?? seen("a[id^='row-']"));
-    if (!seen("#reply")) seen("a[id^='row-']").click(); // opened again, it would be drawn anew under what is typed
-    await until(() => seen("#reply"));
+    const open = () => seen("#reply") && ours()?.hasAttribute("aria-current");
+    const row = await until(ours);
+    if (!open()) row.click(); // opened again, it would be drawn anew under what is typed
+    await until(open);
     await sleep(PAUSE);
     type(seen("#reply"), says.advice);
     await sleep(PAUSE);
