@@ -63,7 +63,7 @@ async def take_away(request: AnyRequest, house: NamedDependency[House], thread: 
     parts = [await _readable(house, id, upto) for id, upto in [(thread, None), *older] if upto != 0]
     export = Export(house.clinic.name, house.clock(), tuple(parts))
     page = as_page(export, Words(a_pass.language, house.clinic.timezone), with_files=False)
-    return Response(page.encode(), media_type="text/html; charset=utf-8", headers=_attached("conversation.html"))
+    return Response(page.encode(), media_type="text/html", headers=_attached("conversation.html"))
 
 
 async def _readable(house: House, id: ThreadId, upto: int | None) -> Conversation:

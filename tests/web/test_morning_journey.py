@@ -111,8 +111,10 @@ async def test_a_close_is_taken_back_from_the_message_about_it_and_from_its_line
         await expect(floor).to_contain_text("You")
         await page.keyboard.press("c")
         await expect(page.locator("#toast")).to_contain_text("Closed.")
+        await expect(page.locator("#toast button")).to_have_css("background-color", "rgba(0, 0, 0, 0)")
         await page.keyboard.press("u")
         await expect(page.locator("#log .line").last).to_contain_text("undid the close")
+        await expect(page.locator("#toast")).to_be_empty()
         await expect(floor).to_contain_text("You")
         await expect(page.locator("[data-undo=reopen]")).to_have_count(0)
 
@@ -122,8 +124,9 @@ async def test_a_close_is_taken_back_from_the_message_about_it_and_from_its_line
         await page.reload()
         await connected(page)
         await expect(page.locator("#toast")).to_be_empty()
-        await line.locator("[data-undo=reopen]").click()
+        await line.locator("[data-undo=reopen]").press("Enter")
         await expect(page.locator("#log .line").last).to_contain_text("undid the close")
+        await expect(page.locator("#scroll")).to_be_focused()
     await clinic.until(lambda log: sum(isinstance(event, Reopened) for event in log) == 2)
 
 
@@ -156,6 +159,7 @@ async def test_a_join_says_why_and_is_taken_apart_from_its_line(
         await line.get_by_role("button").click()
         await clinic.until(lambda log: any(event.key.startswith("part:") for event in log))
         await expect(page.locator("#log > .line").last).to_contain_text("taken apart again")
+        await expect(page.locator("[data-undo=part], .earlier")).to_have_count(0)
         await connected(page)
     moved = [event for event in await clinic.log("t5later") if isinstance(event, MovedTo)]
     assert len(moved) == 1

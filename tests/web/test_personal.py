@@ -61,7 +61,7 @@ async def test_a_visitor_takes_their_conversation_with_them_and_nothing_that_is_
     answer = await ask(running, "GET", visitor, visitor.thread)
 
     assert answer.status_code == 200
-    assert answer.headers["content-type"].startswith("text/html")
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
     assert answer.headers["content-disposition"] == 'attachment; filename="conversation.html"'
     assert answer.headers["cache-control"] == "no-store"
     assert '<html lang="de">' in answer.text

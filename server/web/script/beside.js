@@ -9,7 +9,7 @@ const OVERTAKEN = {
   unsnooze: ['woken', 'snoozed', 'posted', 'taken', 'closed'],
   retake: ['taken', 'released', 'posted', 'closed'],
   assign: ['assigned', 'taken', 'closed'],
-  part: ['parted', 'moved', 'returned'],
+  part: ['parted'],
 };
 
 const by = (id) => document.getElementById(id);
@@ -39,14 +39,22 @@ document.addEventListener('click', ({ target }) => {
   if (button.parentElement.id === 'toast') by('toast').replaceChildren();
 });
 
-let gone;
-document.addEventListener('onethread:event', ({ detail: { kind, thread, seq, who, reason } }) => {
-  if (seq <= Number(by('end')?.value)) return; // said again, since we begin to listen: the page has it
-  if (who.role !== 'assistant') {
-    for (const each of document.querySelectorAll('[data-undo]')) {
-      if (each.dataset.undo !== 'part' && OVERTAKEN[each.dataset.undo].includes(kind)) each.remove();
-    }
+/** What was taken back or overtaken is offered no more; whoever has just pressed it stays in the conversation. */
+function offerNoMore(kind, other) {
+  for (const each of document.querySelectorAll('[data-undo]')) {
+    const { undo, to } = each.dataset;
+    if (!OVERTAKEN[undo].includes(kind) || (undo === 'part' && to !== other)) continue;
+    if (each === document.activeElement) by('scroll').focus();
+    const told = each.closest('#toast');
+    told ? told.replaceChildren() : each.closest('.undo').remove();
   }
+  if (kind === 'parted') by(`e-${other}`)?.remove();
+}
+
+let gone;
+document.addEventListener('onethread:event', ({ detail: { kind, thread, seq, who, reason, other } }) => {
+  if (seq <= Number(by('end')?.value)) return; // said again, since we begin to listen: the page has it
+  if (who.role !== 'assistant') offerNoMore(kind, other);
   if (who.id !== me || !UNDOES[kind] || reason === 'idle') return;
   const button = document.createElement('button');
   Object.assign(button.dataset, { undo: UNDOES[kind], of: seq, thread, to: by('head').dataset.assigned ?? '' });
