@@ -137,7 +137,7 @@ def as_page(export: Export, words: Words, *, with_files: bool = True) -> str:
     """Return everything as a page to be read.
 
     Args:
-        with_files: whether they lie beside it; otherwise they are only named.
+        with_files: whether they lie beside it; otherwise they are only named, and it has what was said and no more.
     """
     head = export.conversations[0].thread
     names = names_of(export.files.values()) if with_files else {}
@@ -148,7 +148,8 @@ def as_page(export: Export, words: Words, *, with_files: bool = True) -> str:
         *((words(f"channel_{each.address.channel}"), _told(each)) for each in _addresses(export)),
         (words("consent"), head.consent or ""),
     ]
-    body = [f"<h1>{escape(title)}</h1>", f"<p>{escape(words('export_what'))}</p>", "<dl>"]
+    what = words("export_what" if with_files else "export_said")
+    body = [f"<h1>{escape(title)}</h1>", f"<p>{escape(what)}</p>", "<dl>"]
     body += [f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in known if value]
     body.append("</dl>")
     for number, each in enumerate(export.conversations, 1):

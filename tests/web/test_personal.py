@@ -65,6 +65,7 @@ async def test_a_visitor_takes_their_conversation_with_them_and_nothing_that_is_
     assert answer.headers["content-disposition"] == 'attachment; filename="conversation.html"'
     assert answer.headers["cache-control"] == "no-store"
     assert '<html lang="de">' in answer.text
+    assert "Kopie dessen, was hier gesagt wurde" in answer.text
     assert "&lt;script&gt;alert(&quot;x&quot;)&lt;/script&gt;" in answer.text
     for private in ("<script", "<img", "Between us", "Somebody else"):
         assert private not in answer.text
