@@ -70,6 +70,7 @@ class Account(Value, frozen=True):
     callbacks: tuple[tuple[str, datetime | None], ...] = ()  # number and time
     question: bool = False  # the team is to find something out
     person: bool = False  # a person was asked for, and nobody was reached
+    urgent: bool = False  # something of it sounded like an emergency
 
 
 class Summaries:
@@ -172,13 +173,16 @@ class Summaries:
     def _told(self, account: Account, language: str) -> tuple[str, tuple[str, ...]]:
         """Return what a call was about in a sentence or two, and what was agreed, point by point."""
         minutes = max(1, round(account.seconds / 60))
-        about = self._about(account, language) if account.topics else say("summary_unknown", language)
+        about = [say("summary_urgent", language)] if account.urgent else []
+        if account.topics:
+            about.append(self._about(account, language))
+        told = " ".join(about) or say("summary_unknown", language)
         points = [self._callback(number, at, language) for number, at in account.callbacks]
         if account.question:
             points.append(say("summary_question", language))
         if account.person and not account.callbacks:
             points.append(say("summary_person", language))
-        return f"{say('summary_call', language, minutes=str(minutes))} {about}", tuple(dict.fromkeys(points))
+        return f"{say('summary_call', language, minutes=str(minutes))} {told}", tuple(dict.fromkeys(points))
 
     def _about(self, account: Account, language: str) -> str:
         """Name what was answered, in one language also where the call was in another, or changed to it."""
@@ -255,6 +259,7 @@ def account_of(log: Sequence[AnyEvent], session: str, language: str) -> Account 
         callbacks=tuple(dict.fromkeys(callbacks)),
         question=Handover.UNKNOWN in handovers and not reached,
         person=Handover.ASKED in handovers and not reached,
+        urgent=any(event.urgent for event in ours),
     )
 
 

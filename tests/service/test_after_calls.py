@@ -50,6 +50,8 @@ class Book:
         language = question.language or "en"
         if question.choice == PERSON_CHOICE:
             return Reply(ReplyKind.PERSON, "", language)
+        if "unconscious" in question.text:
+            return Reply(ReplyKind.URGENT, "Call 112.", language)
         entry = next((entry for entry in TITLES if entry in question.text), None)
         if entry is None:
             return Reply(ReplyKind.NOTHING, "", language)
@@ -139,6 +141,13 @@ async def test_staff_read_what_a_call_was_about_and_what_is_left_to_do(phone: Ho
     assert summary.text == f"{say('summary_call', 'de', minutes='3')} Es ging um: Eczema, Opening hours."
     assert summary.points == (say("summary_callback", "de", number=MIA), say("summary_question", "de"))
     assert (summary.language, summary.sent, summary.session) == ("en", False, "c1")
+
+
+async def test_staff_read_first_that_a_call_sounded_like_an_emergency(phone: House) -> None:
+    summary = await phone.over(await phone.call("eczema", "unconscious", code=False))
+
+    urgent = say("summary_urgent", "de")
+    assert summary.text == f"{say('summary_call', 'de', minutes='3')} {urgent} Es ging um: Eczema."
 
 
 async def test_staff_read_the_titles_in_their_language_and_the_caller_in_that_of_the_call(phone: House) -> None:
