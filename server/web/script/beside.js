@@ -40,10 +40,10 @@ document.addEventListener('click', ({ target }) => {
 });
 
 /** What was taken back or overtaken is offered no more; whoever has just pressed it stays in the conversation. */
-function offerNoMore(kind, other) {
-  for (const each of document.querySelectorAll('[data-undo]')) {
-    const { undo, to } = each.dataset;
-    if (!OVERTAKEN[undo].includes(kind) || (undo === 'part' && to !== other)) continue;
+function offerNoMore({ kind, other, seq, thread }) {
+  for (const each of document.querySelectorAll(`[data-undo][data-thread="${thread}"]`)) {
+    const { undo, to, of = 0 } = each.dataset;
+    if (of >= seq || !OVERTAKEN[undo].includes(kind) || (undo === 'part' && to !== other)) continue;
     if (each === document.activeElement) by('scroll').focus();
     const told = each.closest('#toast');
     told ? told.replaceChildren() : each.closest('.undo').remove();
@@ -51,10 +51,22 @@ function offerNoMore(kind, other) {
   if (kind === 'parted') by(`e-${other}`)?.remove();
 }
 
+/** What is drawn may have been asked for before what overtook it was heard of. */
+const heard = [];
+document.addEventListener('htmx:afterSettle', ({ detail: { target } }) => {
+  if (target.id === 'log') heard.forEach(offerNoMore);
+});
+
 let gone;
-document.addEventListener('onethread:event', ({ detail: { kind, thread, seq, who, reason, other } }) => {
-  if (seq <= Number(by('end')?.value)) return; // said again, since we begin to listen: the page has it
-  if (who.role !== 'assistant') offerNoMore(kind, other);
+document.addEventListener('onethread:event', ({ detail: frame }) => {
+  const { kind, thread, seq, who, reason } = frame;
+  const { dataset } = by('log');
+  dataset.opened ??= by('end').value; // what is drawn since then moves the end, and may be quicker than we hear of it
+  if (seq <= Number(dataset.opened)) return; // said again, since we begin to listen: the page has it
+  if (who.role !== 'assistant') {
+    offerNoMore(frame);
+    if (kind !== 'parted' && heard.push(frame) > 8) heard.shift(); // who was put together again may be parted again
+  }
   if (who.id !== me || !UNDOES[kind] || reason === 'idle') return;
   const button = document.createElement('button');
   Object.assign(button.dataset, { undo: UNDOES[kind], of: seq, thread, to: by('head').dataset.assigned ?? '' });
