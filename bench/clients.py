@@ -7,6 +7,7 @@ protocol promises. What staff see is checked against what was sent: the next num
 import asyncio
 import re
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -140,7 +141,7 @@ def acknowledging(client: Counting, room: Room) -> Callable[[bytes], None]:
     return lambda frame: client.acknowledged(room)
 
 
-class Joining(Counting):
+class Joining(Counting, ABC):
     """Talks to a server of rooms that anybody joins by their names."""
 
     async def open(self, rooms: int) -> None:
@@ -152,9 +153,9 @@ class Joining(Counting):
         for name in names:
             self.said[name] = await self.join([name], acknowledging(self, self.add(name)))
 
+    @abstractmethod
     async def join(self, names: list[str], hear: Callable[[bytes], None]) -> Wire:
         """Join these rooms; ``hear`` gets what is said in them."""
-        raise NotImplementedError
 
 
 class RelayClient(Joining):

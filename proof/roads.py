@@ -3,13 +3,14 @@
 import asyncio
 import contextlib
 import random
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Sequence
 
 import httpx
 
 
-class BadRoad(httpx.AsyncBaseTransport):
+class BadRoad(httpx.AsyncBaseTransport, ABC):
     """The way from a provider to our doors; each provider says in ``bring`` to which door, and how often."""
 
     late: float  # of the webhooks, those that are brought late: 0 to 1
@@ -39,13 +40,13 @@ class BadRoad(httpx.AsyncBaseTransport):
         """Bring the first copy, as often as the provider does that."""
         return await self.bring(request, body)
 
+    @abstractmethod
     async def bring(self, request: httpx.Request, body: bytes) -> httpx.Response:
         """Bring it once.
 
         Raises:
             httpx.TransportError: nobody answers.
         """
-        raise NotImplementedError
 
     async def _bring_again(self, request: httpx.Request, body: bytes) -> None:
         self.counted["twice"] += 1

@@ -112,7 +112,7 @@ def _was_right(found: Why, said: Posted) -> bool | None:
 async def real_ones(store: Store, today: date) -> tuple[Real, ...]:
     """Return what came of answers lately, newest weeks first, bounded for each language and entry."""
     found: list[Real] = []
-    for week in reversed(weeks_back(week_of(datetime(today.year, today.month, today.day)), WEEKS)):  # noqa: DTZ001  a day, no moment
+    for week in reversed(weeks_back(week_of(today), WEEKS)):
         for kept in sorted((await store.listing(KEPT.format(week))).items()):
             found += reversed(msgspec.json.decode(kept[1], type=list[Real]))
     return bounded(found)

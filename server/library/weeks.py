@@ -4,7 +4,7 @@ Weeks are ISO weeks of the clinic's calendar, written as `2026-W47`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 
 import msgspec
 
@@ -72,8 +72,8 @@ def _share(some: int, all: int) -> float | None:
     return some / all if all else None
 
 
-def week_of(at: datetime) -> str:
-    """Return the ISO week of a moment, by the clock it is given in."""
+def week_of(at: date) -> str:
+    """Return the ISO week of a day, or of a moment by the clock it is given in."""
     year, number, _ = at.isocalendar()
     return f"{year}-W{number:02}"
 
@@ -87,7 +87,7 @@ def monday_of(week: str) -> date:
 def weeks_back(week: str, count: int) -> list[str]:
     """Return the weeks up to this one, oldest first."""
     days = (monday_of(week) - timedelta(weeks=number) for number in range(count))
-    return [week_of(datetime(day.year, day.month, day.day)) for day in days][::-1]  # noqa: DTZ001  a day, no moment
+    return [week_of(day) for day in days][::-1]
 
 
 def added_up(parts: Iterable[bytes]) -> Counts:

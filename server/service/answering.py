@@ -201,20 +201,8 @@ class Answering:
         if here.floor.is_staff and reply.kind is not ReplyKind.URGENT:
             return False
         handover = _handover(reply) if not here.floor.is_staff else None
-        post = Post(
-            thread=to,  # a key that is known there is known, wherever that goes on
-            key=f"answer:{id}:{posts[-1].seq}",
-            by=ASSISTANT,
-            text=self._text(reply, handover),
-            language=reply.language,
-            choices=() if handover else reply.choices,
-            links=reply.links,
-            handover=handover,
-            missed=_missed(reply),
-            why=reply.why,
-            urgent=reply.kind is ReplyKind.URGENT,
-            on=on,
-        )
+        # A key that is known in ``to`` is known, wherever that goes on.
+        post = replace(self._post(to, f"answer:{id}:{posts[-1].seq}", reply, handover), on=on)
         try:
             await follow(post, self._conversations.handle)
         except NotYourFloor:
@@ -237,8 +225,7 @@ class Answering:
         if not moved.floor.is_waiting or not await self._by_staff(id, seq):
             return  # who brought a code themselves has an answer to that, which says that they wait
         here = await goes_on(to, self._conversations.refresh)
-        there_already = here.floor.is_staff or (here.floor.is_waiting and here.urgent >= moved.urgent)
-        if there_already:
+        if here.floor.is_staff or (here.floor.is_waiting and here.urgent >= moved.urgent):
             return
         post = Post(
             thread=to,
@@ -253,6 +240,7 @@ class Answering:
             await follow(post, self._conversations.handle)
 
     async def _by_staff(self, id: ThreadId, seq: int) -> bool:
+        """Whether staff did what this event says."""
         return any(event.role is Role.STAFF for event in await self._store.since(id, seq - 1, 1))
 
     async def _put(self, post: Post, wanted: Wanted | None) -> None:
@@ -346,25 +334,28 @@ class Answering:
         if waits and reply.kind not in (ReplyKind.URGENT, ReplyKind.ANSWER):
             return None
         handover = _handover(reply)
-        post = Post(
-            thread=thread.id,
-            key=f"answer:{posts[-1].seq}",
+        of = posts[-1].seq
+        post = replace(self._post(thread.id, f"answer:{of}", reply, handover), reply_to=of, covers=of)
+        if not reply.may_reword:
+            return post, None
+        asked = "\n".join(each.text for each in posts)[-MOST_REWORDED:]
+        return post, Wanted(asked, reply.text, reply.language, posts[-1].channel, reply.links)
+
+    def _post(self, id: ThreadId, key: str, reply: Reply, handover: Handover | None) -> Post:
+        """Return the assistant's post that says this."""
+        return Post(
+            thread=id,
+            key=key,
             by=ASSISTANT,
             text=self._text(reply, handover),
             language=reply.language,
             choices=() if handover else reply.choices,
             links=reply.links,
-            reply_to=posts[-1].seq,
-            covers=posts[-1].seq,
             handover=handover,
-            missed=_missed(reply),
+            missed=reply.kind in (ReplyKind.SUGGESTIONS, ReplyKind.UNCLEAR, ReplyKind.NOTHING),
             why=reply.why,
             urgent=reply.kind is ReplyKind.URGENT,
         )
-        if not reply.may_reword:
-            return post, None
-        asked = "\n".join(each.text for each in posts)[-MOST_REWORDED:]
-        return post, Wanted(asked, reply.text, reply.language, posts[-1].channel, reply.links)
 
     async def _special(self, thread: Thread, post: Posted) -> Reply | None:
         """Return what is said to what is more than a question."""
@@ -508,11 +499,6 @@ def _said_on(here: Thread, moved: Thread) -> Channel | None:
     """Return where an answer is said in ``here`` to what was asked in ``moved``; ``None``: nowhere as yet."""
     ways = [way.channel for way in proven_channels(here)]
     return next((channel for channel in (moved.channel, Channel.WEB) if channel in ways), None)
-
-
-def _missed(reply: Reply) -> bool:
-    """Whether the assistant did not know."""
-    return reply.kind in (ReplyKind.SUGGESTIONS, ReplyKind.UNCLEAR, ReplyKind.NOTHING)
 
 
 def _handover(reply: Reply) -> Handover | None:
