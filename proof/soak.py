@@ -149,7 +149,7 @@ async def prove(plan: Plan) -> AsyncIterator[Observed]:
 
 
 async def _day(plan: Plan, serve: Serve) -> AsyncIterator[Observed]:
-    seconds, people = plan.of(4.0, 660.0, 3600.0), plan.of(6, 24, 24)
+    seconds, people = plan.of(4.0, 900.0, 3600.0), plan.of(6, 24, 24)
     day = Day(serve, plan.dice("day"), plan.of(0.2, 1.0, 1.0))
     async with signed_in(serve.origin, serve.link) as me, browser(serve.origin) as http:
         before = await _look(serve, http, 0.0)
