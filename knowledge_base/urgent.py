@@ -16,6 +16,7 @@ A rule's first group is the rarest: only messages that have a word of it are loo
 """
 
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from typing import Annotated
@@ -124,19 +125,26 @@ class Finding(Struct, frozen=True):
 
 
 class _Rule(Struct, frozen=True):
+    """A rule: its groups as numbers of stems, and each but the first once more as one number with a bit for each."""
+
+    order: int
     language: str
     category: str
     groups: tuple[frozenset[int], ...]
+    bits: tuple[int, ...]
     absent: frozenset[int]
     calmable: bool
 
 
 class _Reading(Struct, frozen=True):
-    """A message as the lexicon sees it: its words, the clause each stands in, and where each stem occurs."""
+    """A message as the lexicon sees it: its words, where each stem occurs, and what is only asked where rules match."""
 
+    folded: str
     words: list[str]
-    clauses: list[int]
     places: dict[int, list[int]]
+    clauses: list[int]
+    denials: dict[str, list[int]]
+    together: dict[frozenset[int], list[int]]
 
 
 class Stems:
@@ -183,6 +191,10 @@ class Stems:
             near.setdefault(shorter[:3], set()).add(len(shorter))
         self._near_lengths = {letters: sorted(each) for letters, each in near.items()}
 
+    def among(self, words: Iterable[str]) -> list[str]:
+        """Return the words that may be a stem or begin with one."""
+        return [word for word in words if word[:BEGINNING_LENGTH] in self._lengths or word in self._exact]
+
     def exactly(self, word: str) -> list[int]:
         """Return the stems that ``word`` is or begins with."""
         lengths = self._lengths.get(word[:BEGINNING_LENGTH])
@@ -195,26 +207,36 @@ class Stems:
 
     def nearly(self, word: str) -> set[int]:
         """Return the stems that ``word`` begins with when one letter is missing, extra, wrong or swapped."""
-        found: set[int] = set()
-        for start, shorter in self._shortened(word):
-            for stem in self._near.get(shorter, ()):
-                if stem[0] == word[0] and one_typo(start, stem):
-                    found.add(self._numbers[stem, True])
-        return found
+        return {
+            self._numbers[stem, True]
+            for start, shorter in self._shortened(word)
+            for stem in self._near[shorter]
+            if stem[0] == word[0] and one_typo(start, stem)
+        }
 
-    def _shortened(self, word: str) -> Iterator[tuple[str, str]]:
-        """Yield beginnings of a word, and each without one of its letters but the first, as far as that may lead on."""
+    def _shortened(self, word: str) -> list[tuple[str, str]]:
+        """Return beginnings of a word, and each without one of its letters but the first, as far as they lead on."""
+        near, found = self._near, []
         for length in self._near_lengths.get(word[:3], ()):
-            if length <= len(word):
-                yield word[:length], word[:length]
+            if length > len(word):
+                break
+            start = word[:length]
+            if start in near:
+                found.append((start, start))
             if length < len(word):
                 start = word[: length + 1]
-                yield from ((start, start[:at] + start[at + 1 :]) for at in range(3, length + 1))
+                for at in range(3, length + 1):
+                    shorter = start[:at] + start[at + 1 :]
+                    if shorter in near:
+                        found.append((start, shorter))
         for at in (1, 2):
             for length in self._near_lengths.get(word[:at] + word[at + 1 : 4], ()):
                 if length < len(word):
                     start = word[: length + 1]
-                    yield start, start[:at] + start[at + 1 :]
+                    shorter = start[:at] + start[at + 1 :]
+                    if shorter in near:
+                        found.append((start, shorter))
+        return found
 
 
 def _without_one(word: str) -> Iterator[str]:
@@ -247,6 +269,7 @@ class Lexicon:
             known: words that are right as they are and therefore no typo of anything, folded.
         """
         self._stems = Stems()
+        self._groups: dict[frozenset[int], frozenset[int]] = {}
         self._order = {category: number for number, category in enumerate(categories)}
         self._own = frozenset().union(*(_folded(words.known) for words in lexicon.values()))
         self._known = self._own | known
@@ -280,15 +303,19 @@ class Lexicon:
         reading = self._read(cleaned)
         found: list[tuple[int, bool, _Rule, tuple[int, ...]]] = []
         worst = len(self._order)  # of what is still looked for: nothing that loses against what is found
-        for stem in reading.places:
-            for rule in self._by_first.get(stem, ()):
-                order = self._order[rule.category]
-                if order > worst or any(reading.places.keys().isdisjoint(group) for group in rule.groups):
-                    continue
-                places = self._where(reading, rule)
-                if places and not self._is_calm(reading, rule):
-                    found.append((order, rule.language != language, rule, places))
-                    worst = order
+        present = _bits(reading.places)
+        rules = [rule for stem in reading.places for rule in self._by_first.get(stem, ())]
+        heard: set[tuple[int, str]] = set()  # a category in a language: one rule says as much as many
+        for rule in sorted(rules, key=lambda each: each.order):
+            if rule.order > worst:
+                break
+            if (rule.order, rule.language) in heard or not all(present & bits for bits in rule.bits):
+                continue
+            places = self._where(reading, rule)
+            if places and not self._is_calm(reading, rule):
+                found.append((rule.order, rule.language != language, rule, places))
+                heard.add((rule.order, rule.language))
+                worst = rule.order
         if not found:
             return None
         found.sort(key=lambda each: each[:2])
@@ -297,73 +324,98 @@ class Lexicon:
         return Finding(rule.category, tuple(languages), tuple(reading.words[place] for place in sorted(set(places))))
 
     def _numbers(self, stems: Iterable[str], typos_from: int = TYPO_LENGTH) -> frozenset[int]:
-        return frozenset(self._stems.number(stem, typos_from) for stem in stems)
+        numbers = frozenset(self._stems.number(stem, typos_from) for stem in stems)
+        return self._groups.setdefault(numbers, numbers)  # the same object for the same: found sooner
 
     def _rule(
         self, language: str, category: str, groups: list[list[str]], absent: list[str], *, calmable: bool
     ) -> _Rule:
         typos_from = TYPO_LENGTH if len(groups) > 1 else LONE_TYPO_LENGTH
         numbers = tuple(self._numbers(group, typos_from) for group in groups)
-        return _Rule(language, category, numbers, self._numbers(absent), calmable)
+        order = self._order[category]
+        return _Rule(
+            order, language, category, numbers, tuple(map(_bits, numbers[1:])), self._numbers(absent), calmable
+        )
 
     def _read(self, cleaned: str) -> _Reading:
-        words: list[str] = []
-        clauses: list[int] = []
-        clause = 0
-        for token in _TOKEN.findall(t.fold(_ELIDED.sub(r"\1 ", cleaned))):
-            if not token[0].isalnum():
-                clause += 1
-                continue
-            if token in self._breaks:
-                clause += 1
-            words.append(token)
-            clauses.append(clause)
-        places: dict[int, list[int]] = {}
-        by_word: dict[str, list[int]] = {}
-        for place, word in enumerate(words):
-            by_word.setdefault(word, []).append(place)
-        unknown = [word for word in by_word if len(word) >= TYPO_LENGTH - 1 and word not in self._known]
+        folded = t.fold(elided(cleaned))
+        words = t.words(folded)
+        different = dict.fromkeys(words)
+        unknown = [word for word in different if len(word) >= TYPO_LENGTH - 1 and word not in self._known]
         checked = {*unknown[:MAX_TYPO_WORDS], *unknown[-MAX_TYPO_WORDS:]}
-        for word, there in by_word.items():
-            stems: Iterable[int] = self._stems.exactly(word)
-            if word in checked:
-                stems = {*stems, *self._stems.nearly(word)}
-            for stem in stems:
-                places.setdefault(stem, []).extend(there)
-        return _Reading(words, clauses, places)
+        stems: dict[str, Iterable[int]] = {word: self._stems.exactly(word) for word in self._stems.among(different)}
+        for word in checked:
+            if nearly := self._stems.nearly(word):
+                stems[word] = {*stems.get(word, ()), *nearly}
+        places: dict[int, list[int]] = {}
+        for place, word in enumerate(words):
+            if word in stems:
+                for stem in stems[word]:
+                    places.setdefault(stem, []).append(place)
+        return _Reading(folded, words, places, [], {}, {})
 
     def _where(self, reading: _Reading, rule: _Rule) -> tuple[int, ...] | None:
         """Return one place for each group, all within the window and none of them denied."""
-        by_group = [sorted({p for stem in group for p in reading.places.get(stem, ())}) for group in rule.groups]
+        by_group = [self._together(reading, group) for group in rule.groups]
+        own = frozenset().union(*by_group)
         for first in by_group[0]:
             places = [first]
+            least = most = first
             for others in by_group[1:]:
-                near = [p for p in others if p not in places and max(*places, p) - min(*places, p) <= WINDOW]
-                if not near:
+                nearest = _nearest(others, first, most - WINDOW, least + WINDOW, places)
+                if nearest is None:
                     break
-                places.append(min(near, key=lambda p: abs(p - first)))
+                places.append(nearest)
+                if nearest < least:
+                    least = nearest
+                elif nearest > most:
+                    most = nearest
             else:
-                if not self._is_denied(reading, rule.language, places, own=frozenset().union(*by_group)):
+                if not self._is_denied(reading, rule.language, least, most, own):
                     return tuple(places)
         return None
 
-    def _is_denied(self, reading: _Reading, language: str, places: list[int], own: frozenset[int]) -> bool:
+    def _together(self, reading: _Reading, group: frozenset[int]) -> list[int]:
+        """Return where any of a group's stems occurs, in order: many rules share their groups."""
+        if group not in reading.together:
+            reading.together[group] = sorted({place for stem in group for place in reading.places.get(stem, ())})
+        return reading.together[group]
+
+    def _is_denied(self, reading: _Reading, language: str, first: int, last: int, own: frozenset[int]) -> bool:
         """Whether a "no" takes the finding back; those in ``own`` places are part of it: "cannot breathe"."""
-        first, last = min(places), max(places)
-        clause = reading.clauses[first]
-        for place in range(max(0, first - NEGATION_REACH), last):
-            word = reading.words[place]
-            if word not in self._negations[language] or place in own or reading.clauses[place] != clause:
-                continue
-            beside = reading.words[max(0, place - 1) : place + 2]
-            if not any(each in self._uncertain[language] for each in beside):
-                return True
-        after = range(last + 1, min(last + 4, len(reading.words)))
-        return any(reading.words[place] in self._no_more[language] for place in after) and any(
-            reading.words[place] in self._negations[language]
-            for place in range(max(0, first - NEGATION_REACH), min(last + 3, len(reading.words)))
-            if place not in own
-        )
+        denials = self._denials(reading, language)
+        begin = bisect_left(denials, first - NEGATION_REACH)
+        near = denials[begin : bisect_left(denials, min(last + 3, len(reading.words)), begin)]
+        near = [place for place in near if place not in own] if near else near
+        if not near:
+            return False
+        clauses = self._clauses(reading)
+        for place in near:
+            if place < last and clauses[place] == clauses[first]:
+                beside = reading.words[max(0, place - 1) : place + 2]
+                if self._uncertain[language].isdisjoint(beside):
+                    return True
+        return not self._no_more[language].isdisjoint(reading.words[last + 1 : last + 4])
+
+    def _denials(self, reading: _Reading, language: str) -> list[int]:
+        """Return where a language's words that deny stand."""
+        if language not in reading.denials:
+            negations = self._negations[language]
+            reading.denials[language] = [place for place, word in enumerate(reading.words) if word in negations]
+        return reading.denials[language]
+
+    def _clauses(self, reading: _Reading) -> list[int]:
+        """Return the number of the clause that each word stands in."""
+        if not reading.clauses:
+            clause = 0
+            for token in _TOKEN.findall(reading.folded):
+                if not token[0].isalnum():
+                    clause += 1
+                    continue
+                if token in self._breaks:
+                    clause += 1
+                reading.clauses.append(clause)
+        return reading.clauses
 
     def _is_calm(self, reading: _Reading, rule: _Rule) -> bool:
         present = reading.places.keys()
@@ -372,6 +424,31 @@ class Lexicon:
         if not rule.calmable:
             return False
         return not self._calm.isdisjoint(present) and self._now.isdisjoint(present)
+
+
+def _nearest(places: list[int], to: int, least: int, most: int, taken: list[int]) -> int | None:
+    """Return the nearest of some places, in order, that lies within bounds and is not taken; of two the earlier."""
+    at = bisect_left(places, to)
+    before = places[at - 1] if at else least - 1
+    after = places[at] if at < len(places) else most + 1
+    nearest = before if to - before <= after - to else after
+    if least <= nearest <= most and nearest not in taken:
+        return nearest
+    free = [place for place in places[bisect_left(places, least) : bisect_right(places, most)] if place not in taken]
+    return min(free, key=lambda place: abs(place - to)) if free else None
+
+
+def elided(cleaned: str) -> str:
+    """Return a cleaned message with what French and Italian leave out before a vowel as a word of its own."""
+    return _ELIDED.sub(r"\1 ", cleaned) if "'" in cleaned or "’" in cleaned else cleaned
+
+
+def _bits(numbers: Iterable[int]) -> int:
+    """Return numbers as one, with a bit for each."""
+    bits = bytearray(max(numbers, default=0) // 8 + 1)
+    for number in numbers:
+        bits[number >> 3] |= 1 << (number & 7)
+    return int.from_bytes(bits, "little")
 
 
 def _folded(words: Iterable[str]) -> frozenset[str]:
