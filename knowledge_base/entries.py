@@ -4,6 +4,8 @@ One YAML file per topic, each a list of entries. What is wrong in a way that wou
 `ContentError`; what is only unwise is for the lint.
 """
 
+import unicodedata
+from collections.abc import Iterator
 from datetime import date
 from hashlib import sha256
 from typing import Annotated, Literal
@@ -16,6 +18,8 @@ from knowledge_base.outcome import Link
 from knowledge_base.source import Source
 
 MAX_TITLE = 20  # characters: what a WhatsApp button can show
+MAX_TEXT = 4096  # characters: the longest that every channel takes
+MAX_WORDING = 1024
 MAX_WHATSAPP = 1024  # characters: the body of a WhatsApp message with buttons
 MAX_VOICE = 30  # words: what a caller can keep in mind
 MAX_BUTTONS = 3
@@ -23,6 +27,11 @@ _SCHEMES = ("https://", "tel:", "mailto:")
 
 Id = Annotated[str, Meta(pattern="^[a-z0-9]+(-[a-z0-9]+)*$", max_length=40)]
 Sentence = Annotated[str, Meta(min_length=1, max_length=400)]
+
+
+def says_something(text: str) -> bool:
+    """Whether there is anything in a text to see or hear: blanks, and signs without any width, are nothing."""
+    return any(unicodedata.category(letter)[0] not in "ZC" for letter in text)
 
 
 class Button(Struct, frozen=True, forbid_unknown_fields=True):
@@ -39,10 +48,10 @@ class Said(Struct, frozen=True, forbid_unknown_fields=True):
         wordings: other ways to say the same on every channel, taken in turn: nobody reads one twice running.
     """
 
-    text: Annotated[str, Meta(min_length=1, max_length=4096)]
+    text: Annotated[str, Meta(min_length=1, max_length=MAX_TEXT)]
     voice: str = ""
     whatsapp: str = ""
-    wordings: tuple[Annotated[str, Meta(min_length=1, max_length=1024)], ...] = ()
+    wordings: tuple[Annotated[str, Meta(min_length=1, max_length=MAX_WORDING)], ...] = ()
     links: tuple[Link, ...] = ()
     buttons: Annotated[tuple[Button, ...], Meta(max_length=MAX_BUTTONS)] = ()
 
@@ -135,14 +144,36 @@ def place(entry: Entry, values: dict[str, dict[str, str]], source: Source, path:
         values: what each of them stands for, in each of the clinic's languages.
 
     Raises:
-        ContentError: a link leads nowhere safe, a placeholder is unknown.
+        ContentError: a link leads nowhere safe, a placeholder is unknown, a text says nothing.
     """
+    for steps in blanks(entry):
+        below = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps)
+        raise source.error(f"{path}{below}", "expected some words; this is blank")
     answers = {
         language: _filled(said, values[language], source, f"{path}.answers.{language}")
         for language, said in entry.answers.items()
         if language in values
     }
     return Placed(msgspec.structs.replace(entry, answers=answers), source, path, entry)
+
+
+def blanks(entry: Entry) -> Iterator[tuple[str | int, ...]]:
+    """Give the path of each title, question and label that says nothing; what answers say is looked at when filled."""
+    for language, title in entry.title.items():
+        if not says_something(title):
+            yield "title", language
+    for name in ("questions", "phrases", "negatives"):
+        for language, sentences in getattr(entry, name).items():
+            yield from ((name, language, n) for n, each in enumerate(sentences) if not says_something(each))
+    for language, said in entry.answers.items():
+        labels = [("buttons", n, each.label or each.entry) for n, each in enumerate(said.buttons)]
+        labels += [("links", n, each.label) for n, each in enumerate(said.links)]
+        yield from (("answers", language, name, n, "label") for name, n, label in labels if not says_something(label))
+
+
+def fits(text: str, most: int) -> bool:
+    """Whether an answer with its placeholders filled can be said: something, and at most ``most`` characters of it."""
+    return len(text) <= most and says_something(text)
 
 
 def _filled(said: Said, values: dict[str, str], source: Source, path: str) -> Said:
@@ -159,4 +190,9 @@ def _filled(said: Said, values: dict[str, str], source: Source, path: str) -> Sa
     wordings = tuple(
         fill(each, values, source, f"{path}.wordings[{n}]").strip() for n, each in enumerate(said.wordings)
     )
+    lengths = {"text": (text, MAX_TEXT)} | {f"wordings[{n}]": (each, MAX_WORDING) for n, each in enumerate(wordings)}
+    for name, (each, most) in lengths.items():
+        if not fits(each, most):
+            raise source.error(f"{path}.{name}", f"expected 1 to {most:,} characters, with every placeholder filled")
+    voice, whatsapp = (each if says_something(each) else "" for each in (voice, whatsapp))
     return Said(text, voice, whatsapp, wordings, tuple(links), said.buttons)

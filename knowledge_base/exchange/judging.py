@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from knowledge_base import text as t
 from knowledge_base.clinic import PLACEHOLDER
-from knowledge_base.entries import MAX_TITLE, Entry
+from knowledge_base.entries import MAX_TEXT, MAX_TITLE, MAX_WORDING, Entry, blanks, fits
 from knowledge_base.exchange.faults import At, Broken, Fault, Faults, Imported, Path, Place, short
 from knowledge_base.exchange.plain import SCHEMES, plain
 from knowledge_base.lint import CUT
@@ -191,13 +191,18 @@ def _rule(path: Path, value: Any) -> str:
 def _contradictions(entry: Entry, assumed: Assumed, at: At, faults: Faults) -> None:
     if entry.risk == "never-auto" and entry.action != "handover":
         faults.add("expect.handover", at(("risk",)), ("risk",))
+    if entry.valid_from and entry.valid_until and entry.valid_until < entry.valid_from:
+        faults.add("expect.until", at(("valid_until",)), ("valid_until",))
+    for blank in blanks(entry):
+        faults.add(_rule(blank, ""), at(blank), blank)
     for language, said in entry.answers.items():
         facts = assumed.facts.get(language)
         path: Path = ("answers", language)
-        for name in ("text", "voice", "whatsapp"):
+        for name in ("voice", "whatsapp"):
             _facts(getattr(said, name), facts, (*path, name), at, faults)
+        _says(said.text, facts, MAX_TEXT, (*path, "text"), at, faults)
         for number, wording in enumerate(said.wordings):
-            _facts(wording, facts, (*path, "wordings", number), at, faults)
+            _says(wording, facts, MAX_WORDING, (*path, "wordings", number), at, faults)
         for number, link in enumerate(said.links):
             below: Path = (*path, "links", number)
             _facts(link.label, facts, (*below, "label"), at, faults)
@@ -213,10 +218,20 @@ def _facts(text: str, facts: Mapping[str, str] | None, path: Path, at: At, fault
     return unknown is None
 
 
+def _says(text: str, facts: Mapping[str, str] | None, most: int, path: Path, at: At, faults: Faults) -> None:
+    """Note what keeps a text from being said as an answer."""
+    if _facts(text, facts, path, at, faults) and not fits(_filled(text, facts), most):
+        faults.add(_rule(path, text), at(path), path)
+
+
+def _filled(text: str, facts: Mapping[str, str] | None) -> str:
+    return text if facts is None else PLACEHOLDER.sub(lambda found: facts[found[1]], text)
+
+
 def _leads_somewhere(url: str, facts: Mapping[str, str] | None) -> bool:
     if facts is None:  # a language the clinic does not speak: nobody can say what a placeholder is
         return url.startswith((*SCHEMES, "{"))
-    filled = PLACEHOLDER.sub(lambda found: facts[found[1]], url)
+    filled = _filled(url, facts)
     return filled.startswith(SCHEMES) and not any(letter.isspace() for letter in filled)
 
 

@@ -100,6 +100,9 @@ def test_a_new_file_is_a_new_topic(content: Path) -> None:
         ("en: Bread,", "en: Bread of a great many different kinds,", 6, "text with at most 20 characters"),
         ('{text: "There is bread from seven."}', '{text: "Bread at {baking_time}."}', 9, "what {baking_time} is"),
         ('{text: "There is bread from seven."}', "{voice: Bread}", 7, "required field `text`"),
+        ('"There is bread from seven."', '" \u200b"', 9, "1 to 4,096 characters, with every placeholder filled"),
+        ('"There is bread from seven."', f'"{"x" * 4085}{{clinic}}"', 9, "1 to 4,096 characters"),
+        ("en: Bread,", "en: ' ',", 6, "expected some words; this is blank"),
         (
             'text: "There is bread from seven."',
             'text: "There.", links: [{label: Bread, url: "javascript:alert(1)"}]',

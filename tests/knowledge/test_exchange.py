@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from knowledge_base.entries import Button, Entry, Said
+from knowledge_base.entries import Button, Entry, Said, says_something
 from knowledge_base.exchange import Assumed, Form, Imported, read, write
 from knowledge_base.exchange.plain import plain
 from knowledge_base.outcome import Link
@@ -23,10 +23,11 @@ NASTY = (
 
 
 def words(longest: int, *, least: int = 1) -> st.SearchStrategy[str]:
-    """Text as an entry may have it: anything but control characters and markup."""
+    """Text as an entry may have it: anything but control characters, markup and blanks alone."""
     letters = st.characters(exclude_categories=("Cs", "Cc"), include_characters="\n\t")
     some = st.one_of(st.sampled_from(NASTY), st.text(letters, max_size=8), st.text("=+-@'\"\\|,;:#`~ \n<>", max_size=6))
-    return some.map(lambda text: plain(text)[:longest]).filter(lambda text: len(text) >= least and plain(text) == text)
+    cut = some.map(lambda text: plain(text)[:longest])
+    return cut.filter(lambda text: plain(text) == text and (not least or says_something(text)))
 
 
 LANGUAGE = st.sampled_from(["de", "en", "no"])
@@ -41,7 +42,7 @@ SAID = st.builds(
     voice=words(100, least=0),
     whatsapp=words(100, least=0),
     wordings=st.lists(words(100), max_size=2).map(tuple),
-    links=st.lists(st.builds(Link, words(20, least=0), URL), max_size=2).map(tuple),
+    links=st.lists(st.builds(Link, words(20), URL), max_size=2).map(tuple),
     buttons=st.lists(st.builds(Button, ID, st.none() | words(20)), max_size=3).map(tuple),
 )
 DATES = st.dates(date(1990, 1, 1), date(2100, 1, 1))
@@ -63,7 +64,7 @@ ENTRY = st.builds(
     phrases=st.dictionaries(LANGUAGE, SENTENCES, max_size=2),
     negatives=st.dictionaries(LANGUAGE, SENTENCES, max_size=2),
     related=st.lists(ID, max_size=2).map(tuple),
-)
+).filter(lambda entry: not (entry.valid_from and entry.valid_until) or entry.valid_from <= entry.valid_until)
 ENTRIES = st.lists(ENTRY, min_size=1, max_size=2, unique_by=lambda entry: entry.id)
 
 

@@ -175,3 +175,13 @@ def test_a_placeholder_that_the_clinic_does_not_know_is_told() -> None:
         )
     ]
     assert imported.faults[0].sentence("de").startswith("Zeile 3, Spalte 2, answers.de.text: erwartet: eine Angabe")
+
+
+def test_an_answer_is_measured_with_its_placeholders_filled() -> None:
+    knowing = Assumed(TODAY, "de", facts={"de": {"hours": "immer " * 10, "none": " "}})
+    table = "question,answer\nWann?," + "x" * 4080 + "{hours}\nWer?,{none}\nWo?,{hours}\n"
+
+    imported = read(table.encode(), Form.CSV, knowing)
+
+    assert [entry.id for entry in imported.entries] == ["wo"]
+    assert [(fault.line, fault.rule) for fault in imported.faults] == [(2, "expect.text"), (3, "expect.text")]

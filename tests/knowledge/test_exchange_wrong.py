@@ -111,6 +111,13 @@ def test_an_unknown_form_is_a_fault() -> None:
             "line 18, column 70, answers.en.links[0].url: expected an address that starts with https://"),
         (("status: live", "status: live\n  status: draft"), "line 13, column 3, status: expected `status` once"),
         (("id: two", "id: one"), "line 11, column 7, id: expected an id that no other entry in this file has"),
+        (("risk: admin", "risk: admin\n  valid_from: 2026-12-24\n  valid_until: 2026-12-01"),
+            "line 17, column 16, valid_until: expected a day that is not before"),
+        (('"There is bread from seven."', '"  \\u200b "'), "line 18, column 16, answers.en.text: expected an answer"),
+        (('seven."', 'seven.", links: [{label: " ", url: "https://a.example"}]'),
+            "line 18, column 62, answers.en.links[0].label: expected text"),
+        (("{en: Bread}", "{en: '  '}"), "line 16, column 15, title.en: expected a title"),
+        (("[When is", "['  ', When is"), "line 20, column 10, questions.en[0]: expected a sentence"),
         (('seven."', 'seven.\\u0007"'), "line 18, column 16, answers.en.text: expected text; here is a character"),
     ],
 )  # fmt: skip
