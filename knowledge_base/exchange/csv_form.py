@@ -106,16 +106,17 @@ def _names(first: tuple[int, list[str]] | None) -> list[str]:
         Broken: one is unknown, there twice, or there is no question among them.
     """
     line, cells = first or (1, [])
+    while cells and not cells[-1].strip():  # columns that a spreadsheet leaves empty
+        cells.pop()
     names: list[str] = []
     for number, cell in enumerate(cells, start=1):
         name = cell.strip().lower()
         name = _FOREIGN.get(name, name)
-        if name not in COLUMNS and (name or number < len(cells)):
+        if name not in COLUMNS:
             raise Broken("file.column", Place(line, number), name=short(cell.strip()), known=", ".join(COLUMNS))
         if name in names:
             raise Broken("expect.once", Place(line, number), name=name)
-        if name:
-            names.append(name)
+        names.append(name)
     if not {"id", "questions"} & set(names):
         raise Broken("file.header", Place(line, 1))
     return names

@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="what", required=True, metavar="what")
     for name, about in WHAT.items():
         if importlib.util.find_spec(_module(name)) is not None:
-            action = actions.add_parser(name, help=about, description=about.capitalize() + ".")
+            action = actions.add_parser(name, help=about, description=about[0].upper() + about[1:] + ".")
             _loaded(name).add_arguments(action)
 
 

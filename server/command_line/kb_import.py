@@ -11,9 +11,9 @@ from pathlib import Path
 
 from knowledge_base.exchange import MAX_BYTES, Assumed, Form, Imported, form_of, read
 from knowledge_base.language import supported
-from knowledge_base.remarks import languages
+from knowledge_base.remarks import languages, say
 from server.command_line.kb_library import BY, FAILED, WRONG, done, is_spoken
-from server.library import Library
+from server.library import Library, Stale
 from server.library.importing import Planned, counted, plan, take
 from server.library.pages import NotFetched, Page, fetch
 from server.settings import Settings
@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--owner", default="?", help="who keeps it right, where the document does not say")
     parser.add_argument("--risk", default="medical-info", choices=["admin", "medical-info"], help="likewise")
     parser.add_argument("--by", default=BY, help="who takes it, as each entry's history shows it")
-    parser.add_argument("--messages", default="en", choices=languages(), help="the language of what is said here")
+    parser.add_argument("--messages", default="en", choices=languages(), help="the language of what is said of it")
 
 
 def run(args: argparse.Namespace, settings: Settings) -> int:
@@ -38,7 +38,7 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
 
     async def bring_in(library: Library) -> int:
         try:
-            page = await _fetched(args, settings) if "://" in args.source else _read(Path(args.source), args.format)
+            page = await _fetched(args, settings) if "://" in args.source else _read(args)
         except NotFetched as error:
             print(f"{args.source}: {error.sentence(args.messages)}", file=sys.stderr)
             return FAILED
@@ -52,7 +52,7 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
         imported = read(page.data, page.form, assumed)
         planned = await plan(library, imported)
         _show(imported, planned, args.source, args.messages)
-        kept = await _kept(library, planned, args.by) if args.take else True
+        kept = await _kept(library, planned, args.by, args.messages) if args.take else True
         return 0 if kept and not imported.faults else FAILED
 
     return done(settings, bring_in)
@@ -66,36 +66,39 @@ async def _fetched(args: argparse.Namespace, settings: Settings) -> Page:
     return Page(page.data, Form(args.format)) if args.format else page
 
 
-def _read(file: Path, form: str | None) -> Page | None:
+def _read(args: argparse.Namespace) -> Page | None:
     """Return what a file holds, as far as it may; what is wrong with it is said."""
-    written = Form(form) if form else form_of(file.name)
+
+    def said(key: str, why: str = "") -> None:
+        print(say(f"import.{key}", args.messages, {"file": args.source or ".", "why": why}), file=sys.stderr)
+
+    file = Path(args.source)
+    written = Form(args.format) if args.format else form_of(file.name)
     try:
         if not file.is_file():
-            reason = "is a folder" if file.is_dir() else "is no file" if file.exists() else "is not there"
-            print(f"{file} {reason}.", file=sys.stderr)
+            said("folder" if file.is_dir() else "device" if file.exists() else "missing")
             return None
         if written is None:
-            print(f"{file}: expected .yaml, .csv, .md, .jsonld or .html at its end, or --format.", file=sys.stderr)
+            said("form")
             return None
         with file.open("rb") as opened:
             return Page(opened.read(MAX_BYTES + 1), written)
     except (OSError, ValueError) as error:
-        print(
-            f"{file} cannot be read: {getattr(error, 'strerror', None) or 'no such name is possible'}.", file=sys.stderr
-        )
+        said("unreadable", getattr(error, "strerror", None) or say("import.name", args.messages))
         return None
 
 
 def _show(imported: Imported, planned: list[Planned], source: str, language: str) -> None:
-    for line in _lines(planned):
+    for line in _lines(planned, language):
         print(line)
     for fault in imported.faults:
         print(f"{source}: {fault.sentence(language)}", file=sys.stderr)
-    counts = ", ".join(f"{count} {each}" for each, count in counted(planned).items() if count)
-    print(f"{counts or 'no entries'}; {len(imported.faults)} that cannot be taken")
+    counts = ", ".join(f"{say(f'import.{each}', language)}: {n}" for each, n in counted(planned).items() if n)
+    values = {"counts": counts or say("import.none", language), "mistakes": str(len(imported.faults))}
+    print(say("import.counts", language, values))
 
 
-def _lines(planned: list[Planned]) -> Iterator[str]:
+def _lines(planned: list[Planned], language: str) -> Iterator[str]:
     width = max((len(each.entry.id) for each in planned), default=0)
     for each in planned:
         entry = each.entry
@@ -103,12 +106,13 @@ def _lines(planned: list[Planned]) -> Iterator[str]:
         first = next((questions[0] for questions in entry.questions.values() if questions), "")
         first = " ".join(first.split())
         question = first if len(first) <= SHOWN else first[: SHOWN - 1] + "…"
-        yield f"{each.becomes:<8}{entry.status:<8}{entry.id:<{width}}  {spoken:<9}{question}"
+        becomes = say(f"import.{each.becomes}", language)
+        yield f"{becomes:<10}{entry.status:<8}{entry.id:<{width}}  {spoken:<9}{question}"
 
 
-async def _kept(library: Library, planned: list[Planned], by: str) -> bool:
+async def _kept(library: Library, planned: list[Planned], by: str, language: str) -> bool:
     taken = await take(library, planned, by)
     for entry, error in taken.refused:
-        print(f"{entry.id}: {error}", file=sys.stderr)
-    print(f"{len(taken.saved)} kept; `python3 run.py kb publish` lets patients get them.")
+        print(f"{entry.id}: {say('import.stale', language) if isinstance(error, Stale) else error}", file=sys.stderr)
+    print(say("import.saved", language, {"count": str(len(taken.saved))}))
     return not taken.refused

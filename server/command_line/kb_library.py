@@ -19,6 +19,7 @@ BY = "terminal"  # who did it, where nobody signed in
 def done(settings: Settings, work: "Callable[[Library], Awaitable[int]]") -> int:
     """Do something with the library and return the exit code; what kept it from being done is said."""
     from knowledge_base import ContentError
+    from knowledge_base.arrays import Unusable
     from server.core.errors import OnethreadError, Unavailable
     from server.library import NotBuilt, Unfit
 
@@ -37,6 +38,8 @@ def done(settings: Settings, work: "Callable[[Library], Awaitable[int]]") -> int
             print(f"  {where}{each.entry}: {each.sentence()}", file=sys.stderr)
     except ContentError as error:
         print(f"The clinic's files cannot be used: {error}", file=sys.stderr)
+    except Unusable as error:  # built by another version of this program, as while it is being replaced
+        print(f"{error} What runs goes on running.", file=sys.stderr)
     except NotBuilt as error:
         print(f"{error} What runs goes on running.", file=sys.stderr)
     except Unavailable:

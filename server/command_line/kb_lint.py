@@ -3,7 +3,7 @@
 import argparse
 
 from knowledge_base.lint import Finding, Severity
-from knowledge_base.remarks import languages
+from knowledge_base.remarks import languages, say
 from server.command_line.kb_library import FAILED, done
 from server.library import Library
 from server.settings import Settings
@@ -22,7 +22,8 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
         found = sorted(await library.lint(), key=lambda each: (each.file, each.line, each.entry, each.field))
         print(*(line(each, args.language) for each in found), sep="\n", end="\n" if found else "")
         errors = sum(each.severity is Severity.ERROR for each in found)
-        print(f"errors: {errors}, warnings: {len(found) - errors}")
+        counts = {"errors": str(errors), "warnings": str(len(found) - errors)}
+        print(say("lint.counts", args.language, counts))
         return FAILED if errors or (args.strict and found) else 0
 
     return done(settings, lint)
@@ -32,4 +33,4 @@ def line(finding: Finding, language: str) -> str:
     """Return a finding as editors understand it: file, line, what it is."""
     where = f"{finding.file}:{finding.line}: " if finding.line else ""
     field = f" {finding.field}" if finding.field else ""
-    return f"{where}{finding.severity}: {finding.entry}{field}: {finding.sentence(language)}"
+    return f"{where}{say(f'lint.{finding.severity}', language)}: {finding.entry}{field}: {finding.sentence(language)}"

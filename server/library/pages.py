@@ -168,7 +168,7 @@ def _is_public(address: Address) -> bool:
         inside = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
         if address in _TRANSLATED:
             inside.append(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
-        if any(each is not None and not _is_public(each) for each in inside):
+        if address.is_site_local or any(each is not None and not _is_public(each) for each in inside):
             return False
         if address.ipv4_mapped is not None:
             return True

@@ -1,5 +1,6 @@
 """What was read is shown before it is taken; taking it is an edit like any other; no wrong file is a traceback."""
 
+import re
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -115,14 +116,14 @@ def test_an_import_is_shown_then_taken_then_exported_again(kb: Kb, tmp_path: Pat
     back = kb("import", "all.md")
 
     assert shown[0] == taken[0] == 1  # one row of three could not be taken
-    assert shown[1].endswith("2 new; 1 that cannot be taken\n")
+    assert shown[1].endswith("\nnew: 2; mistakes: 1\n")
     assert "faq.csv: line 4, column 2, answers: expected the field `answers`\n" in shown[2]
     assert "Zeile 4, Spalte 2, answers: erwartet: das Feld `answers`" in taken[2]
-    assert "2 kept" in taken[1]
+    assert "\nneu: 2; Fehler: 1\ngespeichert: 2; mit `python3 run.py kb publish`" in taken[1]
     assert written[0] == back[0] == 0
     assert {line.split()[0] for line in back[1].splitlines()[:-1]} == {"same"}
     assert "wo-parke-ich" in back[1]
-    assert back[1].endswith(" same; 0 that cannot be taken\n")
+    assert re.search(r"\nsame: \d+; mistakes: 0\n$", back[1])
 
 
 def test_no_wrong_source_is_a_traceback(kb: Kb, tmp_path: Path) -> None:
@@ -130,7 +131,7 @@ def test_no_wrong_source_is_a_traceback(kb: Kb, tmp_path: Path) -> None:
     (tmp_path / "letter.docx").write_bytes(b"PK")
 
     assert kb("import", "folder") == (1, "", "folder is a folder.\n")
-    assert kb("import", "missing.csv") == (1, "", "missing.csv is not there.\n")
+    assert kb("import", "missing.csv", "--messages", "sv") == (1, "", "missing.csv finns inte.\n")
     assert kb("ask", "Hello?", "--language", "xx") == (2, "", "--language: expected one of de, en, sv.\n")
     assert kb("import", "letter.docx")[0] == 1
     assert kb("import", "x" * 5_000)[0] == 1
@@ -158,7 +159,7 @@ def test_the_lint_fails_where_a_live_entry_has_an_error(kb: Kb, tmp_path: Path) 
 
     assert taken[0] == 0
     assert found[0] == 1
-    assert "error: parking owner: ingen ansvarar för den" in found[1]
+    assert "fel: parking owner: ingen ansvarar för den" in found[1]
 
 
 def _entries() -> list[Entry]:
