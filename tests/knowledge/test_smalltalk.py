@@ -119,3 +119,20 @@ def test_a_question_beside_small_talk_is_what_is_answered(base: KnowledgeBase, l
         talk = base.snapshot.entries[entry].questions[language][0]
         assert entry_of(base.answer(f"{talk}. {question}", language)) == "parking"
         assert t.words(t.fold(talk))
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "entry"),
+    [
+        ("sv", "En person, tack", "person"),
+        ("de", "Das war falsch!", "frustration"),
+        ("en", "That was wrong.", "frustration"),
+        ("en", "Am I talking to a real person?", "who-are-you"),
+        ("de", "haha", "compliment"),
+        ("de", "je veux parler à quelqu’un", "person"),
+    ],
+)
+def test_what_was_once_taken_for_something_else_is_heard(
+    base: KnowledgeBase, language: str, text: str, entry: str
+) -> None:
+    assert entry_of(base.answer(text, language)) == entry
