@@ -77,7 +77,7 @@ BREAKS = {
     Mistake.NO_HEADS: "never came to rest",
     Mistake.PIPELINED: "not in the order in which they were said",
     Mistake.STALE_REFUSAL: "refused, though allowed",
-    Mistake.NOTE_AS_GAP: "never came to rest",
+    Mistake.NOTE_AS_GAP: "is no window of the log",
 }
 """Which promise each mistake breaks."""
 
@@ -311,7 +311,8 @@ class Server:
                     line.drained = talker.drained
                     if isinstance(talker, VisitorLine):
                         hello = protocol.decode_hello(frame)
-                        await talker.begin(hello.after, hello.epoch)
+                        read = await self.conversations.refresh(talker.me.thread)
+                        await talker.begin(read, hello.after, hello.epoch)
                     else:
                         await talker.begin()
                 else:

@@ -312,6 +312,9 @@ class Store(Protocol):
     async def find_address(self, address: str) -> ThreadId | None:
         """Return the thread of this address record, if it is known and has not ended."""
 
+    async def find_addresses(self, addresses: Sequence[str]) -> dict[str, ThreadId]:
+        """Return the threads of those of these address records that are known and have not ended."""
+
     async def point_addresses(self, first: ThreadId, to: ThreadId) -> None:
         """Let every address that was first claimed for thread ``first`` lead to ``to``.
 

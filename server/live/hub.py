@@ -255,14 +255,23 @@ class Hub:
 
     # following
 
-    def watch(self, thread: ThreadId, begin: int, reader: Reader) -> Watch:
-        """Let ``reader`` have everything after seq ``begin`` of this thread, and what follows, until ``unwatch``."""
+    def watch(self, thread: ThreadId, begin: int, reader: Reader, head: int = -1) -> Watch:
+        """Let ``reader`` have everything after seq ``begin`` of this thread, and what follows, until ``unwatch``.
+
+        Args:
+            head: how long the log is, where that has just been looked at: whoever has all of it need not wait for
+                another look.
+        """
         room = self._rooms.get(thread)
         if room is None:
             room = self._rooms[thread] = _Room(thread)
         watch = Watch(room, reader, begin)
         room.watches.append(watch)
-        self._read(room)
+        room.head = max(room.head, head)
+        if begin == room.head == head:
+            self._has_everything(watch)
+        else:
+            self._read(room)
         return watch
 
     def unwatch(self, watch: Watch) -> None:

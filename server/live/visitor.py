@@ -6,7 +6,7 @@ import time
 
 from server.core import commands
 from server.core.errors import Moved, Refused, Unavailable
-from server.core.model import Channel, File, Role, ThreadId
+from server.core.model import Channel, File, Role, Thread, ThreadId
 from server.core.ports import Limit
 from server.live import protocol
 from server.live.desk import Desk, Marks, Sink, not_now, refusal, too_fast
@@ -107,23 +107,22 @@ class VisitorLine:
 
     # saying
 
-    async def begin(self, after: int | None, epoch: str | None) -> None:
-        """Welcome them, and let them have what follows ``after``.
+    async def begin(self, read: Thread, after: int | None, epoch: str | None) -> None:
+        """Welcome them, and let them have what follows ``after``; ``read`` is their conversation as just read.
 
         Raises:
             Unavailable: the store cannot be read.
         """
         desk, id = self._desk, self.me.thread
-        thread = await desk.conversations.thread(id)
-        if after is not None and after > thread.seq:
-            thread = await desk.conversations.refresh(id)
+        here = await desk.conversations.thread(id)  # which has heard of what came since, for which no bell rang here
+        thread = here if here.seq > read.seq else read
         ours, heartbeat = desk.hub.epoch, desk.settings.ping_seconds
         self.push(protocol.welcome(id, thread.seq, ours, heartbeat, desk.limits(), desk.languages()))
         begin, forget = protocol.beginning(thread.seq, after, epoch, ours)
         if forget:
             self.push(protocol.reset(id, ours, thread.seq))
         self._moved_to = thread.moved_to
-        self.watch = desk.hub.watch(id, begin, self)
+        self.watch = desk.hub.watch(id, begin, self, head=thread.seq)
 
     def end(self) -> None:
         """They are gone."""

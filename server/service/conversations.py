@@ -24,6 +24,7 @@ from server.core.evolving import evolve
 from server.core.model import Role, Rules, Thread, ThreadId, Value
 from server.core.ports import Conflict, Doorbell, Duplicate, Outcome, Rejected, Store, Stored, Unknown
 from server.service.journal import Journal, shielded
+from server.service.together import Together
 
 CACHED_THREADS = 10_000  # hot threads kept; each is a few hundred bytes
 QUEUE = 64  # commands waiting for one thread: more is a storm, and those who ask are told to come back
@@ -106,6 +107,7 @@ class Conversations:
         self._journal = journal or Journal(store)
         self._cached = cached_threads
         self._hot: OrderedDict[ThreadId, _Hot] = OrderedDict()
+        self._heads: Together[ThreadId, int] = Together(store.heads)
         self._tasks: set[asyncio.Task[None]] = set()
         self.doorbell: Doorbell | None = None
         self.observers: list[Observer] = []  # told of each event that this process has stored
@@ -207,7 +209,12 @@ class Conversations:
         Raises:
             Unavailable: the store cannot be read.
         """
-        current = await catch_up(self._store, await self.thread(id), self._learned)
+        hot = self._hot.get(id)
+        if hot is None or hot.thread is None:
+            return await self.thread(id)  # as it is read now
+        current = hot.thread
+        if (await self._heads.ask(id) or 0) > current.seq:
+            current = await catch_up(self._store, current, self._learned)
         hot = self._hot.get(id)
         if hot is not None and not hot.busy and (hot.thread is None or hot.thread.seq < current.seq):
             hot.thread = current

@@ -69,7 +69,7 @@ INSERT_BYTES = 8 * 1024 * 1024  # in one insert; MongoDB takes 48 MB, and nobody
 WIRE_7_0 = 21  # the protocol version that MongoDB 7.0 speaks
 COUNTED = 10_000  # documents looked at to say how much waits: beyond that it is "very much"
 TOGETHER = 100  # of the newest conversations, looked at together for words; further back twice as many each time
-LISTED = 500  # values of a listing that are read at once: the loop waits while they are decoded
+LISTED = 100  # values of a listing that are read at once: the loop waits while they are decoded
 TOGETHER_READ = 500  # records read in one operation while everything is looked through
 LANE_KEPT = timedelta(days=1)  # a lane that nobody holds or waits for is forgotten after this
 SERVING = "onethread"  # what we are called in the server's list of connections
@@ -488,6 +488,11 @@ class MongoStore:
         found = await self._one("addresses", {"_id": address, **_NOT_ENDED})
         return found["thread"] if found is not None else None
 
+    async def find_addresses(self, addresses: Sequence[str]) -> dict[str, ThreadId]:
+        """Return the threads of those of these address records that are known and have not ended."""
+        found = await self._all("addresses", {"_id": {"$in": list(addresses)}, **_NOT_ENDED}, {"thread": 1})
+        return {each["_id"]: each["thread"] for each in found}
+
     async def point_addresses(self, first: ThreadId, to: ThreadId) -> None:
         """Let every address that was first claimed for thread ``first`` lead to ``to``."""
         await self._do(self._in("addresses").update_many({"first": first}, {"$set": {"thread": to}}))
@@ -803,8 +808,11 @@ class MongoStore:
     async def listing(self, collection: str) -> dict[str, bytes]:
         """Return the values of a collection that have not ended, by id."""
         span = {"$gte": {"c": collection, "i": ""}, "$lt": {"c": collection, "i": MaxKey()}}
-        found = self._in("things").find({"_id": span, **_NOT_ENDED}, sort=[("_id", 1)], batch_size=LISTED)
-        return {each["_id"]["i"]: each["value"] for each in await self._do(found.to_list())}
+        cursor = self._in("things").find({"_id": span, **_NOT_ENDED}, sort=[("_id", 1)], batch_size=LISTED)
+        found: dict[str, bytes] = {}
+        while some := await self._do(cursor.to_list(LISTED)):
+            found.update((each["_id"]["i"], each["value"]) for each in some)
+        return found
 
     async def drop(self, collection: str, id: str, value: bytes | None = None) -> None:
         """Forget a value; with ``value`` only if it is still this one."""

@@ -423,6 +423,12 @@ class SqliteStore:
         found: ThreadId | None = await self._value(sql, address, _now())
         return found
 
+    async def find_addresses(self, addresses: Sequence[str]) -> dict[str, ThreadId]:
+        """Return the threads of those of these address records that are known and have not ended."""
+        sql = """SELECT json_group_object(id, thread) FROM addresses
+            WHERE id IN (SELECT value FROM json_each(?)) AND (ends IS NULL OR ends > ?)"""
+        return await self._json(dict[str, ThreadId], sql, json.dumps(list(addresses)), _now())
+
     async def point_addresses(self, first: ThreadId, to: ThreadId) -> None:
         """Let every address that was first claimed for thread ``first`` lead to ``to``."""
         await self._write("UPDATE addresses SET thread = ? WHERE first = ?", to, first)

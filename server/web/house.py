@@ -19,6 +19,7 @@ from server.service.known_numbers import KnownNumbers
 from server.service.linking import Linking
 from server.service.media import Media
 from server.service.morning import Mornings
+from server.service.together import Together
 from server.settings import Settings
 from server.web.accounts import Accounts
 from server.web.files import Widget
@@ -102,6 +103,7 @@ class House:
         self.store, self.bus, self.clock = store, bus, clock
         self.conversations, self.inbound, self.inbox, self.media = conversations, inbound, inbox, media
         self.linking, self.dialled = linking, dialled
+        self.addresses: Together[str, ThreadId] = Together(store.find_addresses)  # where they lead, for who comes in
         self.passes, self.sessions, self.accounts = passes, sessions, Accounts(store)
         self.readiness, self.metrics, self.widget = readiness, metrics, widget
         self.secret, self.origin, self.own_origins = secret, origin, own_origins

@@ -11,13 +11,12 @@ import contextlib
 import logging
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import UTC, datetime
 
 from starlette.types import Receive, Scope, Send
 
 from server.core.errors import OnethreadError, RateLimited, Unavailable
 from server.core.identity import Staff, keyed_hash
-from server.core.model import ThreadId, Value
+from server.core.model import Thread, ThreadId, Value
 from server.core.ports import Session
 from server.live import protocol
 from server.live.colleague import StaffLine
@@ -29,7 +28,7 @@ from server.service.inbound import Visitor, visitor_address
 from server.web.budget import Allowed, Budget
 from server.web.house import House
 from server.web.line import TOO_SLOW, Line, Room
-from server.web.passes import Pass, PassExpired, PassInvalid
+from server.web.passes import PassExpired, PassInvalid
 from server.web.security import client_address, network
 from server.web.sessions import Ended, NotSignedIn
 from server.web.visits import FORGET, OriginNotAllowed, Visits, check_origin, forgotten
@@ -282,10 +281,11 @@ class Sockets:
         talker = VisitorLine(self.desk, line, me, shown.language)
         self._lines[line] = talker
         line.lives((shown.expires_at - house.clock()).total_seconds())
-        if not await self._known(me):
+        opened = await self._opened(me)
+        if opened is None:
             self._hang_up(line, NOT_KNOWN, "forgotten")
             return None
-        await talker.begin(hello.after, hello.epoch)
+        await talker.begin(opened, hello.after, hello.epoch)
         return talker
 
     async def _greet_staff(self, scope: Scope, text: str, line: Line) -> Talker | None:
@@ -342,12 +342,18 @@ class Sockets:
         return self._house.own_origins if door == "staff" else self._house.clinic.origins
 
     async def _known(self, me: Visitor) -> bool:
-        """Whether the visitor's secret leads to their thread, or to one that has moved there a moment ago."""
-        shown = Pass(me.thread, me.site, me.hash, "", datetime.max.replace(tzinfo=UTC))
-        if await self._visits.may_read(shown, me.thread) != 0:
-            return True
+        return await self._opened(me) is not None
+
+    async def _opened(self, me: Visitor) -> Thread | None:
+        """Return their thread if the visitor's secret leads to it, or to one that has moved there a moment ago."""
+        opened = await self._visits.opened(me.thread, me.site, me.hash)
+        if opened is not None:
+            return opened
         leads_to = await self._house.store.find_address(visitor_address(me.site, me.hash).id)
-        return leads_to is not None and (await self._house.conversations.thread(leads_to)).moved_to == me.thread
+        conversations = self._house.conversations
+        if leads_to is None or (await conversations.thread(leads_to)).moved_to != me.thread:
+            return None
+        return await conversations.refresh(me.thread)
 
     def _issue(self, me: Visitor, language: str) -> tuple[str, int]:
         return self._house.passes.issue(me.thread, me.site, me.hash, language, self._house.clock())

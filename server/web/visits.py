@@ -15,7 +15,7 @@ from msgspec import Meta
 from channels.website import first_thread, is_ours, new_secret, visitor_hash
 from server.core.errors import ConsentNeeded, RateLimited, Refused
 from server.core.identity import keyed_hash
-from server.core.model import Channel, ThreadId
+from server.core.model import Channel, Thread, ThreadId
 from server.core.moves import goes_on
 from server.core.ports import Limit
 from server.service.clinic import Hours, Site, Words
@@ -208,17 +208,27 @@ class Visits:
     async def may_read(self, a_pass: Pass, thread: ThreadId) -> int | None:
         """Return up to which seq the holder of this pass may read ``thread``: 0 nothing, ``None`` everything.
 
-        The address record is asked each time: what was forgotten, or silent for too long, opens nothing even to a pass
-        that is still good. An older conversation that was joined with the visitor's own is theirs up to the joining.
+        An older conversation that was joined with the visitor's own is theirs up to the joining.
         """
-        house = self._house
-        own = await house.conversations.refresh(a_pass.thread)
-        leads_to = await house.store.find_address(visitor_address(a_pass.site, a_pass.visitor).id)
-        if leads_to not in (a_pass.thread, own.moved_to) or (leads_to is None and own.seq):
+        own = await self.opened(a_pass.thread, a_pass.site, a_pass.visitor)
+        if own is None:
             return 0
         if thread == a_pass.thread:
             return None
         return next((joined.upto for joined in own.joined if joined.thread == thread), 0)
+
+    async def opened(self, thread: ThreadId, site: str, visitor: str) -> Thread | None:
+        """Return the conversation as it is now, if it is this visitor's.
+
+        The address record is asked each time: what was forgotten, or silent for too long, opens nothing even to a pass
+        that is still good.
+        """
+        house = self._house
+        own = await house.conversations.refresh(thread)
+        leads_to = await house.addresses.ask(visitor_address(site, visitor).id)
+        if leads_to not in (thread, own.moved_to) or (leads_to is None and own.seq):
+            return None
+        return own
 
     async def _known(self, site: Site, secret: str | None) -> tuple[str, ThreadId] | None:
         """Return the secret and its thread when it is one of ours that still leads somewhere."""

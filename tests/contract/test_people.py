@@ -31,6 +31,8 @@ async def test_an_address_leads_to_its_thread_until_it_ends(store: Store) -> Non
     assert await store.claim_address("a", "new", now + HOUR) == "new"
     assert await store.claim_address("a", "newest") == "new"
     assert await store.find_address("a") == "new"
+    assert await store.claim_address("over", "old", now - SECOND) == "old"
+    assert await store.find_addresses(["a", "over", "nobody", "a"]) == {"a": "new"}
 
 
 async def test_an_address_slides_with_every_claim_and_never_back(store: Store) -> None:

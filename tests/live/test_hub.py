@@ -39,6 +39,22 @@ async def test_an_empty_thread_is_live_at_once(here: Process) -> None:
     assert reader.frames == [{"t": "live", "thread": "t1", "seq": 0}]
 
 
+async def test_whoever_has_all_of_a_log_that_was_just_read_waits_for_no_other_look(
+    here: Process, store: Counting
+) -> None:
+    await here.say("a", "b")
+    before, has_all, behind = store.pages, Reading(), Reading()
+    here.hub.watch("t1", 2, has_all, head=2)
+    assert has_all.frames == [{"t": "live", "thread": "t1", "seq": 2}]
+    assert store.pages == before
+
+    await here.say("c")
+    assert has_all.seqs == [3]
+    here.hub.watch("t1", 2, behind, head=2)  # by a look that others here know more than
+    await behind.until_live()
+    assert behind.seqs == [3]
+
+
 async def test_a_resume_is_what_follows_and_nothing_else(here: Process) -> None:
     await here.say("a", "b", "c")
     reader = Reading()
