@@ -6,6 +6,7 @@ folder holds is no code, and it is only used by the very program that wrote it: 
 
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import date
 from functools import cache, lru_cache
 from hashlib import sha256
@@ -31,7 +32,7 @@ REST = "content.json"
 URGENT = "urgent.json"
 VERSIONS = "live.json"
 WORDS = "words.txt"
-AT_ONCE = 1000  # words taken in before other threads have their turn
+AT_ONCE = 1000  # words or versions taken in before other threads have their turn
 KEPT = 4096  # entries that were asked for last
 
 
@@ -84,8 +85,15 @@ class Entries(Mapping[str, Entry]):
             found = msgspec.json.decode(self._written.letters[begin:end].tobytes(), type=Entry)
             self._read[id] = found
             if len(self._read) > KEPT:
-                self._read.popitem(last=False)
+                with suppress(KeyError):  # they were let go at this moment
+                    self._read.popitem(last=False)
         return found
+
+    def let_go(self) -> None:
+        """Forget what was read, one by one, so that other threads have their turn; it is read again if need be."""
+        while self._read:
+            with suppress(KeyError):  # somebody else was faster
+                self._read.popitem()
 
     def __contains__(self, id: object) -> bool:
         return id in self._numbers
@@ -118,7 +126,9 @@ def save(snapshot: Snapshot, content: Content, folder: Path) -> Header:
     sentences = {name: dict(each) for name, each in snapshot.sentences.items()}
     (folder / REST).write_bytes(msgspec.json.encode(_Rest(snapshot.clinic, sentences, dict(snapshot.tagged))))
     (folder / URGENT).write_bytes(msgspec.json.encode(content.urgent, order="deterministic"))
-    (folder / VERSIONS).write_bytes(msgspec.json.encode(dict(snapshot.versions)))
+    pairs = list(snapshot.versions.items())
+    lines = [dict(pairs[begin : begin + AT_ONCE]) for begin in range(0, len(pairs), AT_ONCE)]
+    (folder / VERSIONS).write_bytes(b"\n".join(map(msgspec.json.encode, lines)))
     (folder / WORDS).write_text("\n".join(known), encoding="utf-8")
     encoder = next((index.encoder for index in snapshot.indexes.values() if index.encoder), "")
     languages = tuple(snapshot.indexes)
@@ -150,7 +160,7 @@ def opened(folder: Path) -> Snapshot:
         raise Unusable("it is unfinished, or of another version")
     try:
         rest = msgspec.json.decode((folder / REST).read_bytes(), type=_Rest)
-        versions = msgspec.json.decode((folder / VERSIONS).read_bytes(), type=dict[str, str])
+        versions = _versions(folder / VERSIONS)
         known = _words(folder / WORDS)
         urgent, rules = _urgent((folder / URGENT).read_bytes())
         urgent_texts = UrgentTexts(urgent, Source.elsewhere(URGENT), rest.clinic.languages, rest.clinic.country)
@@ -180,6 +190,14 @@ def _urgent(encoded: bytes) -> tuple[UrgentFile, Lexicon]:
     """Return what is said and found in emergencies: it is the same in nearly every snapshot, and long to build."""
     urgent = msgspec.json.decode(encoded, type=UrgentFile)
     return urgent, lexicon(urgent, frozenset())
+
+
+def _versions(path: Path) -> dict[str, str]:
+    """Return the version of each entry, read by and by like the words."""
+    found: dict[str, str] = {}
+    for line in path.read_bytes().splitlines():
+        found.update(msgspec.json.decode(line, type=dict[str, str]))
+    return found
 
 
 def _words(path: Path) -> frozenset[str]:

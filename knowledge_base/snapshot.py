@@ -111,6 +111,28 @@ def read(folder: Path, edits: Iterable[Entry] = ()) -> Content:
     Raises:
         ContentError: a file is missing or not what it should be; the error says where and what was expected.
     """
+    return with_edits(read_files(folder), edits)
+
+
+def with_edits(files: Content, edits: Iterable[Entry]) -> Content:
+    """Return the content of files with these edits, as `read` does.
+
+    Raises:
+        ContentError: an edit is not what it should be, or two entries contradict one another.
+    """
+    values = placeholders(files.clinic, files.urgent)
+    by_staff = [place(each, values, Source.elsewhere(f"entry {each.id}"), "") for each in edits]
+    placed = tuple(_merged(files.placed, by_staff))
+    _refuse_contradictions(placed)
+    return msgspec.structs.replace(files, placed=placed)
+
+
+def read_files(folder: Path) -> Content:
+    """Return what the files of a folder say, each by itself.
+
+    Raises:
+        ContentError: one is missing or not what it should be.
+    """
     found = content_files(folder)
     clinic = read_clinic(Source(folder / "clinic.yaml"))
     urgent_source = Source(found["urgent.yaml"])
@@ -119,9 +141,6 @@ def read(folder: Path, edits: Iterable[Entry] = ()) -> Content:
     files = [path for path in found.values() if path.stem not in NOT_TOPICS]
     placed = [each for path in files for each in read_entries(Source(path), clinic, known)]
     outside = Source(found["outside.yaml"]).read(tuple[Outside, ...])
-    values = placeholders(clinic, urgent)
-    placed = _merged(placed, [place(each, values, Source.elsewhere(f"entry {each.id}"), "") for each in edits])
-    _refuse_contradictions(placed)
     golden = Source(found[GOLDEN]).read(dict[Language, dict[str, str]]) if GOLDEN in found else {}
     sentences = _sentences(Source(found["sentences.yaml"]), clinic, known)
     return Content(clinic, tuple(placed), sentences, outside, urgent, urgent_source, golden)
@@ -154,7 +173,7 @@ def build(
         sentences=content.sentences,
         lexicon=lexicon(content.urgent, spelt_right(entries.values())),
         urgent_texts=UrgentTexts(content.urgent, content.urgent_source, clinic.languages, clinic.country),
-        hash=_hash(content),
+        hash=hash_of(live_versions(content)),
         tagged=_tagged(entries.values()),
         since=since,
         until=until,
@@ -276,8 +295,9 @@ def _phrases(entries: Iterable[Entry], language: str) -> dict[str, tuple[str, ..
     return found
 
 
-def _hash(content: Content) -> str:
-    return sha256(msgspec.json.encode(live_versions(content))).hexdigest()[:12]
+def hash_of(versions: Mapping[str, str]) -> str:
+    """Return the hash of content, given what `live_versions` says of it."""
+    return sha256(msgspec.json.encode(versions)).hexdigest()[:12]
 
 
 def _merged(placed: Sequence[Placed], edits: Iterable[Placed]) -> list[Placed]:

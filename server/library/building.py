@@ -8,7 +8,7 @@ import gc
 import os
 import resource
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -17,22 +17,25 @@ import msgspec
 from knowledge_base.encoding import Remembered, encoder_of
 from knowledge_base.entries import Entry
 from knowledge_base.saved import save
-from knowledge_base.snapshot import Content, build, live_versions, placeholders, read
+from knowledge_base.snapshot import Content, build, hash_of, live_versions, placeholders, read_files, with_edits
 from knowledge_base.source import ContentError
-from server.library.checking import blocking, everything
-from server.library.kept import Edit
+from server.library.checking import blocking, contradictory, everything
+from server.library.kept import Edit, deflated, inflated
 from server.library.outcomes import Real, to_build_with
 from server.library.packing import pack, unpack
-from server.library.values import Change, ChangeKind
+from server.library.values import MAX_CHANGES, Change, ChangeKind
 from server.library.work import (
     ANSWER,
     EDITS,
+    FILES_PACKED,
+    FILES_VERSIONS,
     GIVEN,
     PACKED,
     READ,
     VERSIONS,
     Answer,
     Fault,
+    FilesAlone,
     FilesRead,
     FromFile,
     Request,
@@ -81,9 +84,9 @@ def _pack(request: Request, source: Path) -> bytes:
 
 
 def _from(folder: Path, edits: tuple[Entry, ...], real: tuple[Real, ...], packed: bytes, request: Request) -> Answer:
-    out, content = Path(request.out), read(folder, edits)
+    out, files = Path(request.out), read_files(folder)
+    content = with_edits(files, edits)
     versions = live_versions(content)
-    (out / VERSIONS).write_bytes(msgspec.json.encode(versions))
     if request.read:
         (out / READ).write_bytes(msgspec.json.encode(_files_read(content, versions)))
     if not (request.build or request.check):
@@ -95,16 +98,34 @@ def _from(folder: Path, edits: tuple[Entry, ...], real: tuple[Real, ...], packed
     if remembered:
         remembered.keep()
     findings = everything(content, snapshot, request.today) if request.check else []
-    changes: list[Change] = []
+    changes, alone = list[Change](), None
     if request.publish:
         (out / PACKED).write_bytes(packed)
+        (out / VERSIONS).write_bytes(deflated(versions))
         findings = blocking(content, snapshot)
-        before = request.before
-        if before is None:
-            before = live_versions(read(folder)) if edits else versions
+        if request.before is not None:
+            before = inflated(request.before)
+        else:
+            before = live_versions(files) if edits else versions
+            if before != versions and _may_stand_alone(files):
+                alone = _files_alone(folder, before, real, out)
         changes = _changes(before, versions)
     header = save(snapshot, content, out) if request.build else None
-    return Answer(None, header, tuple(findings), tuple(changes), len(versions) - 1)
+    return Answer(None, header, tuple(findings), tuple(changes[:MAX_CHANGES]), len(changes), len(versions) - 1, alone)
+
+
+def _may_stand_alone(files: Content) -> bool:
+    try:
+        return not contradictory(with_edits(files, ()))
+    except ContentError:
+        return False
+
+
+def _files_alone(folder: Path, versions: Mapping[str, str], real: Sequence[Real], out: Path) -> FilesAlone:
+    """Put together what the files say without any edit: visitors had that, and one may want to go back to it."""
+    (out / FILES_PACKED).write_bytes(pack(folder, (), real))
+    (out / FILES_VERSIONS).write_bytes(deflated(versions))
+    return FilesAlone(hash_of(versions), len(versions) - 1)
 
 
 def _files_read(content: Content, versions: dict[str, str]) -> FilesRead:

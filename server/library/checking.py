@@ -21,7 +21,12 @@ BLOCKING = frozenset({"dead-reference", "same-question", "golden", "golden-entry
 
 def blocking(content: Content, snapshot: Snapshot) -> list[Finding]:
     """Return what keeps content from being published."""
-    return [*_dead(content), *_same(content), *_golden(content, snapshot)]
+    return [*contradictory(content), *_golden(content, snapshot)]
+
+
+def contradictory(content: Content) -> list[Finding]:
+    """Return what of that can be seen before anything is built."""
+    return [*_dead(content), *_same(content)]
 
 
 def everything(content: Content, snapshot: Snapshot, today: date) -> list[Finding]:

@@ -17,7 +17,7 @@ from server.core.errors import OnethreadError, Unavailable
 from server.library.kept import Gone
 from server.library.library import CLINIC, Library, signature_of
 from server.library.packing import pack
-from server.library.shelf import mapped
+from server.library.shelf import let_go, mapped
 from server.library.values import NotBuilt, Published, Unfit
 
 TOPIC = "knowledge"  # on the bus: something was published; the payload is its hash
@@ -109,7 +109,7 @@ class Follower:
 
     async def _follow(self) -> None:
         live, _ = await self._library.kept.live()
-        day, runs = self._library.today(), self._base.snapshot
+        day = self._library.today()  # and no name for what runs: it is to go where it is let go of
         if live is None:
             astray = await asyncio.to_thread(self._library.shelf.forget)  # it began with what another store had live
             seen = await asyncio.to_thread(signature_of, self._library.source)
@@ -118,14 +118,14 @@ class Follower:
                 if await self._take_files(day):
                     return
             late = self._is_late()
-            if not astray and not late and (self._of_files is None or holds_on(runs, day)):
+            if not astray and not late and (self._of_files is None or holds_on(self._base.snapshot, day)):
                 return
             packed = self._of_files
             if packed is None or astray or late:
                 packed = await asyncio.to_thread(pack, self._library.source, ())
             await self._swap(await self._library.built(packed, day))
             return
-        same = live.published.hash == runs.hash and holds_on(runs, day)
+        same = live.published.hash == self._base.snapshot.hash and holds_on(self._base.snapshot, day)
         late = same and self._is_late()
         if same and not late:
             return
@@ -179,7 +179,7 @@ class Follower:
         snapshot = await asyncio.to_thread(mapped, folder)
         before = [self._base.swap(snapshot)]
         log.info("the knowledge base was swapped", extra={"snapshot": snapshot.hash, "rows": len(snapshot.entries)})
-        await asyncio.to_thread(before.clear)  # what it held is freed beside the loop
+        await asyncio.to_thread(let_go, before)
         if is_unencoded(snapshot):
             self._encode_at = asyncio.get_running_loop().time() + ENCODE_AGAIN
             log.warning("the knowledge base was built without its encoder", extra={"snapshot": snapshot.hash})

@@ -25,7 +25,7 @@ CONTENT = "knowledge-content"
 PUBLISHED = "knowledge-published"
 POINTER = "knowledge"
 LIVE = "live"
-PIECE = 1024 * 1024  # bytes of one value
+PIECE = 256 * 1024  # bytes of one value: the loop waits while one is copied for the database
 KEPT = 5  # publications to go back to
 LISTED = 50  # publications that are remembered
 PAST = 30  # revisions of an entry that are kept
@@ -118,19 +118,23 @@ class Kept:
         value = await self._store.get(POINTER, LIVE)
         return (msgspec.json.decode(value, type=Live), value) if value is not None else (None, None)
 
-    async def keep_content(self, packed: bytes, versions: Mapping[str, str]) -> tuple[str, int]:
-        """Keep content and return its digest and the number of its pieces."""
+    async def keep_content(self, packed: bytes, versions: bytes) -> tuple[str, int]:
+        """Keep content and return its digest and the number of its pieces.
+
+        Args:
+            versions: as `deflated` has them.
+        """
         digest = await asyncio.to_thread(_digest, packed)
-        pieces = [packed[n : n + PIECE] for n in range(0, len(packed), PIECE)]
-        for number, piece in enumerate(pieces):
-            await self._store.put(CONTENT, f"{digest}:{number}", piece)
-        await self._store.put(CONTENT, f"{digest}:{VERSIONS}", await asyncio.to_thread(_deflated, versions))
-        return digest, len(pieces)
+        begins = range(0, len(packed), PIECE)
+        for number, begin in enumerate(begins):
+            await self._store.put(CONTENT, f"{digest}:{number}", packed[begin : begin + PIECE])
+        await self._store.put(CONTENT, f"{digest}:{VERSIONS}", versions)
+        return digest, len(begins)
 
     async def has_content(self, live: Live) -> bool:
         """Whether the content of a publication is there."""
         try:
-            await self.versions(live)
+            await self.deflated_versions(live)
             await self.content(live)
         except Gone:
             return False
@@ -143,7 +147,7 @@ class Kept:
             Gone: it is not there.
         """
         pieces = [await self._store.get(CONTENT, f"{live.digest}:{number}") for number in range(live.pieces)]
-        whole = b"".join(piece for piece in pieces if piece is not None)
+        whole = await asyncio.to_thread(b"".join, [piece for piece in pieces if piece is not None])
         if await asyncio.to_thread(_digest, whole) != live.digest:
             raise Gone
         return whole
@@ -154,10 +158,18 @@ class Kept:
         Raises:
             Gone: they are not there.
         """
+        return await asyncio.to_thread(inflated, await self.deflated_versions(live))
+
+    async def deflated_versions(self, live: Live) -> bytes:
+        """Return the same as it is kept, for whoever only hands it on.
+
+        Raises:
+            Gone: they are not there.
+        """
         value = await self._store.get(CONTENT, f"{live.digest}:{VERSIONS}")
         if value is None:
             raise Gone
-        return await asyncio.to_thread(_inflated, value)
+        return value
 
     async def make_live(self, live: Live, was: bytes | None) -> bool:
         """Let this be what is live, where ``was`` still is; ``False`` where something else is."""
@@ -206,11 +218,13 @@ def _digest(packed: bytes) -> str:
     return sha256(packed).hexdigest()[:32]
 
 
-def _deflated(versions: Mapping[str, str]) -> bytes:
+def deflated(versions: Mapping[str, str]) -> bytes:
+    """Return the versions of a publication's entries as they are kept."""
     return zlib.compress(msgspec.json.encode(versions))
 
 
-def _inflated(value: bytes) -> dict[str, str]:
+def inflated(value: bytes) -> dict[str, str]:
+    """Return them as they were."""
     return msgspec.json.decode(zlib.decompress(value), type=dict[str, str])
 
 

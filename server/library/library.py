@@ -28,9 +28,8 @@ from server.library.child import PATIENCE, asked
 from server.library.kept import PAST, Edit, Gone, Kept, Live, Past
 from server.library.outcomes import real_ones
 from server.library.packing import same_files, with_file
-from server.library.shelf import Shelf, mapped
+from server.library.shelf import Shelf, let_go, mapped
 from server.library.values import (
-    MAX_CHANGES,
     Held,
     NotBuilt,
     Origin,
@@ -41,7 +40,18 @@ from server.library.values import (
     UnknownEntry,
     UnknownSnapshot,
 )
-from server.library.work import PACKED, READ, VERSIONS, Answer, FilesRead, FromFile, Request
+from server.library.work import (
+    FILES_PACKED,
+    FILES_VERSIONS,
+    PACKED,
+    READ,
+    VERSIONS,
+    Answer,
+    FilesAlone,
+    FilesRead,
+    FromFile,
+    Request,
+)
 from server.library.writing import checked
 
 CLINIC = "clinic.yaml"  # the file of facts; and who publishes, where only these have changed
@@ -175,27 +185,32 @@ class Library:
         for _ in range(TRIES):
             live, was = await self.kept.live()
             edits = await self.kept.edits()  # after it: none that is live is left out
-            if live is None and edits and await self._files_alone(by):
-                continue
             if (published := await self._published_of(edits, live, was, by)) is not None:
                 return published
         raise Unavailable("Others are publishing at this moment.")
-
-    async def _files_alone(self, by: StaffId) -> bool:
-        """Publish the files as they are, so that one can go back to them; ``False`` where they are not fit for it."""
-        with contextlib.suppress(Unfit):
-            await self._published_of({}, None, None, by)
-            return True
-        return False
 
     async def _published_of(
         self, edits: Mapping[str, bytes], live: Live | None, was: bytes | None, by: StaffId
     ) -> Published | None:
         """Publish the files with these edits, unless something else has become live meanwhile."""
-        before = await self._versions_of(live) if live else None
+        before = await self._before(live) if live else None
         request = Request("", self.today(), build=True, publish=True, before=before, encoder=self._wanted)
         async with self._standing(request, edits) as (answer, out):
+            if answer.findings or answer.header is None:
+                raise Unfit(answer.findings)
+            if answer.alone is not None:
+                live = await self._files_before(answer.alone, out, by)
+                if live is None:
+                    return None
+                was = msgspec.json.encode(live)
             return await self._published_as(answer, out, live, was, by)
+
+    async def _files_before(self, alone: FilesAlone, out: Path, by: StaffId) -> Live | None:
+        """Note what visitors had before anything was published, so that one can go back to it, unless somebody did."""
+        packed, versions = await asyncio.to_thread(_read, out / FILES_PACKED, out / FILES_VERSIONS)
+        digest, pieces = await self.kept.keep_content(packed, versions)
+        new = Live(Published(1, alone.hash, self._clock(), by, (), 0, alone.entries), digest, pieces)
+        return new if await self.kept.make_live(new, None) else None
 
     async def take_clinic(self) -> None:
         """Let visitors get what is live with the facts of the clinic's file as they are now, and nothing else changed.
@@ -215,7 +230,7 @@ class Library:
                 return
             if packed is None:
                 return
-            before = await self._versions_of(live)
+            before = await self._before(live)
             request = Request("", self.today(), build=True, publish=True, before=before, encoder=self._wanted)
             async with asked(self.shelf.folder, request, packed, self._patience) as (answer, out):
                 if answer.fault is not None:
@@ -231,17 +246,15 @@ class Library:
             raise Unfit(answer.findings)
         if live and live.published.hash == answer.header.hash:
             return replace(live.published, live=True)
-        packed = await asyncio.to_thread((out / PACKED).read_bytes)
-        read = await asyncio.to_thread((out / VERSIONS).read_bytes)
-        versions = await asyncio.to_thread(msgspec.json.decode, read, type=dict[str, str])
+        packed, versions = await asyncio.to_thread(_read, out / PACKED, out / VERSIONS)
         digest, pieces = await self.kept.keep_content(packed, versions)
         published = Published(
             number=live.published.number + 1 if live else 1,
             hash=answer.header.hash,
             at=self._clock(),
             by=by,
-            changes=answer.changes[:MAX_CHANGES],
-            changed=len(answer.changes),
+            changes=answer.changes,
+            changed=answer.changed,
             entries=answer.entries,
         )
         new = Live(published, digest, pieces)
@@ -272,14 +285,14 @@ class Library:
                 raise UnknownSnapshot
             await self.folder_of(chosen)  # what cannot be built does not become live
             versions, before = await self._versions_of(chosen), await self._versions_of(live)
-            changes = [id for id in {*versions, *before} if versions.get(id) != before.get(id)]
+            changed = await asyncio.to_thread(_count_changed, versions, before)
             published = replace(
                 chosen.published,
                 number=live.published.number + 1,
                 at=self._clock(),
                 by=by,
                 changes=(),
-                changed=len(changes),
+                changed=changed,
                 live=False,
                 back=True,
             )
@@ -350,19 +363,16 @@ class Library:
                     _,
                     out,
                 ):
-                    self._drafts = (
-                        key,
-                        KnowledgeBase(await asyncio.to_thread(mapped, out), self._bands, self._encoder()),
-                    )
+                    snapshot = await asyncio.to_thread(mapped, out)
+                before = [self._drafts[1].snapshot] if self._drafts else []
+                self._drafts = key, KnowledgeBase(snapshot, self._bands, self._encoder())
+                await asyncio.to_thread(let_go, before)
             return self._drafts[1]
 
     async def _as_it_stands(self) -> tuple[str, dict[str, bytes]]:
         """Return what changes with every word of the files and edits, and with the day; and the edits."""
         edits = await self.kept.edits()
-        digest = sha256(await asyncio.to_thread(signature_of, self.source))
-        for id, value in edits.items():
-            digest.update(f"{id}\n".encode() + value + b"\n")
-        return f"{digest.hexdigest()} {self.today()}", edits
+        return f"{await asyncio.to_thread(_digest_of, self.source, edits)} {self.today()}", edits
 
     # what is behind it
 
@@ -440,7 +450,7 @@ class Library:
             NotBuilt: it broke off.
         """
         edits = await self.kept.edits() if edits is None else edits
-        lines = b"\n".join(edits[id] for id in sorted(edits))
+        lines = await asyncio.to_thread(_lines, edits)
         real = await real_ones(self._store, request.today) if request.build else ()
         wanted = replace(request, source=str(self.source), real=real)
         async with asked(self.shelf.folder, wanted, lines, self._patience) as (answer, out):
@@ -453,13 +463,43 @@ class Library:
         live, _ = await self.kept.live()
         return await self._versions_of(live) if live else (await self.files()).versions
 
-    async def _versions_of(self, live: Live) -> dict[str, str]:
+    async def _before(self, live: Live) -> bytes:
+        """Return the version of each entry that is live, as it is kept: what is built is compared with them elsewhere.
+
+        Raises:
+            UnknownSnapshot: its content is not kept any more.
+        """
+        try:
+            return await self.kept.deflated_versions(live)
+        except Gone:
+            raise UnknownSnapshot from None
+
+    async def _versions_of(self, live: Live) -> Mapping[str, str]:
         if self._versions is None or self._versions[0] != live.digest:
             try:
                 self._versions = live.digest, await self.kept.versions(live)
             except Gone:
                 raise UnknownSnapshot from None
-        return dict(self._versions[1])
+        return self._versions[1]
+
+
+def _read(*paths: Path) -> list[bytes]:
+    return [path.read_bytes() for path in paths]
+
+
+def _lines(edits: Mapping[str, bytes]) -> bytes:
+    return b"\n".join(edits[id] for id in sorted(edits))
+
+
+def _digest_of(source: Path, edits: Mapping[str, bytes]) -> str:
+    digest = sha256(signature_of(source))
+    for id, value in edits.items():
+        digest.update(f"{id}\n".encode() + value + b"\n")
+    return digest.hexdigest()
+
+
+def _count_changed(versions: Mapping[str, str], before: Mapping[str, str]) -> int:
+    return sum(versions.get(id) != before.get(id) for id in {*versions, *before})
 
 
 def _first_of_now(known: list[Live]) -> int:

@@ -6,6 +6,7 @@ The next publication is built with it, so that how sure the assistant must be is
 Kept are numbers, the language and the entry: no word of anybody's, and not in which conversation it was.
 """
 
+import asyncio
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
@@ -111,10 +112,15 @@ def _was_right(found: Why, said: Posted) -> bool | None:
 
 async def real_ones(store: Store, today: date) -> tuple[Real, ...]:
     """Return what came of answers lately, newest weeks first, bounded for each language and entry."""
+    kept = [await store.listing(KEPT.format(week)) for week in reversed(weeks_back(week_of(today), WEEKS))]
+    return await asyncio.to_thread(_read, kept)
+
+
+def _read(weeks: Iterable[Mapping[str, bytes]]) -> tuple[Real, ...]:
     found: list[Real] = []
-    for week in reversed(weeks_back(week_of(today), WEEKS)):
-        for kept in sorted((await store.listing(KEPT.format(week))).items()):
-            found += reversed(msgspec.json.decode(kept[1], type=list[Real]))
+    for kept in weeks:
+        for _, some in sorted(kept.items()):
+            found += reversed(msgspec.json.decode(some, type=list[Real]))
     return bounded(found)
 
 

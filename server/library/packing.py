@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 
 import msgspec
-from msgspec import Struct
+from msgspec import Raw, Struct
 from msgspec.structs import replace
 
 from knowledge_base.entries import Entry
@@ -20,12 +20,21 @@ from server.library.outcomes import Real
 LEVEL = 6
 MOST = 512 * 1024**2  # bytes when unpacked
 FILES = 2000
+_NONE = Raw(msgspec.msgpack.encode(()))
 
 
 class _Packed(Struct, frozen=True, array_like=True):
     files: dict[str, bytes]
     edits: tuple[Entry, ...]
     real: tuple[Real, ...] = ()
+
+
+class _Files(Struct, frozen=True, array_like=True):
+    """The same, with everything but the files left as it is: making each entry would hold up everybody else."""
+
+    files: dict[str, bytes]
+    edits: Raw = _NONE
+    real: Raw = _NONE
 
 
 class Unpackable(Exception):
@@ -77,7 +86,7 @@ def with_file(packed: bytes, path: Path) -> bytes | None:
     Raises:
         OSError: it cannot be read.
     """
-    whole, now = msgspec.msgpack.decode(zlib.decompress(packed), type=_Packed), path.read_bytes()
+    whole, now = msgspec.msgpack.decode(zlib.decompress(packed), type=_Files), path.read_bytes()
     if whole.files.get(path.name) == now:
         return None
     new = replace(whole, files=dict(sorted({**whole.files, path.name: now}.items())))
@@ -88,6 +97,6 @@ def same_files(packed: bytes, folder: Path) -> bool:
     """Whether the files of a folder are still those that were packed."""
     try:
         now = {name: path.read_bytes() for name, path in content_files(folder).items()}
-        return now == msgspec.msgpack.decode(zlib.decompress(packed), type=_Packed).files
+        return now == msgspec.msgpack.decode(zlib.decompress(packed), type=_Files).files
     except (OSError, zlib.error, msgspec.MsgspecError):
         return False

@@ -8,17 +8,18 @@ import contextlib
 import secrets
 import shutil
 import sys
+import threading
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from datetime import date
 from pathlib import Path
 
 from knowledge_base import Bands, Context, Snapshot
 from knowledge_base.engine import decide
 from knowledge_base.language import warm_up
-from knowledge_base.saved import Header, header_of, opened
+from knowledge_base.saved import Entries, Header, header_of, opened
 from server.library.child import UNFINISHED, sweep
-from server.library.work import ANSWER, EDITS, GIVEN, PACKED, READ, VERSIONS
+from server.library.work import ANSWER, EDITS, FILES_PACKED, FILES_VERSIONS, GIVEN, PACKED, READ, VERSIONS
 
 FOLDER = "knowledge"
 LATEST = "latest"  # the name of the folder that was live last: what a start answers from until it has seen the store
@@ -43,7 +44,7 @@ class Shelf:
     def take(self, built: Path, header: Header) -> Path:
         """Move a folder that is complete to its place and return that."""
         name = f"{header.hash}-{header.since.isoformat()}" if header.since else header.hash
-        for each in (GIVEN, EDITS, PACKED, READ, VERSIONS, ANSWER):
+        for each in (GIVEN, EDITS, PACKED, READ, VERSIONS, FILES_PACKED, FILES_VERSIONS, ANSWER):
             (built / each).unlink(missing_ok=True)
         shutil.rmtree(built / "content", ignore_errors=True)
         place = self.folder / name
@@ -88,13 +89,36 @@ class Shelf:
                 shutil.rmtree(folder, ignore_errors=True)
 
 
+class _Turns:
+    """Lets other threads go on more often than usual, as long as anybody is at such work."""
+
+    def __init__(self) -> None:
+        self._lock, self._at_work, self._usual = threading.Lock(), 0, sys.getswitchinterval()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._at_work:
+                self._usual = sys.getswitchinterval()
+                sys.setswitchinterval(min(TURN, self._usual))
+            self._at_work += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._at_work -= 1
+            if not self._at_work:
+                sys.setswitchinterval(self._usual)
+
+
+taking_turns = _Turns()
+
+
 def mapped(folder: Path) -> Snapshot:
     """Return the snapshot in a folder, ready to answer; for a thread, beside a loop that must not wait.
 
     Raises:
         Unusable: it is not what was saved.
     """
-    with _taking_turns():
+    with taking_turns:
         snapshot = opened(folder)
         warm_up()
         for language in snapshot.clinic.languages:  # what the first question would wait for is read now
@@ -102,12 +126,21 @@ def mapped(folder: Path) -> Snapshot:
         return snapshot
 
 
-@contextlib.contextmanager
-def _taking_turns() -> Iterator[None]:
-    """Let other threads go on more often than usual."""
-    usual = sys.getswitchinterval()
-    sys.setswitchinterval(TURN)
-    try:
-        yield
-    finally:
-        sys.setswitchinterval(max(usual, TURN))
+def let_go(snapshots: list[Snapshot]) -> None:
+    """Empty a list of snapshots that nobody answers from any more; for a thread, beside a loop that must not wait.
+
+    Freed at once, they would hold up everybody: so each part of them stays until the whole has gone, and then goes by
+    itself. Whoever still answers from one keeps it.
+    """
+    with taking_turns:
+        parts: list[object] = []
+        for each in snapshots:
+            if isinstance(each.entries, Entries):
+                each.entries.let_go()
+            else:
+                parts += each.entries.values()
+            parts += (getattr(each, name) for name in each.__struct_fields__)
+            del each
+        snapshots.clear()
+        while parts:
+            parts.pop()

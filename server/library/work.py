@@ -16,7 +16,9 @@ GIVEN = "given"  # a piece of content to be used
 EDITS = "edits"  # staff's edits as the store keeps them, one a line
 PACKED = "packed"  # what was used, as one piece
 READ = "read.json"
-VERSIONS = "versions.json"
+VERSIONS = "versions"  # of its entries, as they are kept with a publication
+FILES_PACKED = "files-packed"  # the same two of the files alone
+FILES_VERSIONS = "files-versions"
 
 
 class Request(Struct, frozen=True):
@@ -30,7 +32,7 @@ class Request(Struct, frozen=True):
         read: whether all entries are wanted, as written.
         check: whether everything is to be looked at, not only what would keep it from being published.
         publish: whether it is about to be published: it must pass, and the piece itself is wanted.
-        before: what is live now: the version of each entry.
+        before: what is live now: the version of each entry, as it is kept; ``None``: nothing was ever published.
         encoder: what makes vectors of the questions.
         real: what came of answers, to go with a folder's files.
     """
@@ -42,7 +44,7 @@ class Request(Struct, frozen=True):
     read: bool = False
     check: bool = False
     publish: bool = False
-    before: dict[str, str] | None = None
+    before: bytes | None = None
     encoder: Wanted = Wanted()
     real: tuple[Real, ...] = ()
 
@@ -55,14 +57,28 @@ class Fault(Struct, frozen=True):
     expected: str
 
 
+class FilesAlone(Struct, frozen=True):
+    """What the files say without any edit: the hash of that, and how many entries are live on some day."""
+
+    hash: str
+    entries: int
+
+
 class Answer(Struct, frozen=True):
-    """What came of it."""
+    """What came of it.
+
+    Args:
+        changes: the first of those there are; ``changed`` counts all.
+        alone: what visitors had until now, if nothing was ever published and edits make a difference to it.
+    """
 
     fault: Fault | None = None
     header: Header | None = None
     findings: tuple[Finding, ...] = ()
     changes: tuple[Change, ...] = ()
+    changed: int = 0
     entries: int = 0
+    alone: FilesAlone | None = None
 
 
 class FromFile(Struct, frozen=True):
