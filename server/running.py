@@ -37,6 +37,7 @@ ALLOCATING = {  # by the numbers that malloc.h of the GNU C library has for them
     -3: 32 * 1024,  # bytes from which on something has pages of its own, which go with it
     -1: 128 * 1024,  # bytes at the end of a pool that are returned
 }
+TICK = 1.0  # seconds: how fine the date in our headers is
 LAST_WORDS = 5  # seconds for answers that are under way when everything else has been said
 
 
@@ -169,6 +170,7 @@ class Server(uvicorn.Server):
         self._app, self._drain, self._seconds = app, drain, settings.drain_seconds
         self._leaving: asyncio.Task[None] | None = None
         self._announce: Callable[[], Awaitable[None]] | None = None
+        self._asked = asyncio.Event()  # to end, now that everybody was told
 
     async def run_until_stopped(self, listening: socket.socket, started: Callable[[], Awaitable[None]]) -> None:
         """Open the house, answer on ``listening``, and close again when asked to; ``started`` is called in between.
@@ -192,13 +194,39 @@ class Server(uvicorn.Server):
             self._leaving = asyncio.get_running_loop().create_task(self._leave())
         else:
             self._leaving.cancel()
-            self.force_exit = self.should_exit = True
+            self.force_exit = True
+            self._end()
 
     async def _leave(self) -> None:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._seconds):
                 await self._drain()
+        self._end()
+
+    def _end(self) -> None:
         self.should_exit = True
+        self._asked.set()
+
+    async def main_loop(self) -> None:
+        """Do once a second what a clock is needed for, until asked to end: at once, and not with the next tick."""
+        while not await self.on_tick(0):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(TICK):
+                    await self._asked.wait()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Let nobody in any more, and wait for the answers that are under way, but for nothing else."""
+        for listening in (*self.servers, *(sockets or ())):
+            listening.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        await asyncio.sleep(0)  # those that were idle are gone now
+        try:
+            async with asyncio.timeout(self.config.timeout_graceful_shutdown):
+                await self._wait_tasks_to_complete()
+        except TimeoutError:
+            for task in list(self.server_state.tasks):
+                task.cancel()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -258,6 +286,7 @@ def let_the_collector_rest() -> None:
     """
     gc.freeze()
     gc.set_threshold(COLLECT_AFTER, 20, 50)
+    gc.enable()
 
 
 def give_memory_back() -> bool:

@@ -30,11 +30,14 @@ MARKED_BY_FIXTURE = {
     "valkey_url": "needs_redis",
 }
 NOT_PLAYED = "cannot be had"
+COLLECT_AFTER = 50_000  # objects made and not freed, as in a server
 TOO_SLOW = hypothesis.HealthCheck.too_slow
 
 # A machine that stands still for a moment is no fault of what is tried on it, so that no example has a time limit.
 hypothesis.settings.register_profile("busy", deadline=None, suppress_health_check=[TOO_SLOW])
 hypothesis.settings.load_profile("busy")
+
+gc.disable()  # until all tests are collected: hardly anything of what is imported and rewritten is garbage
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -49,6 +52,8 @@ def pytest_collection_finish() -> None:
     """What stands by now stays to the end: a search for cycles, of which there are thousands, need not look at it."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(COLLECT_AFTER)
+    gc.enable()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -80,5 +80,5 @@ async def _answering(app: "Starlette", settings: Settings, listening: socket.soc
     try:
         yield
     finally:
-        server.should_exit = True
+        server.stop()
         await serving

@@ -9,6 +9,7 @@ import hashlib
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import msgspec
@@ -70,9 +71,15 @@ class File:
     @classmethod
     def made(cls, body: bytes, suffix: str) -> "File":
         """Return a file with this content; ``suffix``: what its name ends in, such as `.js`."""
-        packed = gzip.compress(body, 9, mtime=0) if suffix in WORTH_PACKING else b""
+        packed = _packed(body) if suffix in WORTH_PACKING else b""
         smaller = packed if packed and len(packed) < len(body) else None
         return cls(body, smaller, TYPES[suffix], hashlib.sha256(body).hexdigest()[:16])
+
+
+@lru_cache(maxsize=64)
+def _packed(body: bytes) -> bytes:
+    """Return it as gzip; what several houses of one process send is packed once."""
+    return gzip.compress(body, 9, mtime=0)
 
 
 class Files:

@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from types import CodeType
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import BytecodeCache, Environment, FileSystemLoader, StrictUndefined
+from jinja2.bccache import Bucket
 from litestar import Response
 from markupsafe import Markup, escape
 
@@ -15,6 +17,25 @@ TEMPLATES = Path(__file__).parent / "templates"
 STATIC = Path(__file__).parent / "static"
 CONSOLE = "console/"  # its templates
 FRAMED = {"frame-ancestors": "'self'"}
+
+
+class CompiledOnce(BytecodeCache):
+    """Templates as this process has compiled them, for every house in it: compiling takes longer than all the rest."""
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[str, str], CodeType] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        """Give it what this source was compiled to, if it was."""
+        bucket.code = self._kept.get((bucket.key, bucket.checksum))
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        """Keep what this source was compiled to."""
+        if bucket.code is not None:
+            self._kept[bucket.key, bucket.checksum] = bucket.code
+
+
+COMPILED = CompiledOnce()
 
 
 class Pages:
@@ -35,6 +56,7 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
             auto_reload=False,
+            bytecode_cache=COMPILED,
         )
         self.environment.filters["code"] = _code
         self.environment.globals["static"] = lambda name: static.url("/static", name)
