@@ -294,7 +294,10 @@ class Answering:
         if latest is not None and thread.first_person == thread.last_person == latest.seq == thread.seq:
             return [latest]
         after = max(thread.answered, self._in_vain.get(thread.id, 0) if thread.floor.is_waiting else 0)
-        log = await self._store.before(thread.id, thread.last_person + 1, PAGE)
+        behind = min(PAGE, thread.last_person - after)
+        if behind < 1:
+            return []
+        log = await self._conversations.before(thread.id, thread.last_person + 1, behind)
         posts = {e.seq: e for e in log if isinstance(e, Posted) and _is_asked(e) and e.seq > after}
         for event in [*log, *await self._since(thread)]:
             match event:
@@ -450,7 +453,7 @@ class Answering:
         """Return the turns before a post, as the log has them."""
         if not thread.answered:
             return NO_TURN
-        return before(thread, post, await self._store.before(thread.id, post.seq, READ_BACK))
+        return before(thread, post, await self._conversations.before(thread.id, post.seq, READ_BACK))
 
     async def _ask(self, thread: Thread, post: Posted, came: Before) -> Reply:
         if post.choice in (CALLBACK_CHOICE, WAIT_CHOICE):

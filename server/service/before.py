@@ -1,7 +1,7 @@
-"""What came before a question, as far as it helps to understand it: the last turn, read from the log when it is needed.
+"""What came before a question, as far as it helps to understand it: the last turns, as the log has them.
 
-Nothing of it is kept: what people wrote stays where it can be forgotten. Of a call that has not shown whose it is, only
-the call itself counts.
+Nothing of it is kept anywhere else: what people wrote stays where it can be forgotten, and in memory for a while
+(`tails.py`). Of a call that has not shown whose it is, only the call itself counts.
 """
 
 from collections.abc import Sequence

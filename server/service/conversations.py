@@ -24,6 +24,7 @@ from server.core.evolving import evolve
 from server.core.model import Role, Rules, Thread, ThreadId, Value
 from server.core.ports import Conflict, Doorbell, Duplicate, Outcome, Rejected, Store, Stored, Unknown
 from server.service.journal import Journal, shielded
+from server.service.tails import Tails
 from server.service.together import Together
 
 CACHED_THREADS = 10_000  # hot threads kept; each is a few hundred bytes
@@ -107,6 +108,7 @@ class Conversations:
         self._journal = journal or Journal(store)
         self._cached = cached_threads
         self._hot: OrderedDict[ThreadId, _Hot] = OrderedDict()
+        self._tails = Tails(store)
         self._heads: Together[ThreadId, int] = Together(store.heads)
         self._tasks: set[asyncio.Task[None]] = set()
         self.doorbell: Doorbell | None = None
@@ -220,16 +222,27 @@ class Conversations:
             hot.thread = current
         return current
 
+    async def before(self, id: ThreadId, seq: int, limit: int) -> list[AnyEvent]:
+        """Return the newest events below a seq, in order, at most ``limit``; soon, where that was asked a moment ago.
+
+        Raises:
+            Unavailable: the store cannot be read.
+        """
+        return await self._tails.before(id, seq, limit)
+
     def heard(self, event: AnyEvent) -> None:
         """Take over an event that another process stored, when it is exactly the next one."""
         hot = self._hot.get(event.thread)
         if hot is not None and not hot.busy and hot.thread is not None and event.seq == hot.thread.seq + 1:
             hot.thread = evolve(hot.thread, event)
             self._learned(event)
-        elif isinstance(event, Erased) and hot is not None and not hot.busy:
-            hot.thread = None  # it is behind, and still knows names and numbers
+        elif isinstance(event, Erased):  # what we have is behind, and still knows words, names and numbers
+            self._tails.touch(event)
+            if hot is not None and not hot.busy:
+                hot.thread = None
 
     def _learned(self, event: AnyEvent) -> None:
+        self._tails.touch(event)
         for listener in self.overheard:
             shielded(listener, event)
 
@@ -238,6 +251,7 @@ class Conversations:
         self._hot = OrderedDict((id, hot) for id, hot in self._hot.items() if hot.busy)
         for hot in self._hot.values():
             hot.thread = None
+        self._tails.forget()
 
     # finding and keeping
 
@@ -364,6 +378,7 @@ class Conversations:
 
     def _announce(self, thread: Thread | None, event: AnyEvent) -> None:
         """Tell whoever follows."""
+        self._tails.touch(event)
         if self.doorbell is not None:
             shielded(self.doorbell.ring, event)
         if thread is not None:
