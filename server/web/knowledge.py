@@ -19,6 +19,7 @@ from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, QueryParameter
 from litestar.response import Redirect
 
+from knowledge_base import exchange
 from knowledge_base.arrays import Unusable
 from knowledge_base.entries import Entry
 from knowledge_base.remarks import say
@@ -40,7 +41,6 @@ from server.web.knowledge_form import (
     Misfit,
     cleaned,
     entry_of,
-    expected_at,
     field_at,
     fields_of,
     languages_of,
@@ -379,7 +379,7 @@ async def save(
     try:
         kept = await desk.library.save(entry, me.staff.id, base)
     except Wrong as error:
-        wrong = {field_at(error.path) or "id": _expects(desk, error)}
+        wrong = await _expects(desk, entry, error)
         return await desk.form(request, held, fields, status=422, wrong=wrong, gap=gap)
     except Stale:
         return await _conflict(request, desk, entry, fields, gap)
@@ -388,12 +388,15 @@ async def save(
     return Redirect(f"{ENTRIES}/{kept.entry.id}?saved=1", status_code=303)
 
 
-def _expects(desk: Desk, error: Wrong) -> str:
-    """Return what is expected in a field, in the reader's language where that has a sentence for it."""
-    field = field_at(error.path)
-    if not field or desk.words.language == "en":
-        return desk.words("kb_expected", what=error.expected)
-    return desk.expected({field: expected_at(field)})[field]
+async def _expects(desk: Desk, entry: Entry, error: Wrong) -> dict[str, str]:
+    """Return the field that does not fit and what is expected there, in the reader's language, as of an import."""
+    field = field_at(error.path) or "id"
+    assumed = exchange.Assumed(desk.today, facts=(await desk.library.files()).values)
+    written = exchange.write([entry], exchange.Form.YAML).encode()
+    found = exchange.read(written, exchange.Form.YAML, assumed).faults
+    fault = next((each for each in found if field_at(each.field) == field), None)
+    what = fault.expected(desk.words.language) if fault else error.expected.removeprefix("expected ")
+    return {field: desk.words("kb_expected", what=what)}
 
 
 async def _conflict(request: AnyRequest, desk: Desk, entry: Entry, fields: dict[str, str], gap: str) -> Response[Any]:
@@ -435,7 +438,7 @@ async def restore(
     try:
         await desk.library.save(former, me.staff.id, sent(data, "base"))
     except Wrong as error:
-        wrong = {field_at(error.path) or "id": _expects(desk, error)}
+        wrong = await _expects(desk, former, error)
         return await desk.form(request, held, fields_of(former), status=422, wrong=wrong)
     except Stale:
         return await _conflict(request, desk, former, fields_of(former), "")

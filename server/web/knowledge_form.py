@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from knowledge_base.entries import Entry, Said
+from knowledge_base.entries import MAX_BUTTONS, Entry, Said
 
 HEAD = (
     "id", "status", "owner", "reviewed_at", "risk", "action", "tags", "site", "valid_from", "valid_until", "related"
@@ -131,6 +131,8 @@ class _Reading:
         values["buttons"] = [_button(line) for line in _lines(self._fields.get(f"buttons_{language}", ""))]
         if not any(values.values()):
             return None
+        if len(values["buttons"]) > MAX_BUTTONS:
+            self._wrong.setdefault(f"buttons_{language}", "buttons")
         for name in ("text", "wordings", "buttons"):
             self._check(f"{name}_{language}", {"text": values["text"], name: values[name]} | _TEXT_OF[name], Said)
         return values

@@ -89,7 +89,7 @@ def test_every_field_that_does_not_fit_is_named_at_once() -> None:
 
     assert wrong.value.fields == {
         "id": "id", "reviewed_at": "date", "title_de": "title", "links_en": "link", "owner": "owner",
-        "questions_sv": "sentence", "text_de": "text", "buttons_en": "button",
+        "questions_sv": "sentence", "text_de": "text", "buttons_en": "buttons",
     }  # fmt: skip
 
 
@@ -274,6 +274,12 @@ async def test_whoever_was_slower_or_wrong_loses_nothing_and_history_brings_back
         unknown = await browser.post(f"{HERE}/save", data=fields | {"text_en": "{no_such_fact}"})
         assert unknown.status_code == 422
         assert 'id="wrong-text_en"' in unknown.text
+        assert "Erwartet: eine Angabe, die clinic.yaml in dieser Sprache kennt" in unknown.text
+        dates = {"valid_from": "2026-12-24", "valid_until": "2026-12-01"}
+        ends = await browser.post(f"{HERE}/save", data=fields | dates)
+        assert "Erwartet: einen Tag, der nicht vor" in ends.text
+        blank = await browser.post(f"{HERE}/save", data=fields | {"text_en": "\u200b"})
+        assert 'id="wrong-text_en"' in blank.text
         assert (await browser.post(f"{HERE}/save", data=fields | {"csrf": "x"})).status_code == 403
 
 
