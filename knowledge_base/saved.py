@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import date
-from functools import cache, lru_cache
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from knowledge_base.index import LanguageIndex
 from knowledge_base.phrases import Phrases
 from knowledge_base.snapshot import Content, Snapshot, lexicon, spelt_right
 from knowledge_base.source import ContentError, Source
-from knowledge_base.urgent import Lexicon, UrgentFile, UrgentTexts
+from knowledge_base.urgent import UrgentFile, UrgentTexts
 
 HEADER = "snapshot.json"  # written last: a folder without it is not finished
 REST = "content.json"
@@ -125,7 +125,7 @@ def save(snapshot: Snapshot, content: Content, folder: Path) -> Header:
     known = sorted(spelt_right(snapshot.entries.values()))
     sentences = {name: dict(each) for name, each in snapshot.sentences.items()}
     (folder / REST).write_bytes(msgspec.json.encode(_Rest(snapshot.clinic, sentences, dict(snapshot.tagged))))
-    (folder / URGENT).write_bytes(msgspec.json.encode(content.urgent, order="deterministic"))
+    (folder / URGENT).write_bytes(msgspec.json.encode(content.urgent))  # in its order, in which emergencies win
     pairs = list(snapshot.versions.items())
     lines = [dict(pairs[begin : begin + AT_ONCE]) for begin in range(0, len(pairs), AT_ONCE)]
     (folder / VERSIONS).write_bytes(b"\n".join(map(msgspec.json.encode, lines)))
@@ -162,7 +162,7 @@ def opened(folder: Path) -> Snapshot:
         rest = msgspec.json.decode((folder / REST).read_bytes(), type=_Rest)
         versions = _versions(folder / VERSIONS)
         known = _words(folder / WORDS)
-        urgent, rules = _urgent((folder / URGENT).read_bytes())
+        urgent = msgspec.json.decode((folder / URGENT).read_bytes(), type=UrgentFile)
         urgent_texts = UrgentTexts(urgent, Source.elsewhere(URGENT), rest.clinic.languages, rest.clinic.country)
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError, ContentError):
         raise Unusable(f"`{REST}` is missing or damaged") from None
@@ -176,20 +176,13 @@ def opened(folder: Path) -> Snapshot:
         indexes={each: LanguageIndex.load(folder / f"index-{each}") for each in header.languages},
         phrases={each: Phrases.load(folder, f"phrases-{each}") for each in header.languages},
         sentences=rest.sentences,
-        lexicon=rules.among(known),
+        lexicon=lexicon(urgent, known),
         urgent_texts=urgent_texts,
         hash=header.hash,
         tagged=rest.tagged,
         since=header.since,
         until=header.until,
     )
-
-
-@lru_cache(maxsize=2)
-def _urgent(encoded: bytes) -> tuple[UrgentFile, Lexicon]:
-    """Return what is said and found in emergencies: it is the same in nearly every snapshot, and long to build."""
-    urgent = msgspec.json.decode(encoded, type=UrgentFile)
-    return urgent, lexicon(urgent, frozenset())
 
 
 def _versions(path: Path) -> dict[str, str]:

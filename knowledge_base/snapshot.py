@@ -6,6 +6,7 @@ consistent state, and its hash says from which.
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Annotated
@@ -217,7 +218,14 @@ def spelt_right(entries: Iterable[Entry]) -> frozenset[str]:
 def lexicon(urgent: UrgentFile, known: frozenset[str]) -> Lexicon:
     """Return what finds emergencies; ``known``: words that are right as they are."""
     score()  # so that the first message does not wait for it
-    return Lexicon(urgent.lexicon, list(urgent.categories), known)
+    return _rules(msgspec.json.encode(urgent)).among(known)
+
+
+@lru_cache(maxsize=2)
+def _rules(encoded: bytes) -> Lexicon:
+    """Return what is found of itself: it is the same for nearly every snapshot, and long to build."""
+    urgent = msgspec.json.decode(encoded, type=UrgentFile)
+    return Lexicon(urgent.lexicon, list(urgent.categories), frozenset())
 
 
 def live_versions(content: Content) -> dict[str, str]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from knowledge_base import DEMO, Context, KnowledgeBase, saved
+from knowledge_base import DEMO, Context, KnowledgeBase, Urgent, saved
 from knowledge_base.arrays import Unusable
 from knowledge_base.snapshot import build, read
 from tests.knowledge.conftest import TODAY
@@ -28,6 +28,30 @@ def test_it_answers_as_the_one_that_was_saved(base: KnowledgeBase, folder: Path,
             assert mapped.answer(text, held.language, context) == base.answer(text, held.language, context)
     assert dict(mapped.snapshot.entries) == dict(base.snapshot.entries)
     assert mapped.snapshot.hash == base.snapshot.hash
+
+
+@pytest.mark.parametrize(
+    ("text", "wins"),
+    [
+        ("I want to kill myself and I cannot breathe", "self-harm"),
+        ("He is unconscious and bleeding heavily", "unconscious"),
+    ],
+)
+def test_of_two_emergencies_the_same_one_wins_as_before_it_was_saved(folder: Path, text: str, wins: str) -> None:
+    outcome = KnowledgeBase(saved.opened(folder)).answer(text, "en")
+
+    assert isinstance(outcome, Urgent)
+    assert outcome.category == wins
+
+
+def test_what_was_read_of_it_is_let_go_and_read_again(folder: Path) -> None:
+    entries = saved.opened(folder).entries
+    before = dict(entries)
+
+    assert isinstance(entries, saved.Entries)
+    entries.let_go()
+
+    assert dict(entries) == before
 
 
 @pytest.mark.parametrize("name", ["snapshot.json", "content.json", "live.json", "urgent.json", "entries-ends.npy"])
