@@ -2,8 +2,10 @@
 
 A heartbeat runs in the event loop and notes how late each beat is, while everything is published: a child builds it,
 and it is mapped and swapped for what answered before. The same heartbeat on an idle loop says what the machine itself
-does to it; and how much this process computed during a pause, in whatever thread, bounds what is its own doing. Half of
-the entries stand in a file and half are staff's, as both are read differently.
+does to it. Of each pause, what the loop's thread waited for a core is the machine's, where the system tells; of the
+rest, no more is our own doing than this process computed meanwhile, in whatever thread, as another thread of ours may
+keep the loop waiting. What the loop itself computed is part of that. Half of the entries stand in a file and half are
+staff's, as both are read differently.
 """
 
 import asyncio
@@ -13,8 +15,9 @@ import os
 import resource
 import shutil
 import statistics
+import threading
 import time
-from collections.abc import Awaitable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -46,7 +49,8 @@ class Pauses:
     """How late the beats of one stretch were, and how long that took."""
 
     late: tuple[float, ...]  # seconds
-    own: tuple[float, ...]  # of them, at most so many in which this process computed, in whatever thread
+    own: tuple[float, ...]  # of them, at most so many that are this process's doing, in whatever thread
+    loop: tuple[float, ...]  # in which the loop's own thread computed, between two beats
     seconds: float
     cpu: float = 0.0  # seconds of the children
 
@@ -104,6 +108,7 @@ async def measure(store: Store, folder: Path, count: int, questions: int) -> Pub
     with _on_every_core():
         first = await _published(library)
         await _keep(store, [changed(entries[-1], answers={"en": Said(CHANGED)})])
+        await asyncio.to_thread(list, base.snapshot.entries.values())  # as if all were asked about: it is freed, too
         again = await _published(library)
         idle = await _beside(asyncio.sleep(max(first.seconds, again.seconds)))
     return Published(len(base.snapshot.entries), first, again, idle, _asked(base, entries, questions))
@@ -140,8 +145,8 @@ def _children() -> float:
 
 async def _beside(work: Awaitable[object]) -> Pauses:
     """Note how late each beat is until this is done."""
-    late, own, began = list[float](), list[float](), time.perf_counter()
-    beating = asyncio.create_task(_beat(late, own))
+    late, own, loop, began = list[float](), list[float](), list[float](), time.perf_counter()
+    beating = asyncio.create_task(_beat(late, own, loop))
     try:
         await work
         seconds = time.perf_counter() - began
@@ -149,15 +154,35 @@ async def _beside(work: Awaitable[object]) -> Pauses:
     finally:
         beating.cancel()
         await asyncio.wait([beating])
-    return Pauses(tuple(late), tuple(own), seconds)
+    return Pauses(tuple(late), tuple(own), tuple(loop), seconds)
 
 
-async def _beat(late: list[float], own: list[float]) -> None:
-    while True:
-        began, computed = time.perf_counter(), time.process_time()
-        await asyncio.sleep(BEAT)
-        late.append(max(0.0, time.perf_counter() - began - BEAT))
-        own.append(min(late[-1], time.process_time() - computed))
+async def _beat(late: list[float], own: list[float], loop: list[float]) -> None:
+    with _queued() as queued:
+        while True:
+            began, computed, alone, waited = time.perf_counter(), time.process_time(), time.thread_time(), queued()
+            await asyncio.sleep(BEAT)
+            pause = max(0.0, time.perf_counter() - began - BEAT)
+            late.append(pause)
+            own.append(max(0.0, min(pause - (queued() - waited), time.process_time() - computed)))
+            loop.append(time.thread_time() - alone)
+
+
+@contextlib.contextmanager
+def _queued() -> Iterator[Callable[[], float]]:
+    """Give what tells the seconds this thread could have run and had no core; nothing, where the system does not say.
+
+    Source: kernel.org/doc/html/latest/scheduler/sched-stats.html
+    """
+    try:
+        file = os.open(f"/proc/self/task/{threading.get_native_id()}/schedstat", os.O_RDONLY)
+    except OSError:
+        yield lambda: 0.0
+        return
+    try:
+        yield lambda: int(os.pread(file, 100, 0).split()[1]) / 1e9
+    finally:
+        os.close(file)
 
 
 @contextlib.contextmanager
@@ -197,6 +222,7 @@ def shown(published: Published) -> str:
         "longest pause",
         "p99",
         "longest of our own",
+        "the loop at work",
         "took",
         "CPU of the child",
     )
@@ -205,4 +231,4 @@ def shown(published: Published) -> str:
 
 
 def _took(pauses: Pauses) -> list[str]:
-    return [f"{pauses.seconds:.1f} s", f"{pauses.cpu:.1f} s"]
+    return [milli(max(pauses.loop)), f"{pauses.seconds:.1f} s", f"{pauses.cpu:.1f} s"]

@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 
 import msgspec
@@ -31,12 +31,13 @@ log = logging.getLogger("onethread.library")
 
 @contextlib.asynccontextmanager
 async def asked(
-    workplace: Path, request: Request, given: bytes, patience: float = PATIENCE
+    workplace: Path, request: Request, given: Iterable[bytes], patience: float = PATIENCE
 ) -> AsyncIterator[tuple[Answer, Path]]:
     """Have a request worked, and give the answer and the folder with what came of it, which goes afterwards.
 
     Args:
-        given: the edits that go with the files, one a line, or the piece of content to use instead.
+        given: the edits that go with the files, one a line, or the piece of content to use instead; in parts, so that
+            nothing large is put together.
         patience: seconds.
 
     Raises:
@@ -45,11 +46,16 @@ async def asked(
     out = workplace / f"{UNFINISHED}{os.getpid()}-{secrets.token_hex(4)}"
     await asyncio.to_thread(out.mkdir, 0o700, parents=True)
     try:
-        await asyncio.to_thread((out / (EDITS if request.source else GIVEN)).write_bytes, given)
+        await asyncio.to_thread(_write, out / (EDITS if request.source else GIVEN), given)
         answer = await _worked(replace(request, out=str(out)), patience)
         yield answer, out
     finally:
         await asyncio.to_thread(shutil.rmtree, out, ignore_errors=True)
+
+
+def _write(path: Path, parts: Iterable[bytes]) -> None:
+    with path.open("wb") as file:
+        file.writelines(parts)
 
 
 async def _worked(request: Request, patience: float) -> Answer:

@@ -7,7 +7,7 @@ its content is kept whole in the store, so that going back, starting later and s
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -232,7 +232,7 @@ class Library:
                 return
             before = await self._before(live)
             request = Request("", self.today(), build=True, publish=True, before=before, encoder=self._wanted)
-            async with asked(self.shelf.folder, request, packed, self._patience) as (answer, out):
+            async with asked(self.shelf.folder, request, (packed,), self._patience) as (answer, out):
                 if answer.fault is not None:
                     raise _unfit(answer)
                 if await self._published_as(answer, out, live, was, CLINIC) is not None:
@@ -387,7 +387,7 @@ class Library:
             signature = (await asyncio.to_thread(signature_of, self.source)).decode()
             if self._files is None or self._files[0] != signature:
                 request = Request("", self.today(), str(self.source), read=True)
-                async with asked(self.shelf.folder, request, b"", self._patience) as (answer, out):
+                async with asked(self.shelf.folder, request, (), self._patience) as (answer, out):
                     if answer.fault is None:
                         read = await asyncio.to_thread((out / READ).read_bytes)
                         self._files = signature, await asyncio.to_thread(msgspec.json.decode, read, type=FilesRead)
@@ -426,7 +426,7 @@ class Library:
             Unfit: so it is with files; it says where.
         """
         request = Request("", day, build=True, encoder=self._wanted)
-        async with asked(self.shelf.folder, request, packed, self._patience) as (answer, out):
+        async with asked(self.shelf.folder, request, (packed,), self._patience) as (answer, out):
             if of_files and answer.fault is not None:
                 raise _unfit(answer)
             if answer.header is None:
@@ -450,10 +450,9 @@ class Library:
             NotBuilt: it broke off.
         """
         edits = await self.kept.edits() if edits is None else edits
-        lines = await asyncio.to_thread(_lines, edits)
         real = await real_ones(self._store, request.today) if request.build else ()
         wanted = replace(request, source=str(self.source), real=real)
-        async with asked(self.shelf.folder, wanted, lines, self._patience) as (answer, out):
+        async with asked(self.shelf.folder, wanted, _lines(edits), self._patience) as (answer, out):
             if answer.fault is not None:
                 raise _unfit(answer)
             yield answer, out
@@ -487,8 +486,10 @@ def _read(*paths: Path) -> list[bytes]:
     return [path.read_bytes() for path in paths]
 
 
-def _lines(edits: Mapping[str, bytes]) -> bytes:
-    return b"\n".join(edits[id] for id in sorted(edits))
+def _lines(edits: Mapping[str, bytes]) -> Iterator[bytes]:
+    for id in sorted(edits):
+        yield edits[id]
+        yield b"\n"
 
 
 def _digest_of(source: Path, edits: Mapping[str, bytes]) -> str:

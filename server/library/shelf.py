@@ -5,12 +5,13 @@ one machine share them. Nothing here is needed for good: what is missing is buil
 """
 
 import contextlib
+import gc
 import secrets
 import shutil
 import sys
 import threading
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from datetime import date
 from pathlib import Path
 
@@ -25,6 +26,7 @@ FOLDER = "knowledge"
 LATEST = "latest"  # the name of the folder that was live last: what a start answers from until it has seen the store
 SPARE = 3600.0  # seconds: what was built so lately stays, whoever may be about to use it
 TURN = 0.0005  # seconds after which a thread lets others go on while a snapshot is opened
+TOO_MANY = 20_000  # new objects: the collector would need milliseconds to look through them
 
 
 class Shelf:
@@ -118,12 +120,26 @@ def mapped(folder: Path) -> Snapshot:
     Raises:
         Unusable: it is not what was saved.
     """
-    with taking_turns:
+    with taking_turns, _collector_at_rest():
         snapshot = opened(folder)
         warm_up()
         for language in snapshot.clinic.languages:  # what the first question would wait for is read now
             decide(snapshot, "hello, where are you?", language, Context(), Bands())
         return snapshot
+
+
+@contextlib.contextmanager
+def _collector_at_rest() -> Iterator[None]:
+    """Keep the collector from what is made here and stays: a look through it would hold up everybody."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if gc.get_count()[0] > TOO_MANY:
+            gc.freeze()  # or the next look would be at all of it; there is so much only with other emergencies
+        if was:
+            gc.enable()
 
 
 def let_go(snapshots: list[Snapshot]) -> None:

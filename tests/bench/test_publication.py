@@ -17,7 +17,9 @@ async def test_what_is_published_is_measured_and_answered_from(tmp_path: Path) -
 
     assert published.entries > 20  # the demo's are beside them
     assert published.first.cpu > 0
-    assert all(each.late and len(each.late) == len(each.own) for each in (published.idle, published.again))
+    assert all(
+        each.late and len(each.late) == len(each.own) == len(each.loop) for each in (published.idle, published.again)
+    )
     assert len(published.lexical) == 10
 
 
@@ -28,8 +30,8 @@ def test_no_two_made_up_entries_ask_the_same() -> None:
 
 
 def test_a_pause_of_our_own_is_told_from_one_of_the_machine() -> None:
-    pauses = Pauses((0.030, 0.001), (0.002, 0.001), 12.0, 9.0)
+    pauses = Pauses((0.030, 0.001), (0.002, 0.001), (0.0005, 0.0001), 12.0, 9.0)
 
     shown = publication.shown(Published(10_000, pauses, pauses, pauses, (0.001, 0.001)))
 
-    assert "| 30.00 ms | 29.71 ms | 2.00 ms | 12.0 s | 9.0 s |" in shown
+    assert "| 30.00 ms | 29.71 ms | 2.00 ms | 0.50 ms | 12.0 s | 9.0 s |" in shown
