@@ -20,6 +20,7 @@ from server.service import answering
 from server.service.answering import Reply, ReplyKind
 from server.service.clinic import Clinic
 from server.service.conversations import Conversations
+from server.service.search import has_digits
 from server.service.sentences import FALLBACK, say
 
 SHORTEST, LONGEST = 6, 15  # digits of a telephone number: a small town's, and the longest of E.164
@@ -216,7 +217,10 @@ class Tasks:
 
     async def _asked_for_number(self, thread: Thread, post: Posted) -> bool:
         """Whether to be called was the last thing this person wanted, and this says where or when."""
-        if not (number_in(post.text) or moment_in(post.text, self._clock(), self._clinic.timezone)):
+        where_or_when = has_digits(post.text) and (
+            number_in(post.text) or moment_in(post.text, self._clock(), self._clinic.timezone)
+        )
+        if not where_or_when:
             return False
         log = await self._store.before(thread.id, post.seq, LOOKED_BACK)
         theirs = [each for each in log if isinstance(each, Posted) and each.role is Role.PERSON and not each.past]
