@@ -67,6 +67,13 @@ class Lease(Value, frozen=True):
     until: datetime
 
 
+class WayIn(Value, frozen=True):
+    """What stands in the store of somebody who comes in."""
+
+    head: int  # the last seq of their thread, by the log; 0 when nothing was said
+    leads_to: ThreadId | None  # the thread of their address record, if it is known and has not ended
+
+
 # The inbox --------------------------------------------------------------------------------------------------------
 
 
@@ -312,8 +319,8 @@ class Store(Protocol):
     async def find_address(self, address: str) -> ThreadId | None:
         """Return the thread of this address record, if it is known and has not ended."""
 
-    async def find_addresses(self, addresses: Sequence[str]) -> dict[str, ThreadId]:
-        """Return the threads of those of these address records that are known and have not ended."""
+    async def ways_in(self, asked: Sequence[tuple[ThreadId, str]]) -> dict[tuple[ThreadId, str], WayIn]:
+        """Return, of each thread and address record of somebody who comes in, what both say: in one look."""
 
     async def point_addresses(self, first: ThreadId, to: ThreadId) -> None:
         """Let every address that was first claimed for thread ``first`` lead to ``to``.

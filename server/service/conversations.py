@@ -25,7 +25,6 @@ from server.core.model import Role, Rules, Thread, ThreadId, Value
 from server.core.ports import Conflict, Doorbell, Duplicate, Outcome, Rejected, Store, Stored, Unknown
 from server.service.journal import Journal, shielded
 from server.service.tails import Tails
-from server.service.together import Together
 
 CACHED_THREADS = 10_000  # hot threads kept; each is a few hundred bytes
 QUEUE = 64  # commands waiting for one thread: more is a storm, and those who ask are told to come back
@@ -109,7 +108,6 @@ class Conversations:
         self._cached = cached_threads
         self._hot: OrderedDict[ThreadId, _Hot] = OrderedDict()
         self._tails = Tails(store)
-        self._heads: Together[ThreadId, int] = Together(store.heads)
         self._tasks: set[asyncio.Task[None]] = set()
         self.doorbell: Doorbell | None = None
         self.observers: list[Observer] = []  # told of each event that this process has stored
@@ -214,9 +212,7 @@ class Conversations:
         hot = self._hot.get(id)
         if hot is None or hot.thread is None:
             return await self.thread(id)  # as it is read now
-        current = hot.thread
-        if (await self._heads.ask(id) or 0) > current.seq:
-            current = await catch_up(self._store, current, self._learned)
+        current = await catch_up(self._store, hot.thread, self._learned)
         hot = self._hot.get(id)
         if hot is not None and not hot.busy and (hot.thread is None or hot.thread.seq < current.seq):
             hot.thread = current
@@ -229,6 +225,15 @@ class Conversations:
             Unavailable: the store cannot be read.
         """
         return await self._tails.before(id, seq, limit)
+
+    async def reaching(self, id: ThreadId, seq: int) -> Thread:
+        """Return the conversation with everything up to ``seq``, as this process knows it if that is enough.
+
+        Raises:
+            Unavailable: the store cannot be read.
+        """
+        known = await self.thread(id)
+        return known if known.seq >= seq else await self.refresh(id)
 
     def heard(self, event: AnyEvent) -> None:
         """Take over an event that another process stored, when it is exactly the next one."""

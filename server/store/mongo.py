@@ -11,7 +11,7 @@ in a pipeline. Whatever people wrote goes into a pipeline as ``$literal``, or it
 import asyncio
 import re
 import secrets
-from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -52,6 +52,7 @@ from server.core.ports import (
     TraceKind,
     Unknown,
     View,
+    WayIn,
 )
 from server.store import documents, mongo_blobs, state
 from server.store.documents import EPOCH, MAX_EVENT, MAX_SEQ, Document
@@ -324,13 +325,7 @@ class MongoStore:
         """Return the last seq of each of these threads, by the log; unknown ones are left out."""
         if not threads:
             return {}
-        found = await self._pipeline(
-            "events",
-            {"$match": {"_id.t": {"$in": list(set(threads))}}},
-            {"$sort": {"_id.t": 1, "_id.s": -1}},
-            {"$group": {"_id": "$_id.t", "s": {"$first": "$_id.s"}}},  # with that index, one step for each thread
-            hint="heads",
-        )
+        found = await self._pipeline("events", *_heads(set(threads)), hint="heads")
         return {each["_id"]: each["s"] for each in found}
 
     # owed work
@@ -488,10 +483,18 @@ class MongoStore:
         found = await self._one("addresses", {"_id": address, **_NOT_ENDED})
         return found["thread"] if found is not None else None
 
-    async def find_addresses(self, addresses: Sequence[str]) -> dict[str, ThreadId]:
-        """Return the threads of those of these address records that are known and have not ended."""
-        found = await self._all("addresses", {"_id": {"$in": list(addresses)}, **_NOT_ENDED}, {"thread": 1})
-        return {each["_id"]: each["thread"] for each in found}
+    async def ways_in(self, asked: Sequence[tuple[ThreadId, str]]) -> dict[tuple[ThreadId, str], WayIn]:
+        """Return, of each thread and address record of somebody who comes in, what both say: in one look."""
+        records = {"_id": {"$in": list({address for _, address in asked})}, **_NOT_ENDED}
+        found = await self._pipeline(
+            "events",
+            *_heads({thread for thread, _ in asked}),
+            {"$unionWith": {"coll": "addresses", "pipeline": [{"$match": records}, {"$project": {"thread": 1}}]}},
+            hint="heads",
+        )
+        heads = {each["_id"]: each["s"] for each in found if "s" in each}
+        lead_to = {each["_id"]: each["thread"] for each in found if "thread" in each}
+        return {(thread, record): WayIn(heads.get(thread, 0), lead_to.get(record)) for thread, record in asked}
 
     async def point_addresses(self, first: ThreadId, to: ThreadId) -> None:
         """Let every address that was first claimed for thread ``first`` lead to ``to``."""
@@ -902,6 +905,15 @@ _LANE_ENDS = {"$add": [{"$max": ["$until", "$next_at"]}, LANE_KEPT // timedelta(
 def _place(thread: ThreadId, seq: int) -> Document:
     """Return the identity of an event."""
     return {"t": thread, "s": max(-1, min(seq, MAX_SEQ))}
+
+
+def _heads(threads: Collection[ThreadId]) -> list[Document]:
+    """Return what finds the last seq of each of these threads: with the index of that name, one step for each."""
+    return [
+        {"$match": {"_id.t": {"$in": list(threads)}}},
+        {"$sort": {"_id.t": 1, "_id.s": -1}},
+        {"$group": {"_id": "$_id.t", "s": {"$first": "$_id.s"}}},
+    ]
 
 
 def _owed_by(thread: ThreadId, seq: int, kind: str) -> Document:

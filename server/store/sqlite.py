@@ -42,6 +42,7 @@ from server.core.ports import (
     TraceKind,
     Unknown,
     View,
+    WayIn,
 )
 from server.store import documents, state
 from server.store.documents import EPOCH, WORKED_WITHIN, Columns, micros, moment
@@ -423,11 +424,13 @@ class SqliteStore:
         found: ThreadId | None = await self._value(sql, address, _now())
         return found
 
-    async def find_addresses(self, addresses: Sequence[str]) -> dict[str, ThreadId]:
-        """Return the threads of those of these address records that are known and have not ended."""
-        sql = """SELECT json_group_object(id, thread) FROM addresses
-            WHERE id IN (SELECT value FROM json_each(?)) AND (ends IS NULL OR ends > ?)"""
-        return await self._json(dict[str, ThreadId], sql, json.dumps(list(addresses)), _now())
+    async def ways_in(self, asked: Sequence[tuple[ThreadId, str]]) -> dict[tuple[ThreadId, str], WayIn]:
+        """Return, of each thread and address record of somebody who comes in, what both say: in one look."""
+        sql = """SELECT (SELECT max(seq) FROM events WHERE thread = json_extract(value, '$[0]')),
+            (SELECT thread FROM addresses WHERE id = json_extract(value, '$[1]') AND (ends IS NULL OR ends > ?))
+            FROM json_each(?) ORDER BY key"""
+        found = await self._all(sql, _now(), json.dumps(asked))
+        return {each: WayIn(head or 0, leads_to) for each, (head, leads_to) in zip(asked, found, strict=True)}
 
     async def point_addresses(self, first: ThreadId, to: ThreadId) -> None:
         """Let every address that was first claimed for thread ``first`` lead to ``to``."""

@@ -103,7 +103,7 @@ class House:
         self.store, self.bus, self.clock = store, bus, clock
         self.conversations, self.inbound, self.inbox, self.media = conversations, inbound, inbox, media
         self.linking, self.dialled = linking, dialled
-        self.addresses: Together[str, ThreadId] = Together(store.find_addresses)  # where they lead, for who comes in
+        self.ways_in = Together(store.ways_in)  # of those who come in at the same time
         self.passes, self.sessions, self.accounts = passes, sessions, Accounts(store)
         self.readiness, self.metrics, self.widget = readiness, metrics, widget
         self.secret, self.origin, self.own_origins = secret, origin, own_origins

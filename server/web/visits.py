@@ -224,8 +224,8 @@ class Visits:
         that is still good.
         """
         house = self._house
-        own = await house.conversations.refresh(thread)
-        leads_to = await house.addresses.ask(visitor_address(site, visitor).id)
+        found = await house.ways_in.ask((thread, visitor_address(site, visitor).id))
+        own, leads_to = await house.conversations.reaching(thread, found.head), found.leads_to
         if leads_to not in (thread, own.moved_to) or (leads_to is None and own.seq):
             return None
         return own

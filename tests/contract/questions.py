@@ -23,7 +23,7 @@ async def ask_everything(store: Store) -> None:
     await store.raw_due(NOON)
     await store.claim_address("a", "t", await store.now() + HOUR)
     await store.find_address("a")
-    await store.find_addresses(["a", "b"])
+    await store.ways_in([("t", "a"), ("u", "b")])
     await store.addresses_of("t")
     await store.point_addresses("t", "t")
     await store.save_rows([Row(Thread("t", seq=2, open=True, updated_at=NOON))])

@@ -6,8 +6,8 @@ from datetime import timedelta
 import pytest
 
 from server.core.errors import LoginTaken
-from server.core.ports import Account, Session, Store
-from tests.contract.scenes import HOUR, NOON, SECOND, Place
+from server.core.ports import Account, Session, Store, WayIn
+from tests.contract.scenes import HOUR, NOON, SECOND, Place, keep, post
 
 ANNA = Account("a1", "anna", "Anna", "reception", "$argon2id$x")
 
@@ -31,8 +31,21 @@ async def test_an_address_leads_to_its_thread_until_it_ends(store: Store) -> Non
     assert await store.claim_address("a", "new", now + HOUR) == "new"
     assert await store.claim_address("a", "newest") == "new"
     assert await store.find_address("a") == "new"
-    assert await store.claim_address("over", "old", now - SECOND) == "old"
-    assert await store.find_addresses(["a", "over", "nobody", "a"]) == {"a": "new"}
+
+
+async def test_those_who_come_in_learn_at_once_how_long_the_log_is_and_where_they_belong(store: Store) -> None:
+    now = await store.now()
+    await keep(store, post("t", 1), post("t", 2), post("u", 1))
+    await store.claim_address("a", "t", now + HOUR)
+    await store.claim_address("over", "u", now - SECOND)
+    await store.claim_address("moved", "t")
+
+    assert await store.ways_in([("t", "a"), ("u", "over"), ("u", "moved"), ("$new", "nobody")]) == {
+        ("t", "a"): WayIn(2, "t"),
+        ("u", "over"): WayIn(1, None),
+        ("u", "moved"): WayIn(1, "t"),
+        ("$new", "nobody"): WayIn(0, None),
+    }
 
 
 async def test_an_address_slides_with_every_claim_and_never_back(store: Store) -> None:
