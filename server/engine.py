@@ -187,7 +187,7 @@ class Engine:
         if self.alarming is not None:
             observers.append(self.alarming.touch)
         observers += [self.noticing.touch, self.inbox.touch, lambda _, event: self.inbound.touch(event)]
-        overheard += [self.inbox.overhear, self.inbound.touch]
+        overheard += [self.noticing.overhear, self.inbox.overhear, self.inbound.touch]
 
     @contextlib.asynccontextmanager
     async def running(self, *, work: bool) -> AsyncIterator[None]:

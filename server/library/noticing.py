@@ -88,6 +88,17 @@ class Noticing:
                     self._seen.append(_Seen(thread, event))
             case Erased():
                 self._erased.append(event.thread)
+                self._judging.forget(event.thread)
+            case _:
+                return
+
+    def overhear(self, event: AnyEvent) -> None:
+        """Take note of what another process stored and counts: what comes of it may be said here."""
+        match event:
+            case Posted(role=Role.ASSISTANT, covers=int(), past=False):
+                self._judging.remember(event)
+            case Erased():
+                self._judging.forget(event.thread)
             case _:
                 return
 

@@ -58,18 +58,26 @@ class Judging:
 
     def judged(self, thread: Thread, said: Posted) -> Real | None:
         """Return what came of the assistant's turn before this one, where that can be told."""
-        before = self._open.pop(thread.id, None)
-        why = said.why
-        if why is not None and why.band in ("answer", "suggest") and _may_be_judged(why, said):
-            self._open[thread.id] = (said.language or thread.language or "").split("-")[0].lower(), why
-            if len(self._open) > self._remembered:
-                self._open.popitem(last=False)
+        before = self.remember(said)
         right = _was_right(before[1], said) if before else None
         if before is None or right is None:
             return None
-        language, found = before
+        language, found = (before[0] or thread.language or "").split("-")[0].lower(), before[1]
         lead = found.score - (found.runner_up_score or 0.0)
         return Real(language, found.entry, round(found.score, 3), round(lead, 3), right, self._encoder)
+
+    def remember(self, said: Posted) -> tuple[str, Why] | None:
+        """Wait for what comes of a turn, said here or by another process, and return what was waited for before it."""
+        before, why = self._open.pop(said.thread, None), said.why
+        if why is not None and why.band in ("answer", "suggest") and _may_be_judged(why, said):
+            self._open[said.thread] = said.language or "", why
+            if len(self._open) > self._remembered:
+                self._open.popitem(last=False)
+        return before
+
+    def forget(self, thread: ThreadId) -> None:
+        """Wait for nothing more in a conversation."""
+        self._open.pop(thread, None)
 
 
 def learned(gaps: Iterable[Gap], entry: str | None) -> tuple[Real, ...]:

@@ -32,8 +32,13 @@ def noticing_in(store: Store, name: str) -> Noticing:
 class Talk:
     """A conversation in the store, overheard by whoever takes note."""
 
-    def __init__(self, store: Store, noticing: Noticing, id: str) -> None:
+    def __init__(self, store: Store, noticing: Noticing, id: str, *others: Noticing) -> None:
         self._store, self._noticing, self.thread = store, noticing, Thread(id, language="en")
+        self._processes = [noticing, *others]
+
+    def go_on_in(self, noticing: Noticing) -> None:
+        """What is said next is stored by another process."""
+        self._noticing = noticing
 
     async def turn(self, text: str, **answer: Any) -> None:
         """The person writes, the assistant posts."""
@@ -47,6 +52,9 @@ class Talk:
         event = Posted(thread=self.thread.id, seq=seq, key=str(seq), at=NOW, channel=Channel.WEB, **values)
         await self._store.append([event], [self._store.check(event)])
         self._noticing.touch(self.thread, event)
+        for other in self._processes:
+            if other is not self._noticing:
+                other.overhear(event)
 
 
 async def test_a_question_without_an_answer_is_kept_and_what_was_taken_in_the_end(
@@ -135,6 +143,25 @@ async def test_what_came_of_answers_is_kept_without_a_word_of_them(store: Store,
     ]
     assert (real[1].language, real[1].score, real[1].lead, real[1].encoder) == ("en", 0.612, 0.412, "off")
     assert await real_ones(store, NOW.date() + timedelta(weeks=30)) == ()
+
+
+async def test_what_comes_of_an_answer_is_heard_where_another_process_goes_on(store: Store, noticing: Noticing) -> None:
+    sure, other = (Why(id, id, score=0.6, confidence=0.8, band="answer") for id in ("warts", "moles"))
+    there = noticing_in(store, "there")
+    talk = Talk(store, noticing, "t1", there)
+    await talk.turn("Do you remove warts?", why=sure)
+    talk.go_on_in(there)
+    await talk.turn("And moles?", why=other)
+    talk.go_on_in(noticing)
+    await talk.turn("A person, please", handover=Handover.ASKED, why=Why("person", "Person", band="phrase"))
+    await noticing.flush()
+    await there.flush()
+
+    real = await real_ones(store, NOW.date())
+    assert sorted((each.entry, each.right, each.language) for each in real) == [
+        ("moles", False, "en"),
+        ("warts", True, "en"),
+    ]
 
 
 async def test_what_staff_make_of_a_question_says_what_was_meant_by_it(store: Store, noticing: Noticing) -> None:
