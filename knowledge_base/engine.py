@@ -34,7 +34,7 @@ MAX_SENTENCES_ABROAD = 1  # the same in another language than the likeliest
 MAX_LETTERS = 160  # characters of a message's sentences together, where they are looked at one by one
 MAX_BEFORE = 600  # characters of the message before that tell its language
 MAX_PHRASE = 60  # characters: a longer message is no phrase
-LONG = 500  # characters: of a message longer than twice that, the score hears so much at either end
+MAX_VARIANT = 400  # characters: the longest question that an entry can have
 MOST_WORDS_OF_CHAT = 10  # beyond it small talk has to be as sure as any answer
 MAX_NEAR = 8  # entries that a follow-up is compared with
 FOLLOWED = 0.9  # confidence of a follow-up: the share that was right of those that were answered as one
@@ -82,12 +82,12 @@ class _Asked(Struct, frozen=True):
 
 
 class _Found(Struct, frozen=True):
-    """What retrieval found, in which language, and the words it looked at, folded and as spelt."""
+    """What retrieval found, in which language, what it looked at, and the words of that, folded."""
 
     retrieved: Retrieved
     language: str
+    part: str
     folded: list[str]
-    spelt: list[str]
 
     @property
     def sureness(self) -> tuple[bool, float]:
@@ -148,20 +148,17 @@ def _prepared(
 
 def _alarm(asked: _Asked, stands: str | None, language: str | None) -> tuple[Urgent | Nothing | None, Heard]:
     """Return what is said to an emergency, if it sounds like one, and how much like one it sounds."""
-    finding = asked.snapshot.lexicon.find(asked.cleaned, stands)
+    message = t.folded(asked.cleaned)
+    finding = asked.snapshot.lexicon.find_folded(message, stands)
     unheard = not finding and (_is_ours(asked) or _only_goes_on(asked))
-    sounds = Heard(0.0, 0.0) if unheard else score().hear(_both_ends(asked.cleaned), stands)
+    sounds = Heard(0.0, 0.0) if unheard else score().hear_folded(message, stands)
     if finding and not _only_named(asked, finding, sounds):
         return _urgent(asked, finding, stands), sounds
     alarming = sounds.urgent >= score().threshold or sounds.self_harm >= LIKELY_SELF_HARM
-    if alarming and not _is_a_variant(asked, language):
-        return _maybe_urgent(asked, sounds, language), sounds
+    heard = _heard(asked, language) if alarming else None
+    if heard and not _is_a_variant(asked, heard.language):
+        return _maybe_urgent(asked, sounds, heard), sounds
     return None, sounds
-
-
-def _both_ends(cleaned: str) -> str:
-    """Return the beginning and the end of a long message: the score looks at no more, and stories end in what is up."""
-    return cleaned if len(cleaned) <= 2 * LONG else f"{cleaned[:LONG]} {cleaned[-LONG:]}"
 
 
 def _only_named(asked: _Asked, finding: Finding, sounds: Heard) -> bool:
@@ -199,18 +196,19 @@ def _only_goes_on(asked: _Asked) -> bool:
     return any(named(" ".join(words), typos=False) for words in (lean.rest, lean.content))
 
 
-def _is_a_variant(asked: _Asked, thread_language: str | None) -> bool:
+def _is_a_variant(asked: _Asked, language: str) -> bool:
     """Whether a message is word by word a question that the clinic itself gave to an entry."""
-    language = _heard(asked, thread_language).language
-    best = _search(replace(asked, meaning=None), language).retrieved.best[:1]  # by spelling alone: nobody else is asked
+    if len(asked.cleaned) > MAX_VARIANT:
+        return False
+    best = asked.snapshot.indexes[language].find(t.words(t.fold(asked.cleaned)), 1).best
     entry = asked.snapshot.entries.get(best[0].target.name) if best and best[0].target.kind is Kind.ENTRY else None
     key = t.key(asked.cleaned)
     return entry is not None and any(t.key(question) == key for question in entry.questions.get(language, ()))
 
 
-def _maybe_urgent(asked: _Asked, sounds: Heard, thread_language: str | None) -> Nothing:
+def _maybe_urgent(asked: _Asked, sounds: Heard, heard: Spoken) -> Nothing:
     """Return the safety line, or the gentle words of whom somebody in despair may call; a person comes in any case."""
-    asked = _in(asked, _abroad_in(asked) or _heard(asked, thread_language).language)
+    asked = _in(asked, _abroad_in(asked) or heard.language)
     gentle = asked.snapshot.urgent_texts.gentle
     words = score().deciding_words(asked.cleaned, asked.language)
     name = gentle if gentle and sounds.self_harm >= LIKELY_SELF_HARM else "score"
@@ -525,9 +523,9 @@ def _search(asked: _Asked, language: str, sentences: int = MAX_SENTENCES) -> _Fo
     found = []
     for part, meaning in zip(parts, meanings, strict=True):
         folded = t.words(t.fold(part))
-        found.append(_Found(index.find(folded, meaning=meaning), language, folded, t.spelt(part)))
+        found.append(_Found(index.find(folded, meaning=meaning), language, part, folded))
     helpful = [each for each in found if not _is_chat(asked, each)]
-    nothing = _Found(Retrieved((), 0.0), language, [], [])
+    nothing = _Found(Retrieved((), 0.0), language, "", [])
     return max(helpful or found, key=lambda each: each.sureness, default=nothing)
 
 
@@ -658,6 +656,7 @@ def _why(asked: _Asked, found: _Found, band: Band) -> Why:
     """Return the why of what was searched for; something was found."""
     first = found.retrieved.best[0]
     second = next(iter(found.retrieved.best[1:]), None)
+    spelt = t.spelt(found.part)
     places = asked.snapshot.indexes[found.language].deciding_words(found.folded, found.retrieved)
     return Why(
         entry=_name(first),
@@ -668,7 +667,7 @@ def _why(asked: _Asked, found: _Found, band: Band) -> Why:
         runner_up=_name(second) if second else None,
         runner_up_title=_title(asked, second) if second else None,
         runner_up_score=round(second.score, 3) if second else None,
-        words=tuple(found.spelt[place] for place in places if place < len(found.spelt)),
+        words=tuple(spelt[place] for place in places if place < len(spelt)),
         snapshot=asked.snapshot.hash,
         band=band,
     )

@@ -106,7 +106,7 @@ def spoken(text: str, thread_language: str | None, languages: Sequence[str], bef
             the thread may only be that of a page, and one clear message is enough.
     """
     stands = supported(thread_language, languages)
-    letters = sum(character.isalpha() for character in text[:MAX_LOOKED_AT])
+    letters = sum(map(str.isalpha, text[:MAX_LOOKED_AT]))
     if not letters:
         return Spoken(stands or languages[0])
     among_all = probabilities(text)
@@ -126,7 +126,9 @@ def spoken(text: str, thread_language: str | None, languages: Sequence[str], bef
 
 def likeliest_of(text: str, languages: Sequence[str], *, sure: float = SURE) -> str | None:
     """Return which of some languages a cleaned text is in; ``None`` where there is too little of it to be sure."""
-    if not languages or (sure and (len(text.split()) < SENTENCE or sum(map(str.isalpha, text)) < ENOUGH)):
+    if not languages or (
+        sure and (len(text.split()) < SENTENCE or sum(map(str.isalpha, text[:MAX_LOOKED_AT])) < ENOUGH)
+    ):
         return None
     likeliest, sureness = _likeliest(probabilities(text), languages)
     return likeliest if sureness >= sure else None

@@ -83,16 +83,15 @@ class Lexical(Struct, frozen=True, eq=False):
         return Vector(vector.numbers[order[:few]], vector.weights[order[:few]])
 
     def cosines(self, vector: Vector) -> Floats:
-        """Return how near each question is: only those that share an n-gram are visited, one n-gram after another."""
-        questions = len(self.rows) - 1
-        if not len(vector.numbers):
-            return np.zeros(questions)
-        begins, ends = self.offsets[vector.numbers], self.offsets[vector.numbers + 1]
-        spans = [slice(begin, end) for begin, end in zip(begins.tolist(), ends.tolist(), strict=True)]
-        visited = np.concatenate([self.having[span] for span in spans])
-        weights = np.concatenate([self.weighing[span] for span in spans])
-        weights *= np.repeat(vector.weights.astype(np.float32), ends - begins)
-        return np.bincount(visited, weights, minlength=questions).astype(np.float64, copy=False)
+        """Return how near each question is: only those that share an n-gram are visited."""
+        begins = self.offsets[vector.numbers]
+        sizes = self.offsets[vector.numbers + 1] - begins
+        ends = np.cumsum(sizes)
+        visits = np.arange(ends[-1] if len(ends) else 0) + np.repeat(begins - ends + sizes, sizes)
+        weights = self.weighing[visits]
+        weights *= np.repeat(vector.weights.astype(np.float32), sizes)
+        found = np.bincount(self.having[visits], weights, minlength=len(self.rows) - 1)
+        return found.astype(np.float64, copy=False)
 
     def cosines_between(self, vector: Vector, begins: Places, ends: Places) -> Floats:
         """Return how near runs of questions are, each from ``begins[n]`` up to before ``ends[n]``."""

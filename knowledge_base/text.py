@@ -11,14 +11,16 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 MAX_TEXT = 4096  # characters: the longest message any channel accepts; what comes after is not looked at
 MANY = 200  # different ones among every fourth letter: more have only long texts of signs, and noise
-ENDS = 400  # characters at either end that are looked at of such a text
+BEGINNING = 400  # characters of such a text that are looked at whatever they are
 PIECE = 512  # characters that are brought into their usual form at a time
 FEW_STRANGE = 40  # different letters beyond ASCII: more than any alphabet of Europe has in one message
 MAX_COMPARED = 300  # characters of a message that retrieval looks at: a question is shorter, and the cost is linear
+NOTHING = 0x110000  # the number of no letter: what is left out
 _SPREAD = np.uint64(0x3C9_3A5B_16D7)  # odd, and larger than any letter: what the letters before are multiplied with
 GRAM_SIZES = (2, 3, 4)  # the sizes that won over words, stems and BM25 on every question set they were tried on
 
@@ -31,8 +33,16 @@ _DAYS = re.compile(
     "|(?:lundi|mardi|mercredi|jeudi|vendredi|samedi|dimanche|sabado|domingo|domenica)s?"
     "|lunes|martes|miercoles|jueves|viernes|lunedi|martedi|mercoledi|giovedi|venerdi|sabato"
 )
+_ELIDED = re.compile(  # from the apostrophe, which is soon found, back to what stands before it
+    r"['’](?:(?<=\b[cdjlmnst].)|(?<=\b(?:qu|un).)|(?<=\ball.)|(?<=\b(?:dell|nell|sull).)|(?<=\bjusqu.))"
+    "(?=[aeiouyhàâéèêîôœ])",
+    re.IGNORECASE,
+)
 _TAG = re.compile(r"</?[A-Za-z!][^<>]{0,300}>")
 _WORD = re.compile(r"[^\W_]+")
+_NOT_LATIN = re.compile(  # nor an accent, a mark, or one of the signs that look like Latin letters
+    "[^\x00-\u036f\u1e00-\u1eff\u2010-\u2027\uff01-\uff5e\U0001d400-\U0001d7ff]+"
+)
 _BREAK = re.compile(r"[.!?…\n]+(?=\s|$)")
 _DIGRAPHS = (("ae", "a"), ("oe", "o"), ("ue", "u"))  # how umlauts are written where the keyboard has none
 _LETTERS = str.maketrans({"ø": "o", "æ": "a", "œ": "o", "ł": "l", "đ": "d", "ı": "i", "’": None, "'": None, "´": None})
@@ -49,8 +59,13 @@ def clean(text: str) -> str:
 
 
 def _bounded(text: str) -> str:
-    """Return the two ends of a text that is long and has too many different letters, each of which costs something."""
-    return text if len(text) <= 2 * ENDS or len(set(text[::4])) <= MANY else f"{text[:ENDS]} {text[-ENDS:]}"
+    """Return a text, or of one that has too many different letters, each of which costs something, what may matter.
+
+    That is its beginning, and whatever comes after in the letters that emergencies are heard in.
+    """
+    if len(text) <= 2 * BEGINNING or len(set(text[::4])) <= MANY:
+        return text
+    return text[:BEGINNING] + _NOT_LATIN.sub(" ", text[BEGINNING:])
 
 
 def _composed(text: str) -> str:
@@ -96,7 +111,15 @@ def _with(text: str, others: Mapping[str, str]) -> str:
         for letter, other in others.items():
             text = text.replace(letter, other)
         return text
-    return "".join([others.get(letter, letter) for letter in text])
+    letters = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
+    table = np.arange(int(letters.max()) + 1, dtype="<u4")
+    single = {ord(letter): ord(other) for letter, other in others.items() if len(other) == 1}
+    table[list(single)] = list(single.values())
+    table[[ord(letter) for letter, other in others.items() if not other]] = NOTHING
+    letters = table[letters]
+    text = letters[letters != NOTHING].tobytes().decode("utf-32-le", "surrogatepass")
+    longer = {letter: other for letter, other in others.items() if len(other) > 1}
+    return "".join([longer.get(letter, letter) for letter in text]) if longer else text
 
 
 @lru_cache(maxsize=1 << 14)
@@ -114,6 +137,19 @@ def has_words(cleaned: str) -> bool:
 def words(folded: str) -> list[str]:
     """Return the words and numbers of a folded text, in order."""
     return _WORD.findall(folded)
+
+
+class Folded(Struct, frozen=True):
+    """A message that has been folded, with its words; what French and Italian leave out before a vowel is one, too."""
+
+    text: str
+    words: list[str]
+
+
+def folded(cleaned: str) -> Folded:
+    """Return a cleaned message folded, for whoever listens for emergencies."""
+    text = fold(_ELIDED.sub(" ", cleaned))
+    return Folded(text, words(text))
 
 
 def spelt(text: str) -> list[str]:

@@ -36,7 +36,6 @@ MAX_TYPO_WORDS = 16  # unknown words at either end of a message that are checked
 ELSEWHERE = "other"  # the entry of `countries` for every country that has none of its own
 
 _TOKEN = re.compile(r"[^\W_]+|[.!?;:,…()\n–—]")
-_ELIDED = re.compile(r"\b([cdjlmnst]|qu|un|dell|nell|all|sull)['’](?=[aeiouyhàâéèêîôœ])", re.IGNORECASE)
 _GROUPS = re.compile(r"\s*\+\s*")
 
 
@@ -300,7 +299,11 @@ class Lexicon:
         Args:
             language: the thread's; preferred when the same emergency is found in several languages.
         """
-        reading = self._read(cleaned)
+        return self.find_folded(t.folded(cleaned), language)
+
+    def find_folded(self, message: t.Folded, language: str | None) -> Finding | None:
+        """Return the same of a message that has been folded."""
+        reading = self._read(message)
         found: list[tuple[int, bool, _Rule, tuple[int, ...]]] = []
         worst = len(self._order)  # of what is still looked for: nothing that loses against what is found
         present = _bits(reading.places)
@@ -337,9 +340,8 @@ class Lexicon:
             order, language, category, numbers, tuple(map(_bits, numbers[1:])), self._numbers(absent), calmable
         )
 
-    def _read(self, cleaned: str) -> _Reading:
-        folded = t.fold(elided(cleaned))
-        words = t.words(folded)
+    def _read(self, message: t.Folded) -> _Reading:
+        words = message.words
         different = dict.fromkeys(words)
         unknown = [word for word in different if len(word) >= TYPO_LENGTH - 1 and word not in self._known]
         checked = {*unknown[:MAX_TYPO_WORDS], *unknown[-MAX_TYPO_WORDS:]}
@@ -352,7 +354,7 @@ class Lexicon:
             if word in stems:
                 for stem in stems[word]:
                     places.setdefault(stem, []).append(place)
-        return _Reading(folded, words, places, [], {}, {})
+        return _Reading(message.text, words, places, [], {}, {})
 
     def _where(self, reading: _Reading, rule: _Rule) -> tuple[int, ...] | None:
         """Return one place for each group, all within the window and none of them denied."""
@@ -436,11 +438,6 @@ def _nearest(places: list[int], to: int, least: int, most: int, taken: list[int]
         return nearest
     free = [place for place in places[bisect_left(places, least) : bisect_right(places, most)] if place not in taken]
     return min(free, key=lambda place: abs(place - to)) if free else None
-
-
-def elided(cleaned: str) -> str:
-    """Return a cleaned message with what French and Italian leave out before a vowel as a word of its own."""
-    return _ELIDED.sub(r"\1 ", cleaned) if "'" in cleaned or "’" in cleaned else cleaned
 
 
 def _bits(numbers: Iterable[int]) -> int:

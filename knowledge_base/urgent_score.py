@@ -7,7 +7,7 @@ millisecond. It is not triage: what it finds gets a safety line and a person.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
 from zlib import crc32
@@ -26,18 +26,21 @@ BUCKETS = 1 << 16  # of hashed n-grams
 SIZES = (3, 4, 5)  # of the n-grams
 WINDOW = 24  # words that are looked at together: an emergency is told in a sentence or two
 STRIDE = 12  # words from one window to the next
-MAX_WORDS = 156  # of a message: the first half of them and the last, where it is longer
-MAX_LETTERS = 1040  # of the same
+MAX_WORDS = 1400  # of a message: as many as the longest has, of two letters each
+MAX_LETTERS = 5000  # of the same, as some letters become two; of more, the first half and the last
+AT_ONCE = 24  # rows that are multiplied together
 SECOND = 0.6  # share of the likeliest language's words from which the thread's own is tried as well
-_ELIDED = re.compile(r"\b([cdjlmnst]|qu|dell|nell|all|un|sull|jusqu)['’](?=[aeiouyhàâéèêîôœ])", re.IGNORECASE)
 BEGINNING = 4  # letters: shorter stems are whole words
 MAX_DECIDING = 4  # words that are named as having decided
 MAX_LEFT_OUT = 16  # words, from the first, that are left out one by one to find them
 FILLER = "filler"  # words that only tell the language
-_AGAIN = re.compile(r"(.{1,4}?)\1{5,}")  # "aaaaaa", "hahahaha": the same n-gram over and over is no evidence
+MAX_AGAIN, TIMES = 4, 6  # letters that are said so many times running
+_AGAIN = re.compile(rf"(.{{1,{MAX_AGAIN}}}?)\1{{{TIMES - 1},}}")  # "aaaaaa", "hahahaha": no evidence over and over
 
 Floats = NDArray[np.float64]
 Whole = NDArray[np.intp]
+
+_MEANS_NOTHING: dict[int, list[int]] = {}
 
 
 class Heard(Struct, frozen=True):
@@ -90,6 +93,10 @@ class Concepts:
         if concept is not None and concept not in concepts:
             concepts.append(concept)
 
+    def among(self, words: Iterable[str]) -> list[str]:
+        """Return the words that may stand for a concept."""
+        return [word for word in words if word[:BEGINNING] in self._lengths or word in self._exact]
+
     def of(self, word: str) -> dict[int, list[int]]:
         """Return the concepts a folded word stands for, by language."""
         found: dict[int, list[int]] = {}
@@ -104,12 +111,13 @@ class Concepts:
 
 
 def words_of(cleaned: str) -> list[str]:
-    """Return the folded words of a cleaned message.
+    """Return the folded words of a cleaned message; of one that is said over and over two are kept."""
+    return _once_or_twice(t.folded(cleaned).words)
 
-    What French and Italian leave out before a vowel is cut off; of a word that is said over and over two are kept.
-    """
-    words = t.words(t.fold(_ELIDED.sub(r"\1 ", cleaned)))
-    return [word for place, word in enumerate(words) if place < 2 or not word == words[place - 1] == words[place - 2]]
+
+def _once_or_twice(words: Sequence[str]) -> list[str]:
+    twice = zip(words, words[1:], words[2:], strict=False)
+    return [*words[:2], *[word for one, two, word in twice if not one == two == word]]
 
 
 def laid(concepts: Concepts, words: Sequence[str], language: str | None, *, only: str | None = None) -> Laid:
@@ -122,27 +130,33 @@ def laid(concepts: Concepts, words: Sequence[str], language: str | None, *, only
     words = _shortened(words)
     starts = [0] if only or len(words) <= WINDOW else range(0, len(words) - STRIDE, STRIDE)
     ends = [len(words)] if len(starts) == 1 else [min(start + WINDOW, len(words)) for start in starts]
-    meanings = [concepts.of(word) for word in words]
+    meanings = _meanings(concepts, words)
     languages = [concepts.languages.index(only)] if only else _languages(concepts, meanings, language)
-    rows = [
-        _row(concepts, [meaning.get(tried, ()) for meaning in meanings[start:end]])
-        for start, end in zip(starts, ends, strict=True)
-        for tried in languages
-    ]
-    letters = np.frombuffer(f" {' '.join(words)} ".encode("utf-32-le", "replace"), dtype=np.uint32)
-    lengths = np.cumsum([0, *[len(word) + 1 for word in words]])
-    hashes = np.array([crc32(word.encode("utf-8", "replace")) for word in words], dtype=np.uint32)
+    rows = _rows(concepts, meanings, languages, len(starts))
     spans = np.array([starts, ends], dtype=np.intp)
-    return Laid(np.array(rows), _grams(letters), lengths[spans], _pairs(hashes), spans)
+    return Laid(rows, _grams(_letters(" ".join(words))), _lengths(words)[spans], _pairs(_hashes(words)), spans)
 
 
 def _shortened(words: Sequence[str]) -> Sequence[str]:
     if len(words) > MAX_WORDS:
         words = [*words[: MAX_WORDS // 2], *words[-MAX_WORDS // 2 :]]
     line = " ".join(words)
-    if sum(map(len, words)) > MAX_LETTERS:
+    if len(line) - len(words) >= MAX_LETTERS:
         line = f"{line[: MAX_LETTERS // 2]} {line[-MAX_LETTERS // 2 :]}"
-    return _AGAIN.sub(r"\1\1\1", line).split()
+    return _AGAIN.sub(r"\1\1\1", line).split() if _says_again(line) else line.split()
+
+
+def _says_again(line: str) -> bool:
+    """Whether one to four letters follow one another six times: what `_AGAIN` finds, a few times sooner."""
+    letters = _letters(line)
+    return any(
+        b"\1" * (TIMES - 1) * size in (letters[size:] == letters[:-size]).tobytes() for size in range(1, MAX_AGAIN + 1)
+    )
+
+
+def _meanings(concepts: Concepts, words: Sequence[str]) -> list[dict[int, list[int]]]:
+    known = {word: concepts.of(word) for word in concepts.among(dict.fromkeys(words))}
+    return [known.get(word, _MEANS_NOTHING) for word in words]
 
 
 def _languages(concepts: Concepts, meanings: Sequence[dict[int, list[int]]], language: str | None) -> list[int]:
@@ -156,10 +170,64 @@ def _languages(concepts: Concepts, meanings: Sequence[dict[int, list[int]]], lan
     return [best, own] if own != best and counts[own] >= SECOND * counts[best] else [best]
 
 
-def _row(concepts: Concepts, meanings: Sequence[Sequence[int]]) -> Floats:
-    row = np.zeros(len(concepts.names))
-    row[[number for meaning in meanings for number in meaning]] = 1.0
-    return row
+def _rows(
+    concepts: Concepts, meanings: Sequence[dict[int, list[int]]], languages: Sequence[int], windows: int
+) -> Floats:
+    """Return a row for each window and language; a word belongs to the window that its stride begins, and to the last.
+
+    A window alone has all words.
+    """
+    rows = np.zeros((windows, len(languages), len(concepts.names)))
+    for number, language in enumerate(languages):
+        said = [
+            (place // STRIDE, concept)
+            for place, meaning in enumerate(meanings)
+            if language in meaning
+            for concept in meaning[language]
+        ]
+        if said:
+            window, column = np.array(said, dtype=np.intp).T
+            for each in (window, window - 1):
+                rows[np.clip(each, 0, windows - 1), number, column] = 1.0
+    return rows.reshape(windows * len(languages), -1)
+
+
+def _letters(line: str) -> NDArray[np.uint32]:
+    return np.frombuffer(f" {line} ".encode("utf-32-le", "replace"), dtype=np.uint32)
+
+
+def _lengths(words: Sequence[str]) -> Whole:
+    """Return where each word begins among the letters, and where the last ends."""
+    return np.cumsum([0, *[len(word) + 1 for word in words]])
+
+
+def _hashes(words: Sequence[str]) -> NDArray[np.uint32]:
+    hashes = {word: crc32(word.encode("utf-8", "replace")) for word in set(words)}
+    return np.array([hashes[word] for word in words], dtype=np.uint32)
+
+
+def without_each(concepts: Concepts, words: Sequence[str], places: Sequence[int], language: str | None) -> Laid:
+    """Return folded words as the model sees them without the word at each of some places: a window for each."""
+    meanings = _meanings(concepts, words)
+    languages = _languages(concepts, meanings, language)
+    left = [[*words[:place], *words[place + 1 :]] for place in places]
+    said = np.zeros((len(words), len(languages), len(concepts.names)))
+    for place, meaning in enumerate(meanings):
+        for number, tried in enumerate(languages):
+            said[place, number, meaning.get(tried, ())] = 1.0
+    rows = (said.sum(axis=0) - said[places] > 0).astype(np.float64).reshape(len(places) * len(languages), -1)
+    lines = [_letters(" ".join(each)) for each in left]
+    ends = np.cumsum([0, *map(len, lines)])
+    grams = _grams(np.concatenate(lines))
+    to_end = np.repeat(ends[1:], np.diff(ends)) - np.arange(ends[-1])
+    grams[to_end < np.array(SIZES)[:, None]] = 0  # what would reach into the next
+    pairs = _pairs(_hashes([word for each in left for word in each]))
+    many = len(words) - 1
+    to_last = many - np.arange(many * len(places)) % many
+    pairs[to_last <= np.array([[1], [2]])] = 0
+    starts = np.arange(len(places)) * many
+    gram_spans = np.array([ends[:-1], ends[1:] - 1])
+    return Laid(rows, grams, gram_spans, pairs, np.array([starts, starts + many]))
 
 
 def _grams(letters: NDArray[np.uint32]) -> Whole:
@@ -206,7 +274,11 @@ class Score:
 
     def hear(self, cleaned: str, language: str | None) -> Heard:
         """Return how much a cleaned message sounds like an emergency."""
-        words = words_of(cleaned)
+        return self.hear_folded(t.folded(cleaned), language)
+
+    def hear_folded(self, message: t.Folded, language: str | None) -> Heard:
+        """Return the same of a message that has been folded."""
+        words = _once_or_twice(message.words)
         if not words:
             return Heard(0.0, 0.0)
         sums = self.sums(laid(self.concepts, words, language))
@@ -219,15 +291,11 @@ class Score:
         words = words_of(cleaned[: WINDOW * WINDOW])[:WINDOW]
         if len(words) < 2:
             return tuple(words)
-        left = {}
-        for word in dict.fromkeys(
-            words[:MAX_LEFT_OUT]
-        ):  # of a word that is said again and again only the first is looked at
-            place = words.index(word)
-            without = [*words[:place], *words[place + 1 :]]
-            left[place] = float(self.sums(laid(self.concepts, without, language))[0].max())
-        places = sorted(left, key=left.__getitem__)[:MAX_DECIDING]
-        return tuple(words[place] for place in sorted(places))
+        different = dict.fromkeys(words[:MAX_LEFT_OUT])  # of what is said again and again the first is looked at
+        places = [words.index(word) for word in different]
+        sums = self.sums(without_each(self.concepts, words, places, language))[0].reshape(len(places), -1).max(1)
+        deciding = [places[number] for number in np.argsort(sums, kind="stable")[:MAX_DECIDING].tolist()]
+        return tuple(words[place] for place in sorted(deciding))
 
     def sums(self, message: Laid) -> Floats:
         """Return the model's sums, one row for each question it answers, one column for each window and language."""
@@ -240,10 +308,16 @@ class Score:
             written = _spread(hashed[message.grams], message.gram_spans) + _spread(
                 hashed[message.pairs], message.pair_spans
             )
-            paired = ((said @ self._paired[question]) * said).sum(1)
+            paired = _paired(said, self._paired[question])
             found[question] = self._constant[question] + said @ self._single[question] + paired
             found[question] += written[per_window]
         return found
+
+
+def _paired(said: Floats, weights: Floats) -> Floats:
+    """Return each row's sum of weights over its pairs: a few rows at a time, or a second thread would be asked in."""
+    parts = [said[start : start + AT_ONCE] for start in range(0, len(said), AT_ONCE)]
+    return np.concatenate([((part @ weights) * part).sum(1) for part in parts])
 
 
 def _spread(weights: Floats, spans: Whole) -> Floats:

@@ -2,14 +2,16 @@
 
 import random
 import time
+from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from knowledge_base import Context, KnowledgeBase, Nothing, Outcome, Reason, answer
+from knowledge_base import Context, KnowledgeBase, Nothing, Outcome, Reason, Urgent, answer
 from knowledge_base.engine import MAX_LETTERS, MAX_SENTENCES, looked_at
-from knowledge_base.text import ENDS, GRAM_SIZES, MAX_COMPARED, MAX_TEXT, clean, fold, gram_codes, words
+from knowledge_base.text import BEGINNING, GRAM_SIZES, MAX_COMPARED, MAX_TEXT, clean, fold, gram_codes, words
 
 HOSTILE = {
     "nothing": "",
@@ -65,11 +67,58 @@ def test_what_is_looked_at_has_a_limit_whatever_is_written(name: str) -> None:
     assert sum(map(len, gram_codes(words(fold(parts[0]))))) <= len(GRAM_SIZES) * (MAX_COMPARED + 1)
 
 
-def test_of_a_long_text_of_more_letters_than_any_alphabet_has_the_two_ends_are_looked_at() -> None:
-    noise = "".join(map(chr, range(0x4E00, 0x4E00 + 4000)))
+def test_of_a_long_text_of_more_signs_than_an_alphabet_has_the_beginning_and_all_latin_letters_are_looked_at() -> None:
+    noise = "".join(map(chr, range(0x4E00, 0x4E00 + 1800)))
 
-    assert len(clean(noise)) == 2 * ENDS + 1
-    assert clean(f"{noise} Brustschmerzen").endswith("Brustschmerzen")
+    cleaned = clean(f"{noise} Brustschmerzen {noise}")
+
+    assert cleaned == f"{noise[:BEGINNING]} Brustschmerzen"
+
+
+STORY = {
+    "de": "Wir waren gestern bei Ihnen. Am Empfang war es freundlich, und der Parkplatz vor dem Haus ist praktisch. ",
+    "en": "We visited you yesterday. The reception was friendly, and the parking in front of the house is handy. ",
+    "sv": "Vi var hos er i går. Det var trevligt i receptionen, och parkeringen framför huset är praktisk. ",
+}
+MEANT = {
+    "de": "Mein Vater hat plötzlich starke Brustschmerzen und bekommt keine Luft.",
+    "en": "My father has sudden severe chest pain and cannot breathe.",
+    "sv": "Min pappa har plötsligt svår bröstsmärta och kan inte andas.",
+}
+AROUND = {
+    "a story": STORY["de"] * 20,
+    "signs of many scripts": "".join(map(chr, range(0x4E00, 0x4E00 + 1990))),
+    "accents": "".join(map(chr, range(0xC0, 0x250))) * 4,
+    "invisible letters": "\u200b\u202e\ufeff" * 650,
+    "one letter": "x" * 1990,
+    "denials": "nicht kein ohne " * 120,
+}
+
+
+@pytest.mark.parametrize("name", AROUND)
+@pytest.mark.parametrize("language", MEANT)
+def test_an_emergency_is_heard_wherever_in_a_long_message_it_stands(
+    base: KnowledgeBase, name: str, language: str
+) -> None:
+    message = f"{AROUND[name][:1990]}\n{MEANT[language]}\n{AROUND[name][:1990]}"
+
+    assert len(message) <= MAX_TEXT
+    assert isinstance(base.answer(message, "de"), Urgent)
+
+
+@pytest.mark.parametrize("language", MEANT)
+def test_of_what_only_the_score_hears_much_is_heard_in_the_middle_of_a_long_message(
+    base: KnowledgeBase, language: str
+) -> None:
+    written = Path(__file__).parent / f"fresh_{language}_second.yaml"
+    urgent = yaml.safe_load(written.read_text(encoding="utf-8"))["urgent"]
+    soft = [each for each, _ in urgent if isinstance(base.alarm(each, language), Nothing)]
+    around = STORY[language] * 17
+
+    heard = [base.alarm(f"{around} {each} {around}", language) for each in soft]
+
+    assert base.alarm(f"{around} {around}", language) is None
+    assert sum(each is not None for each in heard) >= 0.3 * len(soft) > 3
 
 
 @pytest.mark.parametrize("name", HOSTILE)
