@@ -32,7 +32,7 @@ WIDGET = CHECKOUT / "widget"
 IN_MEMORY = Path("/dev/shm")  # noqa: S108  # only looked at for its size; what we make in it is a folder of our own
 ROOM = 4 * 2**30  # bytes that must be free there; containers have 64 MB unless told otherwise
 MINE = "onethread-tests-"  # and the process that made it
-TALKING = 1.5  # workers for each core: a test of whole processes waits for them half of its time
+TALKING = 2.0  # workers for each core: a test of whole processes waits for them half of its time
 UNSTEADY = 8  # failures at most that may be the machine's, of thousands: more are ours
 PYTEST_ENDS = re.compile(r"=+ (?P<said>.*\b(?:passed|failed|skipped|error|errors|deselected|no tests ran)\b.*?) =+")
 
