@@ -263,6 +263,9 @@ class Store(Protocol):
     async def owed(self, thread: ThreadId, kind: str, upto: int | None = None) -> list[Due]:
         """Return what a thread owes of one kind, due or not, in order of seq."""
 
+    async def owing(self, threads: Sequence[ThreadId], kinds: Sequence[str]) -> dict[ThreadId, list[Due]]:
+        """Return what each of these threads owes of these kinds, due or not, in order of seq and then of kinds."""
+
     async def settle(self, done: Sequence[tuple[ThreadId, int, str]], fence: Lease | None = None) -> None:
         """Take away these items, given as (thread, seq, kind): they are done. Missing ones are fine.
 

@@ -26,6 +26,7 @@ from server.service.beside import Beside
 from server.service.conversations import Conversations
 from server.service.erasing import Eraser
 from server.service.summaries import Summaries
+from server.service.together import Together
 
 SWEEP = 3.0  # seconds between looks at what is due
 LEASE = 3.0  # seconds a swept lane belongs to one worker: a repeat is harmless, so it is short
@@ -74,6 +75,7 @@ class Worker:
         self._store_away = False  # settling failed: wait for the next sweep
         self._done = 0  # items that sweeps have done
         self._bell = asyncio.Event()
+        self._owing: Together[ThreadId, list[Due]] = Together(lambda threads: store.owing(threads, KINDS))
         self._beside = Beside(_failed, self._look_on)
         self._stopping = False
         self.done: Counter[str] = Counter()  # items by kind, for the metrics, as are the next two
@@ -235,8 +237,7 @@ class Worker:
         now = self._clock()
         for start in self._others.values():
             start(id)
-        found = [due for kind in KINDS for due in await self._store.owed(id, kind) if due.item.due <= now]
-        await self._lane(id, found)
+        await self._lane(id, [due for due in await self._owing.ask(id) if due.item.due <= now])
 
     async def _lane(self, id: ThreadId, items: list[Due]) -> None:
         """Do a thread's items in order, while the lane is ours."""

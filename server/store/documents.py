@@ -117,6 +117,14 @@ def dues_of(document: Mapping[str, Any], kinds: Iterable[str]) -> list[Due]:
     return [_due(place["t"], place["s"], kind, owes[kind]) for kind in kinds if kind in owes]
 
 
+def by_thread(threads: Iterable[ThreadId], dues: Iterable[Due]) -> dict[ThreadId, list[Due]]:
+    """Return what each of these threads owes."""
+    owing: dict[ThreadId, list[Due]] = {thread: [] for thread in threads}
+    for due in dues:
+        owing[due.thread].append(due)
+    return owing
+
+
 def _due(thread: ThreadId, seq: int, kind: str, kept: Mapping[str, Any]) -> Due:
     item = msgspec.convert({**kept, "do": kind}, _OWED_BY_KIND[kind])
     return Due(thread, seq, item, kept.get("attempts", 0))

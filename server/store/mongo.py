@@ -347,6 +347,12 @@ class MongoStore:
         found = await self._all("events", owing, {"owes": 1}, [("_id.s", 1)], hint="owing")
         return [due for each in found for due in documents.dues_of(each, [kind])]
 
+    async def owing(self, threads: Sequence[ThreadId], kinds: Sequence[str]) -> dict[ThreadId, list[Due]]:
+        """Return what each of these threads owes of these kinds, due or not, in order of seq and then of kinds."""
+        owing = {"_id.t": {"$in": list(set(threads))}, **_OWING}
+        found = await self._all("events", owing, {"owes": 1}, [("_id.t", 1), ("_id.s", 1)], hint="owing")
+        return documents.by_thread(threads, (due for each in found for due in documents.dues_of(each, kinds)))
+
     async def settle(self, done: Sequence[tuple[ThreadId, int, str]], fence: Lease | None = None) -> None:
         """Take away these items, given as (thread, seq, kind): they are done. Missing ones are fine.
 

@@ -22,6 +22,7 @@ from server.core.errors import LeaseLost, LoginTaken, Unavailable
 from server.core.events import AnyEvent
 from server.core.media import Blobs
 from server.core.model import StaffId, ThreadId
+from server.core.owed import kind_of
 from server.core.ports import (
     Account,
     Backlog,
@@ -280,6 +281,15 @@ class SqliteStore:
             WHERE thread = ?1 AND seq <= ?3 AND due IS NOT NULL) WHERE item IS NOT NULL"""
         found = await self._value(sql, thread, kind, documents.MAX_SEQ if upto is None else upto)
         return sorted(documents.kept_dues(found), key=lambda due: due.seq)
+
+    async def owing(self, threads: Sequence[ThreadId], kinds: Sequence[str]) -> dict[ThreadId, list[Due]]:
+        """Return what each of these threads owes of these kinds, due or not, in order of seq and then of kinds."""
+        sql = """SELECT CAST(json_group_array(json_array(thread, seq, json(kept.value))) AS BLOB)
+            FROM json_each(?1) AS asked CROSS JOIN events, json_each(owes) AS kept
+            WHERE thread = asked.value AND due IS NOT NULL AND kept.key IN (SELECT value FROM json_each(?2))"""
+        found = await self._value(sql, json.dumps(list(set(threads))), json.dumps(list(kinds)))
+        in_order = sorted(documents.kept_dues(found), key=lambda due: (due.seq, kinds.index(kind_of(due.item))))
+        return documents.by_thread(threads, in_order)
 
     async def settle(self, done: Sequence[tuple[ThreadId, int, str]], fence: Lease | None = None) -> None:
         """Take away these items, given as (thread, seq, kind): they are done. Missing ones are fine.

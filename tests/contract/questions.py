@@ -15,6 +15,7 @@ async def ask_everything(store: Store) -> None:
     await store.heads(["t", "u"])
     await store.due(NOON, ["answer", "wake"])
     await store.owed("t", "wake", 5)
+    await store.owing(["t", "u"], ["answer", "wake"])
     await store.settle([("t", 1, "answer")])
     await store.settle_upto([("t", 2, "answer")])
     await store.postpone("t", 1, "answer", NOON)

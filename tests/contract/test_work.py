@@ -39,6 +39,21 @@ async def test_what_a_thread_owes_is_told_in_order_due_or_not(store: Store) -> N
     assert await store.owed("t", "deliver") == []
 
 
+async def test_what_several_threads_owe_is_told_at_once(store: Store) -> None:
+    await keep(store, *(post("t", n, owes=(WAKE, DELIVER, ANSWER)) for n in (1, 2)), post("u", 1, owes=(ANSWER,)))
+    await keep(store, post("v", 1, owes=(ANSWER,)), post("w", 1, owes=(DELIVER,)))
+    await store.settle([("t", 2, "wake")])
+
+    assert await store.owing(["u", "t", "w", "nobody", "u"], ["answer", "wake"]) == {
+        "t": [Due("t", 1, ANSWER), Due("t", 1, WAKE), Due("t", 2, ANSWER)],
+        "u": [Due("u", 1, ANSWER)],
+        "w": [],
+        "nobody": [],
+    }
+    assert await store.owing([], ["answer"]) == {}
+    assert await store.owing(["t"], []) == {"t": []}
+
+
 async def test_what_is_settled_is_no_longer_due_and_the_rest_is(store: Store) -> None:
     await keep(store, post("t", 1, owes=(ANSWER, WAKE)), post("t", 2, owes=(ANSWER,)))
 
