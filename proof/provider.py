@@ -10,7 +10,7 @@ import json
 import random
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from channels.whatsapp.emulated import Bubble, Line
 from channels.whatsapp.emulator import Fault, Phone, StandIn
 from proof.roads import BadRoad
-from server.running import bind
+from server.running import Prompt, bind
 
 ACCOUNT = "front-desk"
 LINE = Line(
@@ -159,23 +159,17 @@ class Provider(StandIn):
         await self._http().aclose()
 
 
-class _Server(uvicorn.Server):
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Signals are for whoever proves."""
-        yield
-
-
 @contextlib.asynccontextmanager
 async def answering(app: ASGIApp) -> AsyncIterator[int]:
     """Let an application of this process answer on a port of this machine."""
     config: dict[str, Any] = {"lifespan": "off", "log_config": None, "access_log": False, "loop": "none"}
-    server = _Server(uvicorn.Config(app, timeout_graceful_shutdown=1, **config))
+    server = Prompt(uvicorn.Config(app, timeout_graceful_shutdown=1, **config))
     listening = bind("127.0.0.1", 0)
     serving = asyncio.create_task(server.serve([listening]))
     try:
         yield listening.getsockname()[1]
     finally:
-        server.should_exit = server.force_exit = True
+        server.force_exit = True
+        server.end()
         await serving
         listening.close()

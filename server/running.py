@@ -157,53 +157,15 @@ class Hurried(H11Protocol):
             self.transport.abort()
 
 
-class Server(uvicorn.Server):
-    """A server that leaves politely."""
+class Prompt(uvicorn.Server):
+    """A server that ends when it is asked to, and not with its next tick; signals are for whoever runs it."""
 
-    def __init__(self, app: Starlette, settings: Settings, drain: Callable[[], Awaitable[None]]) -> None:
-        """Serve ``app``.
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._asked = asyncio.Event()
 
-        Args:
-            drain: sends everybody away; the server stops when it returns, or after the settings' time.
-        """
-        super().__init__(configuration(app, settings))
-        self._app, self._drain, self._seconds = app, drain, settings.drain_seconds
-        self._leaving: asyncio.Task[None] | None = None
-        self._announce: Callable[[], Awaitable[None]] | None = None
-        self._asked = asyncio.Event()  # to end, now that everybody was told
-
-    async def run_until_stopped(self, listening: socket.socket, started: Callable[[], Awaitable[None]]) -> None:
-        """Open the house, answer on ``listening``, and close again when asked to; ``started`` is called in between.
-
-        Raises:
-            whatever keeps the house from opening.
-        """
-        async with self._app.router.lifespan_context(self._app):
-            self._announce = started
-            await self.serve([listening])
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin to answer, and say so."""
-        await super().startup(sockets)
-        if self._announce is not None:
-            await self._announce()
-
-    def stop(self) -> None:
-        """Leave politely; asked again, at once."""
-        if self._leaving is None:
-            self._leaving = asyncio.get_running_loop().create_task(self._leave())
-        else:
-            self._leaving.cancel()
-            self.force_exit = True
-            self._end()
-
-    async def _leave(self) -> None:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self._seconds):
-                await self._drain()
-        self._end()
-
-    def _end(self) -> None:
+    def end(self) -> None:
+        """Let nobody in any more, finish what is under way, and end."""
         self.should_exit = True
         self._asked.set()
 
@@ -230,8 +192,54 @@ class Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Signals are ours."""
+        """Leave them alone."""
         yield
+
+
+class Server(Prompt):
+    """A server that leaves politely."""
+
+    def __init__(self, app: Starlette, settings: Settings, drain: Callable[[], Awaitable[None]]) -> None:
+        """Serve ``app``.
+
+        Args:
+            drain: sends everybody away; the server stops when it returns, or after the settings' time.
+        """
+        super().__init__(configuration(app, settings))
+        self._app, self._drain, self._seconds = app, drain, settings.drain_seconds
+        self._leaving: asyncio.Task[None] | None = None
+        self._announce: Callable[[], Awaitable[None]] | None = None
+
+    async def run_until_stopped(self, listening: socket.socket, started: Callable[[], Awaitable[None]]) -> None:
+        """Open the house, answer on ``listening``, and close again when asked to; ``started`` is called in between.
+
+        Raises:
+            whatever keeps the house from opening.
+        """
+        async with self._app.router.lifespan_context(self._app):
+            self._announce = started
+            await self.serve([listening])
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to answer, and say so."""
+        await super().startup(sockets)
+        if self._announce is not None:
+            await self._announce()
+
+    def stop(self) -> None:
+        """Leave politely; asked again, at once."""
+        if self._leaving is None:
+            self._leaving = asyncio.get_running_loop().create_task(self._leave())
+        else:
+            self._leaving.cancel()
+            self.force_exit = True
+            self.end()
+
+    async def _leave(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._seconds):
+                await self._drain()
+        self.end()
 
 
 def configuration(app: Any, settings: Settings) -> uvicorn.Config:

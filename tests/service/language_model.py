@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from server.running import bind
+from server.running import Prompt, bind
 
 KEY = "key-of-the-clinic"
 ROLES = ["system", "user"]
@@ -88,10 +88,10 @@ async def language_model() -> AsyncIterator[LanguageModel]:
     listening = bind("127.0.0.1", 0)
     here.url = f"http://127.0.0.1:{listening.getsockname()[1]}/v1"
     app = Starlette(routes=[Route("/v1/chat/completions", here.complete, methods=["POST"])])
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off", timeout_graceful_shutdown=0))
+    server = Prompt(uvicorn.Config(app, log_config=None, lifespan="off", timeout_graceful_shutdown=0))
     serving = asyncio.create_task(server.serve([listening]))
     try:
         yield here
     finally:
-        server.should_exit = True
+        server.end()
         await serving

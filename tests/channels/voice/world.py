@@ -23,7 +23,7 @@ from server.core.calling import Calls, Greeting, Incoming, Line, Turned, Warned
 from server.core.errors import Unavailable
 from server.core.events import AnyEvent, Called, Posted
 from server.core.model import Assurance, Channel, Choice, Ending, Role
-from server.running import bind
+from server.running import Prompt, bind
 
 AT = datetime(2026, 11, 23, 8, tzinfo=UTC)
 TOKEN, OLD_TOKEN = "t" * 32, "o" * 32
@@ -218,12 +218,12 @@ async def world() -> AsyncIterator[World]:
         WebSocketRoute(f"{PATH}/{{account}}/relay", Relay(desk).door),
         *here.twilio.app.routes,  # its API answers at the same address
     ]
-    server = uvicorn.Server(uvicorn.Config(Starlette(routes=routes), log_config=None, lifespan="off"))
+    server = Prompt(uvicorn.Config(Starlette(routes=routes), log_config=None, lifespan="off"))
     serving = asyncio.create_task(server.serve([listening]))
     try:
         yield here
     finally:
         await here.twilio.close()
         await desk.switchboard.stop()
-        server.should_exit = True
+        server.end()
         await serving
