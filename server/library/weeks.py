@@ -49,12 +49,12 @@ _NUMBERS = tuple(name for name in Counts.__struct_fields__ if name != "hits")
 
 
 class Figures(msgspec.Struct, frozen=True):
-    """One week in figures; a share is ``None`` where nothing was asked."""
+    """One week in figures; a share is ``None`` where nothing was asked, ``never_hit`` where nothing was for so long."""
 
     week: str
     counts: Counts
     stale: int
-    never_hit: int
+    never_hit: int | None
 
     @property
     def coverage(self) -> float | None:
@@ -112,6 +112,7 @@ def figures(weeks: Sequence[str], counted: Mapping[str, Counts], live: Sequence[
         back = weeks_back(week, UNHIT_WEEKS)
         hit = {entry for each in back if each in counted for entry in counted[each].hits}
         stale = sum(entry.reviewed_at + STALE_AFTER < end for entry in live)
-        never = sum(entry.id not in hit for entry in live)
+        asked = any(counted[each].questions for each in back if each in counted)
+        never = sum(entry.id not in hit for entry in live) if asked else None
         found.append(Figures(week, counted.get(week, Counts()), stale, never))
     return found

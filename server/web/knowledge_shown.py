@@ -236,13 +236,16 @@ def charts(weeks: Sequence[Figures], words: Words) -> list[Chart]:
         ("without_staff", [each.without_staff for each in weeks]),
     ]
     drawn = [chart(key, values, labels, [percent(value) for value in values], whole) for key, values in shares]
-    for key, numbers in (
+    counted: list[tuple[str, list[int | None]]] = [
         ("handed_over", [each.counts.handed_over for each in weeks]),
         ("stale", [each.stale for each in weeks]),
         ("never_hit", [each.never_hit for each in weeks]),
-    ):
-        top = rounded_up(max([1, *numbers]))
-        drawn.append(chart(key, [float(each) for each in numbers], labels, [*map(str, numbers)], (top, str(top))))
+    ]
+    for key, numbers in counted:
+        top = rounded_up(max([1, *(each for each in numbers if each is not None)]))
+        said = ["–" if each is None else str(each) for each in numbers]
+        heights = [None if each is None else float(each) for each in numbers]
+        drawn.append(chart(key, heights, labels, said, (top, str(top))))
     return drawn
 
 

@@ -87,6 +87,10 @@ class Words:
         took = timedelta(seconds=max(1, seconds))
         return format_timedelta(took, format="short", threshold=1.5, locale=_locale(self.language))
 
+    def score(self, value: float) -> str:
+        """Return a score as `0.62`."""
+        return format_decimal(value, "0.00", locale=_locale(self.language))
+
     def size(self, octets: int) -> str:
         """Return the size of a file as `12 kB` or `1.4 MB`: in thousands, as phones and computers show it."""
         unit, number = ("MB", octets / 1_000_000) if octets >= 1_000_000 else ("kB", max(1.0, octets / 1000))
