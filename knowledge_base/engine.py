@@ -31,6 +31,7 @@ MAX_RELATED = 2  # shown under an answer that brings no buttons of its own
 MAX_MISSES = 2  # times running that offering or finding nothing is bearable
 MAX_SENTENCES = 3  # of a message that are also looked at one by one
 MAX_SENTENCES_ABROAD = 1  # the same in another language than the likeliest
+MUCH = 1000  # characters: of a longer message only the first sentence is, as it is more than a question
 MAX_LETTERS = 160  # characters of a message's sentences together, where they are looked at one by one
 MAX_BEFORE = 600  # characters of the message before that tell its language
 MAX_PHRASE = 60  # characters: a longer message is no phrase
@@ -40,12 +41,14 @@ MAX_NEAR = 8  # entries that a follow-up is compared with
 FOLLOWED = 0.9  # confidence of a follow-up: the share that was right of those that were answered as one
 MAX_EARLIER = 3  # answers back that a follow-up may go on about, where what came since was small talk
 NEARLY_AS_GOOD = 0.6  # share of the best score from which another entry is worth offering
-ONLY_NAMED = 0.05  # score below which a single word of the lexicon is a name, not news: "the number of the poison line"
-ONLY_NAMED_TOGETHER = 0.02  # the same for several words that belong together
+ONLY_NAMED = 0.08  # score below which a single word of the lexicon is a name, not news: "the number of the poison line"
+ONLY_NAMED_TOGETHER = 0.04  # the same for several words that belong together
+ONLY_NAMED_DESPAIR = 0.1  # the same for words of despair, of either score: "a group for the bereaved after a suicide"
+PLAINLY_CALM = 0.03  # score below which a sentence that only names an emergency may be answered
 MIN_SENTENCE = 6  # words from which a sentence says enough for that
 SOUNDS_CALM = 0.2  # score below which being near to an example of an emergency is a chance likeness
 BEYOND_DOUBT = 0.93  # confidence of an answer that is given although it is near to an emergency: an entry's own wording
-LIKELY_SELF_HARM = 0.5  # from here it is an alarm, and the words are the gentle ones
+LIKELY_SELF_HARM = 0.45  # from here it is an alarm, and the words are the gentle ones
 MAYBE_SELF_HARM = 0.3  # from here it is too near to despair to be answered or to be offered a choice
 ASSISTANT_TAGS = frozenset({"smalltalk"})
 ONCE_TAG = "once"  # said a second time running, its first button is done: an insult gets one calm word, then a person
@@ -154,6 +157,8 @@ def _alarm(asked: _Asked, stands: str | None, language: str | None) -> tuple[Urg
     sounds = Heard(0.0, 0.0) if unheard else score().hear_folded(message, stands)
     if finding and not _only_named(asked, finding, sounds):
         return _urgent(asked, finding, stands), sounds
+    if finding:
+        sounds = _doubted(asked, finding, sounds)
     alarming = sounds.urgent >= score().threshold or sounds.self_harm >= LIKELY_SELF_HARM
     heard = _heard(asked, language) if alarming else None
     if heard and not _is_a_variant(asked, heard.language):
@@ -162,10 +167,22 @@ def _alarm(asked: _Asked, stands: str | None, language: str | None) -> tuple[Urg
 
 
 def _only_named(asked: _Asked, finding: Finding, sounds: Heard) -> bool:
-    """Whether the words of an emergency stand in a sentence that is calm in every other respect, and not despair."""
-    if finding.category == asked.snapshot.urgent_texts.gentle or len(t.words(asked.cleaned)) < MIN_SENTENCE:
+    """Whether the words of an emergency stand in a sentence that is calm in every other respect."""
+    if len(t.words(asked.cleaned)) < MIN_SENTENCE:
         return False
+    if finding.category == asked.snapshot.urgent_texts.gentle:
+        return max(sounds.urgent, sounds.self_harm) < ONLY_NAMED_DESPAIR
     return sounds.urgent < (ONLY_NAMED if len(finding.words) == 1 else ONLY_NAMED_TOGETHER)
+
+
+def _doubted(asked: _Asked, finding: Finding, sounds: Heard) -> Heard:
+    """Return what is heard where an emergency is only named: too near to one to be answered, unless it is plainly calm.
+
+    Then a person reads it, without alarm. Despair is never plainly calm.
+    """
+    if finding.category == asked.snapshot.urgent_texts.gentle:
+        return replace(sounds, self_harm=max(sounds.self_harm, MAYBE_SELF_HARM))
+    return sounds if sounds.urgent < PLAINLY_CALM else replace(sounds, urgent=max(sounds.urgent, score().doubt))
 
 
 def _is_ours(asked: _Asked) -> bool:
@@ -503,7 +520,8 @@ def looked_at(cleaned: str, sentences: int = MAX_SENTENCES) -> list[str]:
     """Return what of a cleaned message is searched for: all of it, and its first sentences one by one."""
     first = cleaned[: t.MAX_COMPARED]
     parts = t.sentences(first)
-    return [first] if len(parts) < 2 else [first, *_together(parts[:sentences], MAX_LETTERS)]
+    many = sentences if len(cleaned) <= MUCH else min(1, sentences)
+    return [first] if len(parts) < 2 else [first, *_together(parts[:many], MAX_LETTERS)]
 
 
 def _together(parts: Sequence[str], limit: int) -> Iterator[str]:

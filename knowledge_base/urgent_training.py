@@ -34,7 +34,7 @@ from knowledge_base.urgent_score import (
 
 PARTS = 5
 ALARMS = 0.05  # share of the calm examples that may be taken for an emergency: all of them are near to one
-USUAL_ALARMS = 0.01  # the same of what is written every day
+USUAL_ALARMS = 0.0125  # the same of what is written every day
 DOUBTED = 0.03  # share of the demo clinic's questions that are too near to one to be answered
 STEPS = 260
 QUIET = 0.6  # weight of an everyday question beside a calm example: there are many, and they are easy
@@ -70,7 +70,7 @@ class Example(Struct, frozen=True):
 def read_examples(folder: Path = FOLDER) -> list[Example]:
     """Return every example in every language."""
     found: dict[tuple[str, str], Example] = {}
-    names = ("??.yaml", "frames_??.yaml", "calm_??.yaml")
+    names = ("??.yaml", "frames_??.yaml", "calm_??.yaml", "told_??.yaml")
     for path in (path for name in names for path in sorted(folder.glob(name))):
         file = Source(path).read(Examples)
         language = path.stem[-2:]

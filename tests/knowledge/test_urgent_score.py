@@ -47,11 +47,13 @@ def test_everyday_questions_raise_few_false_alarms(base: KnowledgeBase, held: He
 @pytest.mark.parametrize("language", ["fr", "es", "it", "tr"])
 def test_emergencies_are_heard_in_languages_the_clinic_has_no_answers_in(base: KnowledgeBase, language: str) -> None:
     examples = [each for each in read_examples() if each.language == language]
-    missed = [each.text for each in examples if each.urgent and not detected(base.answer(each.text, "de"))]
-    alarmed = [each.text for each in examples if not each.urgent and detected(base.answer(each.text, "de"))]
+    urgent = [each.text for each in examples if each.urgent]
+    calm = [each.text for each in examples if not each.urgent]
+    missed = [each for each in urgent if not detected(base.answer(each, "de"))]
+    alarmed = [each for each in calm if detected(base.answer(each, "de"))]
 
-    assert len(missed) <= 6
-    assert len(alarmed) <= 4
+    assert len(missed) <= 0.05 * len(urgent)
+    assert len(alarmed) <= 0.05 * len(calm)
 
 
 @pytest.mark.parametrize(
