@@ -261,15 +261,13 @@ async def _answers(plan: Plan, ours: Contestant) -> str:
     if not isinstance(client, OnethreadClient):
         raise TypeError
     single = statistics.median(await ask_in_turn(client, plan.questions))
-    before = ours.server.cpu
-    answered, seconds = await ask_together(client, 64, plan.saturated)
-    cpu = (ours.server.cpu - before) / max(1, answered)
+    per_second, cpu = await ask_together(client, 64, plan.saturated, lambda: ours.server.cpu)
     post = statistics.median(ours.cpu_per_message)
     known = alone(400)
     name, ratio = worst(20)
     beyond = (cpu - known) / post
     return (
-        f"answers: first answer after {single * 1000:.1f} ms at the median; saturated {answered / seconds:.0f} answered"
+        f"answers: first answer after {single * 1000:.1f} ms at the median; saturated {per_second:.0f} answered"
         f" questions/s, {cpu * 1e6:.0f} µs CPU each ({cpu / post:.2f} posts);"
         f" `answer()` alone {known * 1e6:.0f} µs, the rest is {beyond:.2f} posts;"
         f" the worst message ({name}) costs {ratio:.1f} usual questions"
