@@ -9,6 +9,7 @@ millisecond. It is not triage: what it finds gets a safety line and a person.
 import re
 from collections.abc import Iterable, Sequence
 from functools import cache
+from operator import eq
 from pathlib import Path
 from zlib import crc32
 
@@ -40,7 +41,7 @@ _AGAIN = re.compile(rf"(.{{1,{MAX_AGAIN}}}?)\1{{{TIMES - 1},}}")  # "aaaaaa", "h
 Floats = NDArray[np.float64]
 Whole = NDArray[np.intp]
 
-_MEANS_NOTHING: dict[int, list[int]] = {}
+_Meant = tuple[int, dict[int, list[int]]]  # the place of a word, and its concepts by language
 
 
 class Heard(Struct, frozen=True):
@@ -64,6 +65,21 @@ class Laid(Struct, frozen=True, eq=False):
     gram_spans: Whole
     pairs: Whole
     pair_spans: Whole
+
+    def window(self, number: int, tried: int) -> "Laid":
+        """Return one of the windows alone.
+
+        Args:
+            tried: how many languages are.
+        """
+        grams, pairs = (slice(*spans[:, number].tolist()) for spans in (self.gram_spans, self.pair_spans))
+        return Laid(
+            self.concepts[number * tried : (number + 1) * tried],
+            self.grams[:, grams],
+            self.gram_spans[:, [number]] - grams.start,
+            self.pairs[:, pairs],
+            self.pair_spans[:, [number]] - pairs.start,
+        )
 
 
 class Concepts:
@@ -116,6 +132,8 @@ def words_of(cleaned: str) -> list[str]:
 
 
 def _once_or_twice(words: Sequence[str]) -> list[str]:
+    if not any(map(eq, words, words[2:])):
+        return list(words)
     twice = zip(words, words[1:], words[2:], strict=False)
     return [*words[:2], *[word for one, two, word in twice if not one == two == word]]
 
@@ -143,7 +161,8 @@ def _shortened(words: Sequence[str]) -> Sequence[str]:
     line = " ".join(words)
     if len(line) - len(words) >= MAX_LETTERS:
         line = f"{line[: MAX_LETTERS // 2]} {line[-MAX_LETTERS // 2 :]}"
-    return _AGAIN.sub(r"\1\1\1", line).split() if _says_again(line) else line.split()
+        words = line.split()
+    return _AGAIN.sub(r"\1\1\1", line).split() if _says_again(line) else words
 
 
 def _says_again(line: str) -> bool:
@@ -154,15 +173,16 @@ def _says_again(line: str) -> bool:
     )
 
 
-def _meanings(concepts: Concepts, words: Sequence[str]) -> list[dict[int, list[int]]]:
+def _meanings(concepts: Concepts, words: Sequence[str]) -> list[_Meant]:
+    """Return the places of the words that stand for something, each with the concepts by language."""
     known = {word: concepts.of(word) for word in concepts.among(dict.fromkeys(words))}
-    return [known.get(word, _MEANS_NOTHING) for word in words]
+    return [(place, known[word]) for place, word in enumerate(words) if word in known]
 
 
-def _languages(concepts: Concepts, meanings: Sequence[dict[int, list[int]]], language: str | None) -> list[int]:
+def _languages(concepts: Concepts, meanings: Sequence[_Meant], language: str | None) -> list[int]:
     """Return the language most of the words belong to, and the thread's where it may be that one, too."""
     counts = [0] * len(concepts.languages)
-    for meaning in meanings:
+    for _, meaning in meanings:
         for number in meaning:
             counts[number] += 1
     best = max(range(len(counts)), key=counts.__getitem__)
@@ -170,25 +190,18 @@ def _languages(concepts: Concepts, meanings: Sequence[dict[int, list[int]]], lan
     return [best, own] if own != best and counts[own] >= SECOND * counts[best] else [best]
 
 
-def _rows(
-    concepts: Concepts, meanings: Sequence[dict[int, list[int]]], languages: Sequence[int], windows: int
-) -> Floats:
+def _rows(concepts: Concepts, meanings: Sequence[_Meant], languages: Sequence[int], windows: int) -> Floats:
     """Return a row for each window and language; a word belongs to the window that its stride begins, and to the last.
 
     A window alone has all words.
     """
     rows = np.zeros((windows, len(languages), len(concepts.names)))
     for number, language in enumerate(languages):
-        said = [
-            (place // STRIDE, concept)
-            for place, meaning in enumerate(meanings)
-            if language in meaning
-            for concept in meaning[language]
-        ]
-        if said:
-            window, column = np.array(said, dtype=np.intp).T
-            for each in (window, window - 1):
-                rows[np.clip(each, 0, windows - 1), number, column] = 1.0
+        said = [(place, meaning[language]) for place, meaning in meanings if language in meaning]
+        column = [concept for _, concepts_ in said for concept in concepts_]
+        stride = np.array([place for place, concepts_ in said for _ in concepts_], dtype=np.intp) // STRIDE
+        for window in (stride, stride - 1):
+            rows[np.clip(window, 0, windows - 1), number, column] = 1.0
     return rows.reshape(windows * len(languages), -1)
 
 
@@ -212,7 +225,7 @@ def without_each(concepts: Concepts, words: Sequence[str], places: Sequence[int]
     languages = _languages(concepts, meanings, language)
     left = [[*words[:place], *words[place + 1 :]] for place in places]
     said = np.zeros((len(words), len(languages), len(concepts.names)))
-    for place, meaning in enumerate(meanings):
+    for place, meaning in meanings:
         for number, tried in enumerate(languages):
             said[place, number, meaning.get(tried, ())] = 1.0
     rows = (said.sum(axis=0) - said[places] > 0).astype(np.float64).reshape(len(places) * len(languages), -1)
@@ -281,10 +294,12 @@ class Score:
         words = _once_or_twice(message.words)
         if not words:
             return Heard(0.0, 0.0)
-        sums = self.sums(laid(self.concepts, words, language))
-        best = sums[:, sums[0].argmax()]
-        urgent, self_harm = (1 / (1 + np.exp(-best))).tolist()
-        return Heard(urgent, self_harm)
+        laid_out = laid(self.concepts, words, language)
+        urgent = self._sums(0, laid_out)
+        best = int(urgent.argmax())
+        tried = len(urgent) // laid_out.gram_spans.shape[1]
+        self_harm = self._sums(1, laid_out.window(best // tried, tried))[best % tried]
+        return Heard(*(1 / (1 + np.exp(-np.array([urgent[best], self_harm])))).tolist())
 
     def deciding_words(self, cleaned: str, language: str | None) -> tuple[str, ...]:
         """Return the words without which a message would sound least like an emergency; for what was found only."""
@@ -299,19 +314,17 @@ class Score:
 
     def sums(self, message: Laid) -> Floats:
         """Return the model's sums, one row for each question it answers, one column for each window and language."""
-        said = message.concepts
-        windows = message.gram_spans.shape[1]
-        per_window = np.repeat(np.arange(windows), len(said) // windows) if len(said) != windows else slice(None)
-        found = np.empty((len(self._constant), len(said)))
-        for question in range(len(self._constant)):
-            hashed = self._hashed[question]
-            written = _spread(hashed[message.grams], message.gram_spans) + _spread(
-                hashed[message.pairs], message.pair_spans
-            )
-            paired = _paired(said, self._paired[question])
-            found[question] = self._constant[question] + said @ self._single[question] + paired
-            found[question] += written[per_window]
-        return found
+        return np.array([self._sums(question, message) for question in range(len(self._constant))])
+
+    def _sums(self, question: int, message: Laid) -> Floats:
+        said, hashed = message.concepts, self._hashed[question]
+        tried = len(said) // message.gram_spans.shape[1]
+        written = _spread(hashed[message.grams], message.gram_spans) + _spread(
+            hashed[message.pairs], message.pair_spans
+        )
+        meant = said @ self._single[question] + _paired(said, self._paired[question])
+        sums: Floats = self._constant[question] + meant + np.repeat(written, tried)
+        return sums
 
 
 def _paired(said: Floats, weights: Floats) -> Floats:
