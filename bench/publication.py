@@ -4,8 +4,9 @@ A heartbeat runs in the event loop and notes how late each beat is, while everyt
 and it is mapped and swapped for what answered before. The same heartbeat on an idle loop says what the machine itself
 does to it. Of each pause, what the loop's thread waited for a core is the machine's, where the system tells; of the
 rest, no more is our own doing than this process computed meanwhile, in whatever thread, as another thread of ours may
-keep the loop waiting. What the loop itself computed is part of that. Half of the entries stand in a file and half are
-staff's, as both are read differently.
+keep the loop waiting. What a hypervisor takes away unseen looks like computing: least so in the longest step, which is
+what a task did at once, by the clock of the loop's thread. Half of the entries stand in a file and half are staff's, as
+both are read differently.
 """
 
 import asyncio
@@ -17,10 +18,11 @@ import shutil
 import statistics
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -50,7 +52,7 @@ class Pauses:
 
     late: tuple[float, ...]  # seconds
     own: tuple[float, ...]  # of them, at most so many that are this process's doing, in whatever thread
-    loop: tuple[float, ...]  # in which the loop's own thread computed, between two beats
+    step: float  # seconds that the loop's thread computed for a task at once, the longest
     seconds: float
     cpu: float = 0.0  # seconds of the children
 
@@ -145,27 +147,69 @@ def _children() -> float:
 
 async def _beside(work: Awaitable[object]) -> Pauses:
     """Note how late each beat is until this is done."""
-    late, own, loop, began = list[float](), list[float](), list[float](), time.perf_counter()
-    beating = asyncio.create_task(_beat(late, own, loop))
+    late, own, steps, began = list[float](), list[float](), list[float](), time.perf_counter()
+    beating = asyncio.create_task(_beat(late, own))
     try:
-        await work
+        with _watched(steps):
+            await asyncio.ensure_future(work)
         seconds = time.perf_counter() - began
         await asyncio.sleep(2 * BEAT)  # a pause at the very end is one too
     finally:
         beating.cancel()
         await asyncio.wait([beating])
-    return Pauses(tuple(late), tuple(own), tuple(loop), seconds)
+    return Pauses(tuple(late), tuple(own), max(steps), seconds)
 
 
-async def _beat(late: list[float], own: list[float], loop: list[float]) -> None:
+async def _beat(late: list[float], own: list[float]) -> None:
     with _queued() as queued:
         while True:
-            began, computed, alone, waited = time.perf_counter(), time.process_time(), time.thread_time(), queued()
+            began, computed, waited = time.perf_counter(), time.process_time(), queued()
             await asyncio.sleep(BEAT)
             pause = max(0.0, time.perf_counter() - began - BEAT)
             late.append(pause)
             own.append(max(0.0, min(pause - (queued() - waited), time.process_time() - computed)))
-            loop.append(time.thread_time() - alone)
+
+
+@contextlib.contextmanager
+def _watched(steps: list[float]) -> Iterator[None]:
+    """Note the seconds of each step of every task that begins meanwhile."""
+    loop = asyncio.get_running_loop()
+    before = loop.get_task_factory()
+
+    def task(loop: asyncio.AbstractEventLoop, coroutine: Any, **more: Any) -> "asyncio.Task[Any]":
+        return asyncio.Task(_stepwise(coroutine, steps), loop=loop, **more)
+
+    loop.set_task_factory(task)
+    try:
+        yield
+    finally:
+        loop.set_task_factory(before)
+
+
+async def _stepwise(coroutine: Coroutine[Any, Any, Any], steps: list[float]) -> Any:
+    return await _Steps(coroutine, steps)
+
+
+class _Steps:
+    """A coroutine that goes on as ever, and each of whose steps is timed."""
+
+    def __init__(self, coroutine: Coroutine[Any, Any, Any], steps: list[float]) -> None:
+        self._coroutine, self._steps = coroutine, steps
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        raised: BaseException | None = None
+        while True:
+            began = time.thread_time()
+            try:
+                waits_for = self._coroutine.send(None) if raised is None else self._coroutine.throw(raised)
+            except StopIteration as done:
+                return done.value
+            finally:
+                self._steps.append(time.thread_time() - began)
+            try:
+                raised = yield waits_for
+            except BaseException as error:  # noqa: BLE001  its own, such as a cancellation: it may deal with it
+                raised = error
 
 
 @contextlib.contextmanager
@@ -222,7 +266,7 @@ def shown(published: Published) -> str:
         "longest pause",
         "p99",
         "longest of our own",
-        "the loop at work",
+        "longest step",
         "took",
         "CPU of the child",
     )
@@ -231,4 +275,4 @@ def shown(published: Published) -> str:
 
 
 def _took(pauses: Pauses) -> list[str]:
-    return [milli(max(pauses.loop)), f"{pauses.seconds:.1f} s", f"{pauses.cpu:.1f} s"]
+    return [milli(pauses.step), f"{pauses.seconds:.1f} s", f"{pauses.cpu:.1f} s"]

@@ -17,9 +17,8 @@ async def test_what_is_published_is_measured_and_answered_from(tmp_path: Path) -
 
     assert published.entries > 20  # the demo's are beside them
     assert published.first.cpu > 0
-    assert all(
-        each.late and len(each.late) == len(each.own) == len(each.loop) for each in (published.idle, published.again)
-    )
+    assert all(each.late and len(each.late) == len(each.own) for each in (published.idle, published.again))
+    assert published.again.step > 0
     assert len(published.lexical) == 10
 
 
@@ -30,7 +29,7 @@ def test_no_two_made_up_entries_ask_the_same() -> None:
 
 
 def test_a_pause_of_our_own_is_told_from_one_of_the_machine() -> None:
-    pauses = Pauses((0.030, 0.001), (0.002, 0.001), (0.0005, 0.0001), 12.0, 9.0)
+    pauses = Pauses((0.030, 0.001), (0.002, 0.001), 0.0005, 12.0, 9.0)
 
     shown = publication.shown(Published(10_000, pauses, pauses, pauses, (0.001, 0.001)))
 
