@@ -303,6 +303,7 @@ async def test_remarks_stand_at_their_field_errors_keep_from_publishing_and_word
         fields |= {"questions_en": "\n".join(f"{HOSTILE} {number}?" for number in range(5)), "owner": HOSTILE}
         answer = await browser.post(f"{HERE}/save", data=fields)
         assert answer.status_code == 303, answer.text
+        assert "Saved as a draft: nothing is answered from it." in await shown(browser, answer.headers["location"])
         for path in ("", "/entries/hostile?check=1", "/publish", "/figures", "/gaps", f"?owner={HOSTILE}"):
             page = await shown(browser, HERE + path)
             assert "<script>a" not in page
