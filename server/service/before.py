@@ -4,7 +4,7 @@ Nothing of it is kept anywhere else: what people wrote stays where it can be for
 (`tails.py`). Of a call that has not shown whose it is, only the call itself counts.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from msgspec.structs import replace
@@ -43,13 +43,19 @@ def before(thread: Thread, post: Posted, log: Sequence[AnyEvent]) -> Before:
         log: the newest events before it, in order; what is further back is not known.
     """
     apart = thread.call if is_kept_apart(thread, post) else None
-    posts = _posts(log, post.seq, apart.began if apart else None)
-    answers = [each for each in posts if each.role is Role.ASSISTANT and each.covers is not None][:TURNS]
+    answers: list[Posted] = []
+    asked: dict[int, Posted] = {}
+    for each in _posts(log, post.seq, apart.began if apart else None):
+        if each.role is Role.PERSON:
+            asked[each.seq] = each
+        elif each.role is Role.ASSISTANT and each.covers is not None:
+            if len(answers) == TURNS:
+                break
+            answers.append(each)
     if not answers:
         return NO_TURN
     latest = answers[0]
     told = [each for each in answers if each.why and not each.missed and not each.urgent]
-    asked = {each.seq: each for each in posts if each.role is Role.PERSON}
     question = asked.get(told[0].reply_to or told[0].covers or 0) if told else None
     last = next(iter(asked.values()), None)
     same = last is not None and last.language == post.language and post.channel is not Channel.VOICE
@@ -61,21 +67,18 @@ def before(thread: Thread, post: Posted, log: Sequence[AnyEvent]) -> Before:
     )
 
 
-def _posts(log: Sequence[AnyEvent], seq: int, since: datetime | None) -> list[Posted]:
-    """Return the posts before a seq, the latest first, as they read by now, without what was taken back."""
+def _posts(log: Sequence[AnyEvent], seq: int, since: datetime | None) -> Iterator[Posted]:
+    """Yield the posts before a seq, the latest first, as they read by now, without what was taken back."""
     now: dict[int, str | None] = {}
-    for event in log:
-        if isinstance(event, Edited):
-            now[event.of] = event.text
-        elif isinstance(event, Revoked):
-            now[event.of] = None
-    found = []
     for event in reversed(log):
+        if isinstance(event, Edited):
+            now.setdefault(event.of, event.text)
+        elif isinstance(event, Revoked):
+            now.setdefault(event.of, None)
         if not isinstance(event, Posted) or event.seq >= seq or event.past:
             continue
         if since is not None and (event.channel is not Channel.VOICE or event.at < since):
             continue
         text = now.get(event.seq, event.text)
         if text is not None:
-            found.append(event if text == event.text else replace(event, text=text))
-    return found
+            yield event if text == event.text else replace(event, text=text)

@@ -7,6 +7,7 @@ for a while, since words may have been taken out of the log meanwhile. Whoever i
 
 from collections import OrderedDict, deque
 from datetime import timedelta
+from itertools import islice
 
 from server.core.events import AnyEvent, Erased
 from server.core.model import ThreadId
@@ -51,10 +52,12 @@ class Tails:
             tail = await self._read(id)
         else:
             self._tails.move_to_end(id)
-        below = [event for event in tail if event.seq < seq]
-        if len(below) < limit and tail and tail[0].seq > 1:  # further back than it goes
+        first = tail[0].seq if tail else 1
+        end = min(seq, first + len(tail))
+        begin = max(1, end - limit)
+        if begin < first:  # further back than it goes
             return await self._store.before(id, seq, limit)
-        return below[-limit:]
+        return list(islice(tail, begin - first, end - first))  # numbers have no gaps
 
     async def _read(self, id: ThreadId) -> deque[AnyEvent]:
         tail = deque(await self._store.newest(id, LENGTH), maxlen=LENGTH)
