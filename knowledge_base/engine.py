@@ -632,7 +632,8 @@ def _choice(asked: _Asked, button: Button) -> Choice | None:
 def _suggestions(asked: _Asked, entries: Iterable[Entry], why: Why) -> Suggestions:
     offered = (_choice(asked, Button(entry.id)) for entry in entries)
     choices = tuple(choice for choice in offered if choice)[:MAX_CHOICES]
-    return Suggestions(_sentence(asked, "suggest"), asked.language, choices, why)
+    text = _sentence(asked, "suggest_one" if len(choices) == 1 and _says(asked, "suggest_one") else "suggest")
+    return Suggestions(text, asked.language, choices, why)
 
 
 def _nothing(asked: _Asked, reason: Reason, why: Why | None) -> Nothing:
@@ -648,6 +649,11 @@ def _nothing(asked: _Asked, reason: Reason, why: Why | None) -> Nothing:
 def _unless_open(asked: _Asked, text: str) -> str:
     """Return the text, with an honest word about when somebody reads it where nobody is there."""
     return f"{text} {_sentence(asked, 'closed')}" if asked.context.open_now is False else text
+
+
+def _says(asked: _Asked, name: str) -> bool:
+    """Whether there is a sentence that content may do without."""
+    return asked.language in asked.snapshot.sentences.get(name, {})
 
 
 def _sentence(asked: _Asked, name: str) -> str:

@@ -278,3 +278,14 @@ def test_whatever_the_day_the_opening_hours_answer(base: KnowledgeBase, language
 
     assert isinstance(outcome, Answer)
     assert outcome.entry == "opening-hours"
+
+
+def test_a_single_one_is_not_offered_as_one_of_several(base: KnowledgeBase) -> None:
+    said = {
+        len(outcome.choices) > 1: outcome.text
+        for text in ("Haben Sie eine Wickelmöglichkeit?", "Gibt es bei Ihnen Kaffee?")
+        if isinstance(outcome := base.answer(text, "de"), Suggestions)
+    }
+
+    sentences = base.snapshot.sentences
+    assert said == {False: sentences["suggest_one"]["de"], True: sentences["suggest"]["de"]}
