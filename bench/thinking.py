@@ -41,7 +41,7 @@ WORST = {
     "all signs": "".join(chr(_CHANCE.randint(0x20, 0xD7FF)) for _ in range(LONGEST)),
     "many sentences": _much(QUESTIONS),
     "many lines": _much(QUESTIONS, "\n").replace(" ", "\n"),
-    "a case that changes": "".join(map(str.upper, _much(QUESTIONS)[::2])),
+    "a case that changes": "".join(each.upper() if place % 2 else each for place, each in enumerate(_much(QUESTIONS))),
     "seven languages": _much(
         [
             "Mein Kind hat Fieber und hustet seit gestern, können Sie helfen?",
