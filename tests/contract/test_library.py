@@ -247,6 +247,22 @@ async def test_going_back_leads_to_what_was_live_before_and_leaves_the_edits(hou
     assert here.says("Where can I park my car?") == "Park in the garden."
 
 
+@ON_ONE
+async def test_files_that_edits_had_to_mend_are_nothing_to_go_back_to(house: Opening, source: Path) -> None:
+    (source / "topics.yaml").write_text(f"{TOPICS}  related: [nowhere]\n")
+    here = await house()
+    held = await here.library.entry("eczema")
+    assert held is not None
+    await here.library.save(replace(held.entry, related=()), "anna", held.version)
+
+    published = await here.library.publish("anna")
+
+    assert [each.hash for each in await here.library.snapshots()] == [published.hash]
+    assert [each.entry for each in published.changes] == ["eczema"]
+    with pytest.raises(UnknownSnapshot):
+        await here.library.rollback("boris")
+
+
 async def test_of_two_who_edit_the_same_one_is_told(house: Opening) -> None:
     here, there = await house(), await house("there")
     held = await here.library.entry("parking")
