@@ -46,6 +46,7 @@ ONLY_NAMED_TOGETHER = 0.04  # the same for several words that belong together
 ONLY_NAMED_DESPAIR = 0.1  # the same for words of despair, of either score: "a group for the bereaved after a suicide"
 PLAINLY_CALM = 0.03  # score below which a sentence that only names an emergency may be answered
 MIN_SENTENCE = 6  # words from which a sentence says enough for that
+MAX_CALM = 48  # words up to which that is told of a message as a whole
 SOUNDS_CALM = 0.2  # score below which being near to an example of an emergency is a chance likeness
 BEYOND_DOUBT = 0.93  # confidence of an answer that is given although it is near to an emergency: an entry's own wording
 LIKELY_SELF_HARM = 0.45  # from here it is an alarm, and the words are the gentle ones
@@ -167,8 +168,11 @@ def _alarm(asked: _Asked, stands: str | None, language: str | None) -> tuple[Urg
 
 
 def _only_named(asked: _Asked, finding: Finding, sounds: Heard) -> bool:
-    """Whether the words of an emergency stand in a sentence that is calm in every other respect."""
-    if len(t.words(asked.cleaned)) < MIN_SENTENCE:
+    """Whether the words of an emergency stand in a sentence or two that are calm in every other respect.
+
+    A long message is calm in most respects whatever it tells, and what the score hears of it is in one language.
+    """
+    if not MIN_SENTENCE <= len(t.words(asked.cleaned)) <= MAX_CALM:
         return False
     if finding.category == asked.snapshot.urgent_texts.gentle:
         return max(sounds.urgent, sounds.self_harm) < ONLY_NAMED_DESPAIR

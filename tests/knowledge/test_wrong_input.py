@@ -118,7 +118,7 @@ def test_of_what_only_the_score_hears_much_is_heard_in_the_middle_of_a_long_mess
     heard = [base.alarm(f"{around} {each} {around}", language) for each in soft]
 
     assert base.alarm(f"{around} {around}", language) is None
-    assert sum(each is not None for each in heard) >= 0.3 * len(soft) > 3
+    assert sum(each is not None for each in heard) >= 0.25 * len(soft) > 2
 
 
 @pytest.mark.parametrize("name", HOSTILE)
