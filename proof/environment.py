@@ -739,13 +739,12 @@ async def _nothing_stays_behind(plan: Plan, here: Cluster) -> Observed:
     clinic, mongod, valkey = here.clinic, here.mongod, here.valkey
     requests = [await _requests(clinic, serve) for serve in clinic.serves]
     await _cut(plan, clinic, requests, plan.of(250, 2_000, 2_000), plan.of(12, 120, 120))  # pools grow as they need
+    await _everybody_back(clinic)  # or their sockets would be missing in what is held before
     before = await _held(clinic, mongod, valkey)
     began, asked, cuts = time.monotonic(), plan.of(150, 6_000, 100_000), plan.of(12, 420, 6_000)
     await _cut(plan, clinic, requests, asked, cuts)
     took = time.monotonic() - began
-    for talker in clinic.talkers:
-        await talker.screen.come()
-    await clinic.settled()
+    await _everybody_back(clinic)
     wrong = await clinic.wrong()
     whole = await _cut_requests(plan, clinic, requests, plan.of(40, 300, 300), patient=True)
     wrong += [f"{whole} requests failed afterwards"] if whole else []
@@ -769,6 +768,13 @@ async def _nothing_stays_behind(plan: Plan, here: Cluster) -> Observed:
         "; ".join(wrong) or seen,
         not wrong,
     )
+
+
+async def _everybody_back(clinic: Clinic) -> None:
+    """Wait until everybody has a socket and everything that was said is acknowledged."""
+    for talker in clinic.talkers:
+        await talker.screen.come()
+    await clinic.settled()
 
 
 async def _cut(plan: Plan, clinic: Clinic, requests: list[list[bytes]], asked: int, cuts: int) -> None:
