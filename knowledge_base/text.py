@@ -39,6 +39,7 @@ _ELIDED = re.compile(  # from the apostrophe, which is soon found, back to what 
     re.IGNORECASE,
 )
 _TAG = re.compile(r"</?[A-Za-z!][^<>]{0,300}>")
+_REPEATED = re.compile(r"([^\x00-\x7f])\1+")
 _WORD = re.compile(r"[^\W_]+")
 _NOT_LATIN = re.compile(  # nor an accent, a mark, or one of the signs that look like Latin letters
     "[^\x00-\u036f\u1e00-\u1eff\u2010-\u2027\uff01-\uff5e\U0001d400-\U0001d7ff]+"
@@ -163,9 +164,12 @@ def sentences(text: str) -> list[str]:
 
 
 def key(text: str) -> str:
-    """Return what a whole message is looked up by: its folded words, or its symbols where it has no word."""
+    """Return what a whole message is looked up by: its folded words, or its symbols where it has no word.
+
+    An emoji says the same however often it is repeated.
+    """
     found = words(fold(text))
-    return " ".join(found) or "".join(c for c in text if not c.isspace() and c not in _MODIFIERS)
+    return " ".join(found) or _REPEATED.sub(r"\1", "".join(c for c in text if not c.isspace() and c not in _MODIFIERS))
 
 
 def grams(folded: list[str]) -> dict[str, int]:

@@ -129,6 +129,7 @@ def test_a_question_beside_small_talk_is_what_is_answered(base: KnowledgeBase, l
         ("en", "That was wrong.", "frustration"),
         ("en", "Am I talking to a real person?", "who-are-you"),
         ("de", "haha", "compliment"),
+        ("en", "👍🏽👍🏽 👍🏽", "thanks"),
         ("de", "je veux parler à quelqu’un", "person"),
     ],
 )
