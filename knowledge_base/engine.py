@@ -7,7 +7,7 @@ sentence: whatever it says was written by the clinic.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from functools import lru_cache
+from weakref import WeakKeyDictionary
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -44,13 +44,13 @@ NEARLY_AS_GOOD = 0.6  # share of the best score from which another entry is wort
 ONLY_NAMED = 0.08  # score below which a single word of the lexicon is a name, not news: "the number of the poison line"
 ONLY_NAMED_TOGETHER = 0.04  # the same for several words that belong together
 ONLY_NAMED_DESPAIR = 0.1  # the same for words of despair, of either score: "a group for the bereaved after a suicide"
-PLAINLY_CALM = 0.03  # score below which a sentence that only names an emergency may be answered
+PLAINLY_CALM = 0.02  # score below which a sentence that only names an emergency may be answered
 MIN_SENTENCE = 6  # words from which a sentence says enough for that
 MAX_CALM = 48  # words up to which that is told of a message as a whole
 SOUNDS_CALM = 0.2  # score below which being near to an example of an emergency is a chance likeness
 BEYOND_DOUBT = 0.93  # confidence of an answer that is given although it is near to an emergency: an entry's own wording
 LIKELY_SELF_HARM = 0.45  # from here it is an alarm, and the words are the gentle ones
-MAYBE_SELF_HARM = 0.3  # from here it is too near to despair to be answered or to be offered a choice
+MAYBE_SELF_HARM = 0.35  # from here it is too near to despair to be answered or to be offered a choice
 ASSISTANT_TAGS = frozenset({"smalltalk"})
 ONCE_TAG = "once"  # said a second time running, its first button is done: an insult gets one calm word, then a person
 POLITE = frozenset(
@@ -415,9 +415,18 @@ def _named_abroad(asked: _Asked) -> Outcome | None:
     return _small_talk(asked, entry, _certain(asked, entry, Band.PHRASE))
 
 
-@lru_cache(maxsize=2)
+_ABROAD: WeakKeyDictionary[Snapshot, dict[str, str]] = WeakKeyDictionary()
+
+
 def _abroad(snapshot: Snapshot) -> dict[str, str]:
     """Return the small talk that is understood in languages the clinic does not speak: keys and entries."""
+    found = _ABROAD.get(snapshot)
+    if found is None:
+        found = _ABROAD[snapshot] = _abroad_of(snapshot)
+    return found
+
+
+def _abroad_of(snapshot: Snapshot) -> dict[str, str]:
     return {
         t.key(phrase): entry.id
         for entry in _small_talk_entries(snapshot)

@@ -64,7 +64,7 @@ class Content(Struct, frozen=True):
     golden: dict[Language, dict[str, str]] = {}
 
 
-class Snapshot(Struct, frozen=True, eq=False):
+class Snapshot(Struct, frozen=True, eq=False, weakref=True):
     """One state of the knowledge base.
 
     Args:
