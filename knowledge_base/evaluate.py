@@ -156,7 +156,9 @@ def read_set(path: Path) -> QuestionSet:
         found = msgspec.json.decode(path.read_bytes(), type=QuestionSet)
     except OSError as error:
         raise WrongSet(path.name, f"expected a readable file ({error.strerror})") from None
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError:
+        raise WrongSet(path.name, "expected text in UTF-8") from None
+    except msgspec.MsgspecError as error:
         raise WrongSet(path.name, f"expected lists of [question, label]: {error}") from None
     if not found.index:
         raise WrongSet(path.name, "expected questions in `index`")

@@ -43,6 +43,9 @@ def test_what_is_no_set_is_refused_by_name(tmp_path: Path, content: str) -> None
 
     with pytest.raises(WrongSet, match=r"^strange\.json: expected"):
         evaluate(path)
+    path.write_bytes('{"index": [["ö", "b"]]}'.encode("latin-1"))
+    with pytest.raises(WrongSet, match=r"^strange\.json: expected text in UTF-8$"):
+        evaluate(path)
     with pytest.raises(WrongSet, match="expected a readable file"):
         evaluate(tmp_path / "missing.json")
 
