@@ -35,10 +35,10 @@ from knowledge_base.urgent_score import (
 PARTS = 5
 ALARMS = 0.05  # share of the calm examples that may be taken for an emergency: all of them are near to one
 USUAL_ALARMS = 0.0125  # the same of what is written every day
-DOUBTED = 0.03  # share of the demo clinic's questions that are too near to one to be answered
+DOUBTED = 0.05  # share of the demo clinic's questions that are too near to one to be answered
 STEPS = 260
 QUIET = 0.6  # weight of an everyday question beside a calm example: there are many, and they are easy
-STIFF_HASHED, STIFF_SINGLE, STIFF_PAIRED = 5e-5, 2e-4, 6e-4  # how much each kind of weight is held back
+STIFF_HASHED, STIFF_SINGLE, STIFF_PAIRED = 1e-5, 5e-5, 1.5e-4  # how much each kind of weight is held back
 AT_ONCE = 64  # sentences that are compared with all others together
 NEAR = 0.55  # cosine from which two sentences are as good as the same
 QUESTIONS = ("urgent", "self_harm")
