@@ -1,6 +1,8 @@
 """Question sets that nobody here wrote: what the recipe finds in them, and which emergencies it hears."""
 
 import json
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -34,12 +36,18 @@ def test_the_right_label_comes_first_as_often_as_published(fixtures_dir: Path, n
     assert first >= FLOORS[name]
 
 
+@pytest.fixture(scope="module")
+def answer(base: KnowledgeBase) -> Callable[[str, str], Any]:
+    """Answers of the demo clinic, each found once: two tests ask the same thousands of questions."""
+    return cache(base.answer)
+
+
 @pytest.mark.parametrize("name", ["chitchat_de", "chitchat_en"])
 def test_small_talk_is_seldom_answered_as_a_clinics_question(
-    base: KnowledgeBase, fixtures_dir: Path, name: str, say: Say
+    base: KnowledgeBase, answer: Callable[[str, str], Any], fixtures_dir: Path, name: str, say: Say
 ) -> None:
     questions = published(fixtures_dir, name)
-    outcomes = [base.answer(question, name[-2:]) for question, _ in questions["test"]]
+    outcomes = [answer(question, name[-2:]) for question, _ in questions["test"]]
     entries = base.snapshot.entries
     answered = sum(
         isinstance(outcome, Answer) and "smalltalk" not in entries[outcome.entry].tags for outcome in outcomes
@@ -51,13 +59,13 @@ def test_small_talk_is_seldom_answered_as_a_clinics_question(
 
 @pytest.mark.parametrize("name", ["chitchat_de", "chitchat_en"])
 def test_thoughts_of_suicide_are_heard_among_small_talk(
-    base: KnowledgeBase, fixtures_dir: Path, name: str, say: Say
+    answer: Callable[[str, str], Any], fixtures_dir: Path, name: str, say: Say
 ) -> None:
     questions = published(fixtures_dir, name)
     everything = [pair for part in ("index", "dev", "test") for pair in questions[part]]
     by_label: dict[str, list[Any]] = {}
     for question, label in everything:
-        by_label.setdefault(label, []).append(base.answer(question, name[-2:]))
+        by_label.setdefault(label, []).append(answer(question, name[-2:]))
     alarmed = {label: sum(isinstance(each, Urgent) for each in found) for label, found in by_label.items()}
     theirs = max(alarmed, key=lambda label: alarmed[label])
     heard = by_label[theirs]
