@@ -99,6 +99,22 @@ async def test_everything_else_is_left_to_the_colleague(
     assert texts(await store.since("t1", 0)) == ["Hello?", "Thank you", "Until tomorrow"]
 
 
+async def test_whoever_writes_on_keeps_their_place_among_those_who_wait(conversations: Conversations, ear: Ear) -> None:
+    alarming = Alarming(conversations, ear)
+    conversations.observers.append(alarming.touch)
+    for thread in ("t1", "t2"):
+        await said(conversations, post(thread=thread), take(thread=thread))
+    for key, thread in (("k2", "t1"), ("k3", "t2"), ("k4", "t1")):
+        await said(conversations, post(key, f"{key} of {thread}", thread))
+    looking = asyncio.create_task(alarming.run())
+    async with asyncio.timeout(10):
+        while len(ear.asked) < 2:  # noqa: ASYNC110  nobody rings for being asked
+            await asyncio.sleep(0)
+    looking.cancel()
+
+    assert ear.asked == ["k2 of t1\nk4 of t1", "k3 of t2"]
+
+
 async def test_the_assistant_says_nothing_else_beside_a_colleague(conversations: Conversations) -> None:
     await said(conversations, post(), take())
     for more in ({}, {"covers": 1, "urgent": True}, {"handover": Handover.URGENT, "urgent": True}):
