@@ -30,7 +30,6 @@ MARKED_BY_FIXTURE = {
     "valkey_url": "needs_redis",
 }
 NOT_PLAYED = "cannot be had"
-COLLECT_AFTER = 50_000  # objects made and not freed, as in a server
 TOO_SLOW = hypothesis.HealthCheck.too_slow
 
 # A machine that stands still for a moment is no fault of what is tried on it, so that no example has a time limit.
@@ -50,6 +49,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_collection_finish() -> None:
     """What stands by now stays to the end: a search for cycles, of which there are thousands, need not look at it."""
+    from server.running import COLLECT_AFTER  # as in a server, which by now has been imported by its tests
+
     gc.collect()
     gc.freeze()
     gc.set_threshold(COLLECT_AFTER)
